@@ -1,0 +1,73 @@
+# Everything a developer does. Each target sets up what it needs; a second run starts in seconds.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+SET_UP := $(VENV)/.set-up
+LOCK := requirements/dev.lock
+
+.DEFAULT_GOAL := help
+.PHONY: help setup demo test test-duckdb-2 test-sdk test-focus lint types check ui lock clean
+
+help: ## List the targets
+	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
+
+setup: $(SET_UP) ## Make .venv with the locked dependencies and this package in it
+
+$(SET_UP): $(LOCK) pyproject.toml
+	@$(PYTHON) -c 'import sys; sys.exit(sys.version_info < (3, 11))' || \
+	  { echo "braket_etl needs Python 3.11 or newer; set PYTHON=python3.11, say: make PYTHON=python3.11 $(MAKECMDGOALS)"; exit 2; }
+	@test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
+	@echo "installing the locked dependencies into $(VENV) (about a minute, once)"
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(BIN)/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+demo: $(SET_UP) ## Run the whole pipeline on a synthetic account and show what it answers
+	@$(BIN)/braket-etl demo
+
+test: $(SET_UP) ## Run every test
+	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered -q
+
+test-duckdb-2: $(SET_UP) ## Run the warehouse tests on the newest DuckDB 2.x, in an environment beside
+	@test -x $(VENV)-duckdb-2/bin/python || $(PYTHON) -m venv $(VENV)-duckdb-2
+	@$(VENV)-duckdb-2/bin/python -m pip install --quiet --disable-pip-version-check 'duckdb>=2,<3'
+	@PYTHONPATH="$$(echo $(VENV)-duckdb-2/lib/python*/site-packages)" $(BIN)/python -m pytest -q -n auto -m warehouse -p no:cacheprovider tests/unit tests/integration
+
+test-sdk: $(VENV)-sdk/.set-up ## Hold costs against Amazon Braket's own SDK, in a large environment beside
+	@$(VENV)-sdk/bin/python -c 'import braket.aws'
+	@$(VENV)-sdk/bin/python -m pytest -q -p no:cacheprovider tests/sdk
+
+$(VENV)-sdk/.set-up: $(LOCK) requirements/sdk.lock pyproject.toml
+	@test -x $(VENV)-sdk/bin/python || $(PYTHON) -m venv $(VENV)-sdk
+	@echo "installing amazon-braket-sdk and the locked dependencies into $(VENV)-sdk (a minute or two, once)"
+	@$(VENV)-sdk/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK)
+	@$(VENV)-sdk/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/sdk.lock
+	@$(VENV)-sdk/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
+	@touch $@
+
+test-focus: $(SET_UP) ## Hold the FOCUS export against focus-validator, where a Python 3.12 is found
+	@python="$$(for p in python3.12 $$HOME/.pyenv/versions/3.12*/bin/python; do $$p -c '' 2>/dev/null && echo $$p && break; done)"; \
+	if [ -z "$$python" ]; then echo "focus-validator: not run, no Python 3.12 on PATH or under pyenv"; exit 0; fi; \
+	test -x $(VENV)-focus/bin/focus-validator || { $$python -m venv $(VENV)-focus && \
+	  $(VENV)-focus/bin/python -m pip install --quiet --disable-pip-version-check 'focus-validator==2.2.1' 'pyarrow==21.0.0'; } && \
+	FOCUS_VALIDATOR="$(CURDIR)/$(VENV)-focus/bin/focus-validator" $(BIN)/python -m pytest -q -p no:cacheprovider \
+	  tests/integration/test_cost_exchange.py -k focus_validator
+
+lint: $(SET_UP) ## Check style and format
+	@$(BIN)/ruff check .
+	@$(BIN)/ruff format --check .
+
+types: $(SET_UP) ## Check types
+	@$(BIN)/mypy
+
+check: lint types test test-duckdb-2 test-sdk test-focus ## Everything that CI checks
+
+ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
+	@$(BIN)/braket-etl --home .braket_etl-demo ui
+
+lock: ## Lock the dependencies anew, with hashes and without index addresses (needs uv)
+	uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header \
+	  --python-version 3.11 --extra dev -c requirements/constraints.txt pyproject.toml -o $(LOCK)
+
+clean: ## Remove what the targets made, but no warehouse
+	rm -rf $(VENV) $(VENV)-duckdb-2 $(VENV)-sdk $(VENV)-focus .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist

@@ -1,0 +1,1 @@
+"""What SQL cannot do: estimates from intervals, forecasts, charts, the report. Reads the warehouse."""

@@ -1,0 +1,193 @@
+"""Quantiles of queue waits by device and week: the rows of `queue_wait_quantiles`.
+
+What the intervals of single tasks are is said in sql/models/task_latency.sql, how a distribution is estimated from
+them in `npmle.py`; here the two meet. Reads through a DuckDB connection and writes nothing.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from itertools import groupby
+from statistics import NormalDist
+from typing import Any
+
+import duckdb
+import numpy as np
+import pyarrow as pa
+
+from braket_etl.analysis.npmle import Estimate, Floats, estimated, quantile_interval
+from braket_etl.tables.queue_wait_quantiles import QUEUE_WAIT_QUANTILES
+
+QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99)
+CI_LEVEL = 0.9
+CI_METHOD = "observed information, logit scale, inverted test"
+#: With fewer tasks than this no quantile is estimated.
+MIN_TASKS = 20
+#: The newest tasks of a device, and of a device in a week, that enter; more would be slower and hardly sharper.
+MAX_TASKS = {"device": 5_000, "device_week": 2_000}
+#: How far from its maximum the log-likelihood may stay: far less than what moves an estimate by its error.
+TOLERANCE = 1e-4
+
+_Z = NormalDist().inv_cdf(0.5 + CI_LEVEL / 2)
+
+# A task that was first seen long after its end says nothing, and when it was first seen does not depend on its
+# wait, so leaving it out is fair. Leaving it out because it had *ended* would not be.
+_WAITS = """
+WITH counted AS (
+    SELECT
+        device_arn, stat_seconds_lower, stat_seconds_upper, created_at, turnaround_seconds, basis,
+        end_kind IS NOT DISTINCT FROM 'cancelled_in_queue' AS is_cancelled,
+        date_trunc('week', created_at AT TIME ZONE 'UTC')::DATE AS week_start
+    FROM task_latency
+    WHERE is_counted
+      AND (stat_seconds_upper IS NULL OR basis <> 'bounds_only' OR stat_seconds_upper <= 86400
+           OR wait_and_overhead_seconds IS NOT NULL)
+),
+scoped AS (
+    SELECT 'device' AS scope, NULL::DATE AS week, * FROM counted
+    UNION ALL
+    SELECT 'device_week', week_start, * FROM counted
+)
+SELECT
+    scope, device_arn, week, stat_seconds_lower,
+    coalesce(stat_seconds_upper, 'infinity'::DOUBLE) AS stat_seconds_upper,
+    is_cancelled,
+    greatest(stat_seconds_lower, CASE WHEN is_cancelled THEN turnaround_seconds END) AS cancelled_seconds
+FROM scoped
+QUALIFY row_number() OVER (PARTITION BY scope, device_arn, week ORDER BY created_at DESC)
+    <= CASE scope WHEN 'device' THEN $of_device ELSE $of_week END
+ORDER BY scope, device_arn, week
+"""
+
+# Certain for the tasks at hand: their waits lie between these whatever the distribution is.
+_BOUNDS = """
+WITH counted AS (
+    SELECT
+        device_arn, wait_seconds_lower, coalesce(wait_seconds_upper, 'infinity'::DOUBLE) AS wait_seconds_upper,
+        basis = 'bounds_only' AND stat_seconds_upper > 86400 AND wait_and_overhead_seconds IS NULL AS is_left_out,
+        date_trunc('week', created_at AT TIME ZONE 'UTC')::DATE AS week_start
+    FROM task_latency
+    WHERE is_counted
+),
+scoped AS (
+    SELECT 'device' AS scope, NULL::DATE AS week, * FROM counted
+    UNION ALL
+    SELECT 'device_week', week_start, * FROM counted
+)
+SELECT
+    scope, device_arn, week, count(*) FILTER (is_left_out) AS n_bounds_only,
+    quantile_disc(wait_seconds_lower, $quantiles) AS lower_bounds,
+    quantile_disc(wait_seconds_upper, $quantiles) AS upper_bounds
+FROM scoped
+GROUP BY ALL
+ORDER BY scope, device_arn, week
+"""
+
+Group = tuple[str, str, date | None]
+
+
+@dataclass(frozen=True)
+class Waits:
+    """The waits of one group: intervals (lower, upper] in seconds, and which were cancelled in the queue, when."""
+
+    lower: Floats
+    upper: Floats
+    is_cancelled: np.ndarray[Any, np.dtype[np.bool_]]
+    cancelled: Floats
+
+
+def compute(connection: duckdb.DuckDBPyConnection, *, now: datetime | None = None) -> pa.Table:
+    """All rows of queue_wait_quantiles from task_latency, as of `now` (UTC; the present where none is given)."""
+    computed_at = now or datetime.now(UTC)
+    waits = dict(_waits(connection))
+    rows = []
+    for *group, n_bounds_only, lower_bounds, upper_bounds in connection.execute(
+        _BOUNDS, {"quantiles": list(QUANTILES)}
+    ).fetchall():
+        scope, device_arn, week = group
+        common = {
+            "scope": scope,
+            "device_arn": device_arn,
+            "week_start": week,
+            "ci_level": CI_LEVEL,
+            "ci_method": CI_METHOD,
+            "n_bounds_only": n_bounds_only,
+            "computed_at": computed_at,
+        }
+        estimates = quantile_rows(waits.get((scope, device_arn, week)))
+        for row, lower, upper in zip(estimates, lower_bounds, upper_bounds, strict=True):
+            bounds = {"bound_lower_seconds": lower, "bound_upper_seconds": _finite(upper)}
+            rows.append({**common, **bounds, **row})
+    return pa.Table.from_pylist(rows, schema=QUEUE_WAIT_QUANTILES.arrow_schema)
+
+
+def quantile_rows(waits: Waits | None) -> list[dict[str, Any]]:
+    """What is estimated of one group: one row a quantile."""
+    n = 0 if waits is None else len(waits.lower)
+    counts = {
+        "n": n,
+        "n_censored": 0 if waits is None else int(np.isinf(waits.upper).sum()),
+        "n_exact": 0 if waits is None else int((waits.lower == waits.upper).sum()),
+    }
+    if waits is None or n < MIN_TASKS:
+        return [{"quantile": p, "status": "not_enough_data", **counts} for p in QUANTILES]
+    estimate = estimated(waits.lower, waits.upper, tolerance=TOLERANCE)
+    incidence = cancelled_share(waits)
+    return [{**counts, **_quantile_row(estimate, p, incidence)} for p in QUANTILES]
+
+
+def _quantile_row(estimate: Estimate, p: float, incidence: tuple[Floats, Floats]) -> dict[str, Any]:
+    left, right = estimate.quantile(p)
+    low, high = quantile_interval(estimate, p, _Z)
+    row = {"quantile": p, "ci_lower_seconds": low, "ci_upper_seconds": _finite(high)}
+    if np.isinf(right):
+        return {**row, "status": "beyond_observed"}
+    times, shares = incidence
+    position = int(np.searchsorted(times, right, side="right"))
+    return {
+        **row,
+        "status": "ok",
+        "wait_seconds": right,
+        "wait_seconds_left": left,
+        "cancelled_in_queue_share": float(shares[position - 1]) if position else 0.0,
+    }
+
+
+def cancelled_share(waits: Waits) -> tuple[Floats, Floats]:
+    """Times and the share of tasks cancelled in the queue by then, by the Aalen-Johansen estimator.
+
+    A start counts at the first sight of it, so the share is late by at most the time between two polls.
+    """
+    start, cancel = np.isfinite(waits.upper), waits.is_cancelled
+    time = np.where(start, waits.upper, np.where(cancel, waits.cancelled, waits.lower))
+    order = np.argsort(time, kind="stable")
+    time, start, cancel = time[order], start[order], cancel[order]
+    distinct, begins = np.unique(time, return_index=True)
+    at_risk = len(time) - begins
+    starts = np.add.reduceat(start.astype(float), begins)
+    cancels = np.add.reduceat(cancel.astype(float), begins)
+    waiting = np.concatenate([[1.0], np.cumprod(1 - (starts + cancels) / at_risk)[:-1]])
+    return distinct, np.cumsum(waiting * cancels / at_risk)
+
+
+def _waits(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Group, Waits]]:
+    rows = connection.execute(
+        _WAITS, {"of_device": MAX_TASKS["device"], "of_week": MAX_TASKS["device_week"]}
+    ).fetchall()
+    for group, members in groupby(rows, key=lambda row: row[:3]):
+        lower, upper, is_cancelled, cancelled = zip(*(row[3:] for row in members), strict=True)
+        yield (
+            group,
+            Waits(
+                np.array(lower, float),
+                np.array(upper, float),
+                np.array(is_cancelled, bool),
+                np.array(cancelled, float),
+            ),
+        )
+
+
+def _finite(value: float | None) -> float | None:
+    return value if value is not None and np.isfinite(value) else None

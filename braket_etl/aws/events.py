@@ -1,0 +1,64 @@
+"""Fetching EventBridge's events: message bodies from an SQS queue, JSON files from under an S3 prefix.
+
+Belongs here: the calls. Does not belong here: what an event means (analysis/events.py). Clients are passed in, as
+made by `sessions.py`; a call that AWS refuses raises botocore's ClientError or a BotoCoreError.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+_BATCH = 10  # the most that SQS gives or takes at once
+_LONGEST_EVENT_FILE = 64 * 1024 * 1024
+SUFFIXES = (".json", ".jsonl", ".ndjson")
+
+
+@dataclass(frozen=True, slots=True)
+class Message:
+    """One message: its body, and the handle by which it is deleted."""
+
+    body: str
+    receipt: str
+
+
+def queued_messages(sqs: Any, queue_url: str, *, limit: int = 10_000) -> Iterator[Message]:
+    """The messages of a queue until it shows none, at most `limit`.
+
+    They stay in the queue, hidden for its visibility timeout: delete them when their rows are committed, so that a
+    run that dies loses nothing.
+    """
+    given = 0
+    while given < limit:
+        answer = sqs.receive_message(
+            QueueUrl=queue_url, MaxNumberOfMessages=min(_BATCH, limit - given), WaitTimeSeconds=1
+        )
+        messages = answer.get("Messages", [])
+        if not messages:
+            return
+        for message in messages:
+            given += 1
+            yield Message(message["Body"], message["ReceiptHandle"])
+
+
+def delete_messages(sqs: Any, queue_url: str, messages: Sequence[Message]) -> int:
+    """Delete messages whose rows are committed; the number that the queue refused, which it will show again."""
+    refused = 0
+    for start in range(0, len(messages), _BATCH):
+        entries = [
+            {"Id": str(index), "ReceiptHandle": message.receipt}
+            for index, message in enumerate(messages[start : start + _BATCH])
+        ]
+        answer = sqs.delete_message_batch(QueueUrl=queue_url, Entries=entries)
+        refused += len(answer.get("Failed", []))
+    return refused
+
+
+def prefix_texts(s3: Any, bucket: str, prefix: str) -> Iterator[str]:
+    """The text of each .json, .jsonl and .ndjson object under a prefix, in order of key; huge ones are passed over."""
+    for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+        for listed in page.get("Contents", []):
+            if listed["Key"].endswith(SUFFIXES) and listed["Size"] <= _LONGEST_EVENT_FILE:
+                body = s3.get_object(Bucket=bucket, Key=listed["Key"])["Body"]
+                yield body.read().decode("utf-8", errors="replace")

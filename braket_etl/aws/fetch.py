@@ -1,0 +1,283 @@
+"""The records themselves: one Get a record, many side by side.
+
+Belongs here: workers, what becomes of each request, giving up on a target that refuses.
+Does not belong here: the order of the requests and what is done with the records.
+"""
+
+from __future__ import annotations
+
+import queue
+import threading
+from collections.abc import Iterable, Iterator
+from contextlib import suppress
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
+from braket_etl.aws.call import BadBody, call
+from braket_etl.aws.errors import (
+    AwsProblem,
+    BadConfiguration,
+    ExpiredCredentials,
+    MissingCredentials,
+    NotFound,
+)
+from braket_etl.aws.outbox import Outbox
+from braket_etl.aws.sessions import Sessions, Target
+from braket_etl.aws.throttle import Budget, Budgets, Stopped, pause
+
+DEFAULT_THREADS = 16
+ARN_MEMBERS = {"GetQuantumTask": "quantumTaskArn", "GetJob": "jobArn", "GetDevice": "deviceArn"}
+_WITH_QUEUE_INFO = frozenset({"GetQuantumTask", "GetJob"})
+
+# Few requests of the operations with small quotas are under way at once; GetQuantumTask needs them all.
+_SMALL_QUOTA_THREADS = 4
+_READ_AHEAD = 1_000  # requests taken from the caller and not yet answered to it
+_RESULTS_AHEAD = 100
+_YOUNG = timedelta(minutes=10)
+_YOUNG_WAITS = (0.5, 1.0, 2.0)  # seconds; a record just made may not be there yet
+_REFUSALS = 10  # in a row; fewer may be single records that a policy hides
+# The record was listed, but cannot be asked for: it will not become a row by asking again.
+_NEVER_A_RECORD = frozenset({"ValidationException", "ParamValidationError", "UnicodeEncodeError"})
+
+
+@dataclass(frozen=True, slots=True)
+class Request:
+    """One record to get: where, by which operation, its ARN, and when it was created (aware) if known."""
+
+    target: Target
+    operation: str
+    arn: str
+    created_at: datetime | None = None
+
+
+@dataclass(frozen=True, slots=True)
+class Fetched:
+    """A record; `body` is the JSON as it came, `fetched_at` the aware UTC instant of the answer."""
+
+    operation: str
+    arn: str
+    body: dict[str, Any]
+    fetched_at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Rejected:
+    """An answer that cannot become a row, with its text and its aware UTC instant."""
+
+    operation: str
+    arn: str
+    error: str
+    payload: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Missing:
+    """Braket does not know the record: forgotten, or of another account or Region; `at` is aware UTC."""
+
+    operation: str
+    arn: str
+    at: datetime
+
+
+@dataclass(frozen=True, slots=True)
+class Failed:
+    """The record could not be asked for; it may exist."""
+
+    operation: str
+    arn: str
+    problem: AwsProblem
+
+
+Outcome = Fetched | Rejected | Missing | Failed
+
+
+def get_device(client: Any, budget: Budget | None, arn: str) -> Fetched | Missing | Rejected:
+    """One device, now. Raises AwsProblem where it could not be asked for."""
+    return _got(client, budget, "GetDevice", arn, None)
+
+
+def fetch_all(
+    sessions: Sessions,
+    budgets: Budgets | None,
+    requests: Iterable[Request],
+    *,
+    threads_per_target: int = DEFAULT_THREADS,
+) -> Iterator[Outcome]:
+    """What became of each request, one outcome a request, in any order.
+
+    Requests are taken from the iterable as they are needed, on the caller's thread and in their order. Every
+    target and operation has its own threads, so that none waits for another; at most a thousand requests
+    and a hundred outcomes are held. A target whose credentials do not work is asked no more: its remaining
+    requests come back as Failed, as do those of an operation that is refused again and again.
+    Closing the generator lets the threads end with the call they are in.
+    """
+    fetcher = _Fetcher(sessions, budgets, threads_per_target)
+    try:
+        yield from fetcher.outcomes(requests)
+    finally:
+        fetcher.close()
+
+
+class _Fetcher:
+    """The lanes of one `fetch_all`, and the place where their outcomes meet."""
+
+    def __init__(self, sessions: Sessions, budgets: Budgets | None, threads: int) -> None:
+        self.sessions = sessions
+        self.budgets = budgets
+        self.outbox: Outbox[Outcome] = Outbox(_RESULTS_AHEAD)
+        self.closed_targets: dict[Target, AwsProblem] = {}
+        self._threads = max(1, threads)
+        self._lanes: dict[tuple[Target, str], _Lane] = {}
+
+    def outcomes(self, requests: Iterable[Request]) -> Iterator[Outcome]:
+        source: Iterator[Request] | None = iter(requests)
+        under_way = 0
+        while source is not None or under_way:
+            ready = self.outbox.get_ready()
+            if not ready and source is not None and under_way < _READ_AHEAD:
+                request = next(source, None)
+                if request is None:
+                    source = None
+                else:
+                    self._lane(request).add(request)
+                    under_way += 1
+                continue
+            under_way -= 1
+            yield ready[0] if ready else self.outbox.get()
+
+    def close(self) -> None:
+        self.outbox.close()
+        for lane in self._lanes.values():
+            lane.end()
+
+    def _lane(self, request: Request) -> _Lane:
+        key = (request.target, request.operation)
+        if key not in self._lanes:
+            threads = self._threads
+            if request.operation != "GetQuantumTask":
+                threads = min(threads, _SMALL_QUOTA_THREADS)
+            self._lanes[key] = _Lane(self, request.target, request.operation, threads)
+        return self._lanes[key]
+
+
+@dataclass(slots=True)
+class _Lane:
+    """The requests of one operation to one target, and the threads that work on them."""
+
+    fetcher: _Fetcher
+    target: Target
+    operation: str
+    most_threads: int
+    _requests: queue.SimpleQueue[Request | None] = field(default_factory=queue.SimpleQueue)
+    _threads: int = 0
+    _refusals: int = 0  # in a row; written without a lock, being off by one does no harm
+    _closed: AwsProblem | None = None
+
+    def add(self, request: Request) -> None:
+        self._requests.put(request)
+        if self._threads < self.most_threads:
+            self._threads += 1
+            name = f"{self.operation} {self.target.label} {self._threads}"
+            threading.Thread(target=self._work, name=name, daemon=True).start()
+
+    def end(self) -> None:
+        for _ in range(self._threads):
+            self._requests.put(None)
+
+    def _work(self) -> None:
+        outbox = self.fetcher.outbox
+        try:
+            while not outbox.stop.is_set() and (request := self._requests.get()) is not None:
+                outbox.put(self._outcome(request))
+        except Stopped:
+            return
+        except Exception as error:  # noqa: BLE001 - it is raised where the outcomes are consumed
+            with suppress(Stopped):
+                outbox.fail(error)
+
+    def _outcome(self, request: Request) -> Outcome:
+        closed = self._closed or self.fetcher.closed_targets.get(self.target)
+        if closed is not None:
+            return Failed(self.operation, request.arn, closed)
+        try:
+            client = self.fetcher.sessions.braket(self.target)
+            outcome = _got(
+                client,
+                self._budget(),
+                self.operation,
+                request.arn,
+                request.created_at,
+                self.fetcher.outbox.stop,
+            )
+        except AwsProblem as problem:
+            problem.account = problem.account or self.target.account.name
+            # Thousands may be held; their frames would hold bodies and clients.
+            problem.__traceback__ = problem.__cause__ = problem.__context__ = None
+            self._note_refusal(problem)
+            return Failed(self.operation, request.arn, problem)
+        self._refusals = 0
+        return outcome
+
+    def _budget(self) -> Budget | None:
+        budgets = self.fetcher.budgets
+        return budgets.budget(self.target.account.name, self.target.region) if budgets is not None else None
+
+    def _note_refusal(self, problem: AwsProblem) -> None:
+        if isinstance(problem, ExpiredCredentials | MissingCredentials | BadConfiguration):
+            self.fetcher.closed_targets[self.target] = problem
+        self._refusals += 1
+        if self._refusals >= _REFUSALS:
+            self._closed = problem
+
+
+def _got(
+    client: Any,
+    budget: Budget | None,
+    operation: str,
+    arn: str,
+    created_at: datetime | None,
+    stop: threading.Event | None = None,
+) -> Fetched | Missing | Rejected:
+    """What one Get gave. Raises AwsProblem, Stopped."""
+    try:
+        return _got_young(client, budget, operation, arn, created_at, stop)
+    except NotFound as problem:
+        return Missing(operation, arn, problem.at or datetime.now(UTC))
+    except BadBody as error:
+        return Rejected(operation, arn, error.error, error.payload, error.at)
+    except AwsProblem as problem:
+        if problem.code in _NEVER_A_RECORD:
+            return Rejected(operation, arn, problem.message, "", datetime.now(UTC))
+        raise
+
+
+def _got_young(
+    client: Any,
+    budget: Budget | None,
+    operation: str,
+    arn: str,
+    created_at: datetime | None,
+    stop: threading.Event | None,
+) -> Fetched | Rejected:
+    waits = _YOUNG_WAITS if created_at is not None and datetime.now(UTC) - created_at < _YOUNG else ()
+    for wait in waits:
+        try:
+            return _got_once(client, budget, operation, arn, stop)
+        except NotFound:
+            pause(wait, stop)
+    return _got_once(client, budget, operation, arn, stop)
+
+
+def _got_once(
+    client: Any, budget: Budget | None, operation: str, arn: str, stop: threading.Event | None
+) -> Fetched | Rejected:
+    member = ARN_MEMBERS[operation]
+    parameters: dict[str, Any] = {member: arn}
+    if operation in _WITH_QUEUE_INFO:
+        parameters["additionalAttributeNames"] = ["QueueInfo"]
+    response = call(client, operation, parameters, budget, stop=stop)
+    if response.body.get(member) != arn:
+        return Rejected(operation, arn, "the answer is of another record", response.raw, response.at)
+    return Fetched(operation, arn, response.body, response.at)

@@ -1,0 +1,187 @@
+"""What Braket's bodies must look like: reading the JSON of an answer and checking it against the API's model.
+
+Belongs here: pure functions from text to checked values.
+Does not belong here: HTTP, retries, and what a record means.
+
+botocore's own parser is no judge of a body: it takes an empty one for a record without members, and forgets
+the body when a value has the wrong type. So the model's shapes are compiled, once an operation, into one walk
+that wants every required member, and values that can be read as their type.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from datetime import UTC, datetime
+from email.utils import parsedate_to_datetime
+from functools import lru_cache
+from typing import Any, NoReturn
+
+Check = Callable[[Any], None]
+
+# Of an entry of a list only these members are needed; the rest comes with the record itself.
+# An entry that lacks more is listed all the same, and must not fail the search of all its neighbours.
+LISTED = {
+    "SearchQuantumTasks": ("quantumTasks", ("quantumTaskArn", "createdAt", "status")),
+    "SearchJobs": ("jobs", ("jobArn", "createdAt", "status")),
+    "SearchDevices": ("devices", ("deviceArn",)),
+    "SearchSpendingLimits": ("spendingLimits", ("spendingLimitArn",)),
+}
+
+
+def _refuse_constant(name: str) -> NoReturn:
+    raise ValueError(f"{name} is no JSON")
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+
+
+def json_object(text: str) -> dict[str, Any]:
+    """The JSON object that a text is. Raises ValueError for any other text."""
+    try:
+        value = _DECODER.decode(text)
+    except RecursionError:
+        raise ValueError("the JSON is nested too deeply") from None
+    if type(value) is not dict:
+        raise ValueError(f"the body is no JSON object but {type(value).__name__}")
+    return value
+
+
+def instant(value: Any) -> datetime:
+    """The aware UTC instant of a timestamp: ISO 8601, or seconds since 1970. Raises ValueError."""
+    try:
+        if isinstance(value, str):
+            parsed = datetime.fromisoformat(value)
+            return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+        if isinstance(value, int | float) and not isinstance(value, bool):
+            return datetime.fromtimestamp(value, UTC)
+    except (OverflowError, OSError) as error:
+        raise ValueError(f"no instant: {value!r:.100}") from error
+    raise ValueError(f"no instant: {value!r:.100}")
+
+
+@lru_cache(maxsize=256)
+def http_date(value: str) -> datetime | None:
+    """The aware UTC instant of a Date header; None where it is none."""
+    try:
+        parsed = parsedate_to_datetime(value)
+    except (ValueError, OverflowError):
+        return None
+    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
+
+
+def body_check(operation: str, output_shape: Any) -> Check:
+    """The check of an operation's body: it returns nothing, or raises ValueError naming the member."""
+    if operation in LISTED:
+        return _page_check(*LISTED[operation])
+    return _structure_check(output_shape)
+
+
+def _page_check(list_name: str, members: tuple[str, ...]) -> Check:
+    def check(body: Any) -> None:
+        entries = body.get(list_name)
+        if type(entries) is not list:
+            raise ValueError(f"{list_name} is missing or no list")
+        for index, entry in enumerate(entries):
+            _check_entry(f"{list_name}[{index}]", entry, members)
+        if not isinstance(body.get("nextToken"), str | None):
+            raise ValueError("nextToken is no string")
+
+    return check
+
+
+def _check_entry(where: str, entry: Any, members: tuple[str, ...]) -> None:
+    if type(entry) is not dict:
+        raise ValueError(f"{where} is no object")
+    for name in members:
+        value = entry.get(name)
+        if name == "createdAt":
+            try:
+                instant(value)
+            except ValueError as error:
+                raise ValueError(f"{where}.{name}: {error}") from error
+        elif not (isinstance(value, str) and value):
+            raise ValueError(f"{where}.{name} is missing or no string")
+
+
+def _shape_check(shape: Any) -> Check | None:
+    """The check of one value; None where any value will do, as it does for botocore's parser."""
+    match shape.type_name:
+        case "structure":
+            return _structure_check(shape)
+        case "list":
+            return _list_check(shape)
+        case "map":
+            return _map_check
+        case "integer" | "long":
+            return _integer_check
+        case "float" | "double":
+            return _float_check
+        case "timestamp":
+            return _instant_check
+        case _:
+            return None
+
+
+def _structure_check(shape: Any) -> Check:
+    required = frozenset(shape.required_members)
+    members = [
+        (member.serialization.get("name", name), name in required, _shape_check(member))
+        for name, member in shape.members.items()
+    ]
+    worth_a_look = [(name, needed, inner) for name, needed, inner in members if needed or inner]
+
+    def check(value: Any) -> None:
+        if type(value) is not dict:
+            raise ValueError("no object")
+        for name, needed, inner in worth_a_look:
+            member = value.get(name)
+            if member is None:
+                if needed:
+                    raise ValueError(f"{name} is missing")
+            elif inner is not None:
+                try:
+                    inner(member)
+                except ValueError as error:
+                    raise ValueError(f"{name}: {error}") from error
+
+    return check
+
+
+def _list_check(shape: Any) -> Check:
+    inner = _shape_check(shape.member)
+
+    def check(value: Any) -> None:
+        if type(value) is not list:
+            raise ValueError("no list")
+        if inner is not None:
+            for item in value:
+                inner(item)
+
+    return check
+
+
+def _map_check(value: Any) -> None:
+    if type(value) is not dict:
+        raise ValueError("no map")
+
+
+def _integer_check(value: Any) -> None:
+    if type(value) is not int:
+        _read_as(int, value)
+
+
+def _float_check(value: Any) -> None:
+    if type(value) is not float:
+        _read_as(float, value)
+
+
+def _read_as(kind: type[int] | type[float], value: Any) -> None:
+    try:
+        kind(value)
+    except (TypeError, ValueError, OverflowError):
+        raise ValueError(f"no number: {value!r:.100}") from None
+
+
+def _instant_check(value: Any) -> None:
+    instant(value)

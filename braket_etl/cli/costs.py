@@ -1,0 +1,364 @@
+"""`prices`, `estimate`, `billing` and `export`: their options, and what they print. The work lies in `costs`."""
+
+from __future__ import annotations
+
+import functools
+import json
+import tempfile
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import ExitStack, contextmanager
+from dataclasses import asdict
+from decimal import Decimal, InvalidOperation
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Optional, ParamSpec, cast
+
+import typer
+
+from braket_etl.cli.output import duration, fail, out, say, show_table
+from braket_etl.cli.verb import verb
+
+if TYPE_CHECKING:
+    from braket_etl.analysis.next_wait import NextWait
+    from braket_etl.costs.estimate import Estimate
+    from braket_etl.warehouse.connection import Connection, Warehouse
+
+P = ParamSpec("P")
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
+
+prices = typer.Typer(help="The AmazonBraket price list: load it, look at it.", no_args_is_help=True)
+billing = typer.Typer(
+    help="Bills, and files of reservations, discounts and usage types.", no_args_is_help=True
+)
+export = typer.Typer(help="Write costs to files that other programs read.", no_args_is_help=True)
+
+
+def explained(function: Callable[P, int]) -> Callable[P, int]:
+    """The function with errors about costs as one line and exit code 1."""
+
+    @functools.wraps(function)
+    def run(*args: P.args, **kwargs: P.kwargs) -> int:
+        from braket_etl.costs.errors import CostError
+
+        try:
+            return function(*args, **kwargs)
+        except CostError as error:
+            fail(str(error))
+            return 1
+
+    return run
+
+
+@prices.command()
+@verb
+@explained
+def refresh(
+    url: Annotated[
+        Optional[str],
+        typer.Option("--url", help="Address or path of index.csv or index.json; AWS's own otherwise."),
+    ] = None,
+) -> int:
+    """Load the price list as AWS publishes it now; earlier publications stay."""
+    return _load_prices(url)
+
+
+@prices.command("import")
+@verb
+@explained
+def import_prices(
+    file: Annotated[str, typer.Argument(help="Price list: a local file, an address, or s3://bucket/key.")],
+) -> int:
+    """Load a price list from a file, also an older one: each price holds from its own date."""
+    return _load_prices(file)
+
+
+@prices.command("list")
+@verb
+@explained
+def list_prices(
+    device: Annotated[
+        Optional[str], typer.Option("--device", help="Only this device or instance type.")
+    ] = None,
+    region: Annotated[Optional[str], typer.Option("--region", help="Only this Region.")] = None,
+    every: Annotated[
+        bool, typer.Option("--all", help="Every price ever loaded, not only those of now.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Show the prices that count now, with where they come from."""
+    from braket_etl.tables.device_keys import device_key
+
+    where, values = ["TRUE"], []
+    if device:
+        where.append("item = ?")
+        values.append(device if device.startswith("ml.") else device_key(device.rsplit("/", 1)[-1]))
+    if region:
+        where.append("region = ?")
+        values.append(region)
+    if not every:
+        where.append("valid_from <= now() AND valid_to > now()")
+    columns = ("product_family", "item", "regions", "price_usd", "unit", "valid_from", "price_source")
+    query = (
+        "SELECT product_family, item, string_agg(region, ' ' ORDER BY region) AS regions, price_usd, unit, valid_from, "
+        f"price_source FROM price_periods WHERE {' AND '.join(where)} "
+        "GROUP BY product_family, item, price_usd, unit, valid_from, price_source ORDER BY ALL"
+    )
+    with _prices_readable() as connection:
+        rows = connection.execute(query, values).fetchall()
+    if as_json:
+        _print_json([dict(zip(columns, row, strict=True)) for row in rows])
+    else:
+        show_table(
+            "",
+            columns,
+            [_shown(row) for row in rows],
+            "" if rows else "no price; run `braket-etl prices refresh`",
+        )
+    return 0
+
+
+@verb
+@explained
+def estimate(
+    device: Annotated[str, typer.Option("--device", help="ARN or name of a device: Garnet, Forte-1, sv1.")],
+    shots: Annotated[int, typer.Option("--shots", min=0, help="Shots of each task.")],
+    tasks: Annotated[int, typer.Option("--tasks", min=1, help="Number of tasks.")] = 1,
+    region: Annotated[
+        Optional[str], typer.Option("--region", help="Region; of a QPU its own otherwise.")
+    ] = None,
+    seconds: Annotated[
+        Optional[str], typer.Option("--seconds", help="Run time of one task in seconds, on a simulator.")
+    ] = None,
+    in_job: Annotated[bool, typer.Option("--in-job", help="As tasks inside a hybrid job.")] = False,
+    as_json: Json = False,
+) -> int:
+    """What the next run will cost, by the prices of now, and how long it will wait."""
+    from braket_etl.analysis.next_wait import next_wait
+    from braket_etl.costs.estimate import estimate as estimated
+    from braket_etl.settings import SettingsError
+
+    try:
+        run_time = None if seconds is None else Decimal(seconds)
+    except InvalidOperation:
+        raise SettingsError(f"--seconds: {seconds!r} is no number") from None
+    if run_time is not None and not (run_time.is_finite() and run_time >= 0):
+        raise SettingsError(f"--seconds: {seconds!r} is no duration")
+    with _prices_readable() as connection:
+        found = estimated(connection, device, shots, tasks, region=region, seconds=run_time, in_job=in_job)
+        waits = next_wait(connection, found.device)
+    if as_json:
+        _print_json({**found.as_json(), "wait": [asdict(wait) for wait in waits]})
+    else:
+        _show_estimate(found)
+        _show_waits(waits)
+    return 0
+
+
+@billing.command("import")
+@verb
+@explained
+def import_bill(
+    path: Annotated[
+        str, typer.Argument(help="File or folder of a CUR 2.0 or FOCUS export, local or s3://bucket/prefix.")
+    ],
+) -> int:
+    """Load a bill; give the folder that holds all files of the export. A newer delivery of a month replaces it."""
+    from braket_etl.costs.billing import import_bill as imported
+    from braket_etl.costs.billing import local_delivery
+
+    warehouse = _warehouse()
+    delivery = _s3_delivery(path) if path.startswith("s3://") else local_delivery(Path(path).expanduser())
+    say(imported(warehouse, delivery).summary)
+    return _publish(warehouse)
+
+
+@billing.command()
+@verb
+@explained
+def reservations(
+    file: Annotated[Path, typer.Argument(help="CSV: reservation_arn, device_arn, start_at, end_at, …")],
+) -> int:
+    """Take over the file of reservations; docs/cost.md has its columns."""
+    from braket_etl.costs.kept_files import import_reservations
+
+    return _keep("reservations", import_reservations, file)
+
+
+@billing.command()
+@verb
+@explained
+def discounts(
+    file: Annotated[Path, typer.Argument(help="CSV: product_family, percent, effective_from, …")],
+) -> int:
+    """Take over the file of agreed discounts; docs/cost.md has its columns."""
+    from braket_etl.costs.kept_files import import_discounts
+
+    return _keep("discounts", import_discounts, file)
+
+
+@billing.command("usage-types")
+@verb
+@explained
+def usage_types(
+    file: Annotated[Path, typer.Argument(help="CSV: usage_type, product_family, device_name")],
+) -> int:
+    """Take over the file that says what usage types on the bill mean; docs/cost.md has its columns."""
+    from braket_etl.costs.kept_files import import_usage_types
+
+    return _keep("usage types", import_usage_types, file)
+
+
+@export.command()
+@verb
+@explained
+def focus(
+    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .parquet or .csv.")],
+) -> int:
+    """Write estimated costs in FOCUS 1.2."""
+    from braket_etl.costs.focus import export_focus
+
+    with _warehouse().reading() as connection:
+        rows = export_focus(connection, output)
+    say(f"wrote {rows} rows to {output}")
+    return 0
+
+
+def _load_prices(source: str | None) -> int:
+    from braket_etl.costs.load import refresh_prices
+
+    warehouse = _warehouse()
+    say(refresh_prices(warehouse, source, open_s3=_open_s3).summary)
+    return _publish(warehouse)
+
+
+def _keep(what: str, imported: Callable[[Warehouse, Path], int], file: Path) -> int:
+    warehouse = _warehouse()
+    say(f"{imported(warehouse, file)} {what}")
+    return _publish(warehouse)
+
+
+def _warehouse() -> Warehouse:
+    from braket_etl.settings import load_settings
+    from braket_etl.warehouse.connection import Warehouse
+
+    settings = load_settings()
+    return Warehouse(settings.writer_folder, settings.published_warehouse)
+
+
+@contextmanager
+def _prices_readable() -> Iterator[Connection]:
+    """The published warehouse; before there is one, the prices that ship with the program."""
+    from braket_etl.costs.seed import seed_only
+    from braket_etl.warehouse.errors import NotPublishedError
+
+    with ExitStack() as stack:
+        try:
+            connection = stack.enter_context(_warehouse().reading())
+        except NotPublishedError:
+            say("there is no warehouse yet: these are the prices that ship with braket_etl")
+            connection = stack.enter_context(seed_only())
+        yield connection
+
+
+def _publish(warehouse: Warehouse) -> int:
+    """Show what was written to who reads the published copy."""
+    from braket_etl.settings import load_settings
+    from braket_etl.warehouse.publish import publish
+
+    with warehouse.writing("publish") as connection:
+        publish(warehouse, connection, group=load_settings().group)
+    return 0
+
+
+def _show_estimate(found: Estimate) -> None:
+    show_table(
+        f"{found.tasks} x {found.shots} shots on {found.device} in {found.region or 'any Region'}",
+        ("for", "quantity", "unit", "price", "cost", "since", "source"),
+        [
+            (
+                line.product_family,
+                f"{line.quantity.normalize():f}",
+                line.unit,
+                f"${line.price_usd.normalize():f}",
+                f"${line.cost_usd.normalize():f}",
+                f"{line.price_effective_from:%Y-%m-%d}",
+                line.price_source,
+            )
+            for line in found.lines
+        ],
+    )
+    least = "at least " if found.is_minimum else ""
+    out.print(f"{least}${found.cost_usd.normalize():f}", markup=False)
+    for remark in found.remarks:
+        say(remark)
+
+
+def _show_waits(waits: Sequence[NextWait]) -> None:
+    for wait in waits:
+        if wait.status != "ok":
+            say(f"wait ({wait.method}): {wait.status.replace('_', ' ')}")
+            continue
+        say(
+            f"wait ({wait.method}, from {wait.n} tasks): about {duration(wait.p50)}; half of them {duration(wait.p25)} "
+            f"to {duration(wait.p75) or 'unknown'}, nine in ten {duration(wait.p05)} to {duration(wait.p95) or 'unknown'}"
+            + (f"; {wait.coverage_90:.0%} of later ones were inside" if wait.coverage_90 is not None else "")
+        )
+
+
+def _shown(row: tuple[Any, ...]) -> list[Any]:
+    return [
+        f"{v.normalize():f}" if isinstance(v, Decimal) else f"{v:%Y-%m-%d}" if hasattr(v, "year") else v
+        for v in row
+    ]
+
+
+def _print_json(value: Any) -> None:
+    typer.echo(
+        json.dumps(value, indent=2, default=lambda v: f"{v:f}" if isinstance(v, Decimal) else v.isoformat())
+    )
+
+
+def _s3() -> Any:
+    from braket_etl.aws.sessions import AMBIENT, Sessions
+
+    return Sessions([AMBIENT]).s3(AMBIENT, None)
+
+
+def _open_s3(url: str) -> BinaryIO:
+    """The object behind s3://bucket/key, as a stream."""
+    bucket, _, key = url.removeprefix("s3://").partition("/")
+    return _read_s3(_s3(), bucket, key)
+
+
+def _read_s3(client: Any, bucket: str, key: str) -> BinaryIO:
+    """The object whole, in a temporary file: a connection that breaks off is an error here and not later."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from braket_etl.aws.errors import classify
+
+    copy = tempfile.TemporaryFile()  # noqa: SIM115 - who asked closes it
+    try:
+        client.download_fileobj(bucket, key, copy)
+    except (ClientError, BotoCoreError) as error:
+        copy.close()
+        raise classify(error, region=client.meta.region_name, operation="GetObject") from error
+    copy.seek(0)
+    return cast("BinaryIO", copy)
+
+
+def _s3_delivery(url: str) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
+    """The export files under s3://bucket/prefix."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from braket_etl.aws.errors import classify
+    from braket_etl.costs.billing import is_export
+
+    bucket, _, prefix = url.removeprefix("s3://").partition("/")
+    client = _s3()
+    try:
+        for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
+            for entry in page.get("Contents", ()):
+                key = str(entry["Key"])
+                if is_export(key):
+                    yield f"s3://{bucket}/{key}", functools.partial(_read_s3, client, bucket, key)
+    except (ClientError, BotoCoreError) as error:
+        raise classify(error, region=client.meta.region_name, operation="ListObjectsV2") from error

@@ -1,0 +1,107 @@
+"""`recover`: tasks that Braket has forgotten, from the results that a bucket or folder still holds."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
+from typing import Any
+
+from rich.progress import Progress, SpinnerColumn, TextColumn, TimeElapsedColumn
+
+from braket_etl.aws.sessions import Account
+from braket_etl.cli.output import err, fail, is_quiet, say, show_table, warn
+from braket_etl.cli.verb import exit_code_of
+from braket_etl.costs.load import install_seed
+from braket_etl.pull.close import close_run, open_run
+from braket_etl.pull.recover import Recovery, Source, Tally, recover
+from braket_etl.runtime import Runtime
+from braket_etl.settings import SettingsError
+
+_KIND = "recover"
+
+
+def run_recover(path: str, account: str | None, copy_of: str | None, *, restart: bool, as_json: bool) -> int:
+    """Take what the files below a path know into the warehouse and publish; the exit code."""
+    runtime = Runtime()
+    source = Source.of(path, copy_of or "")
+    client = _client(runtime, account) if source.is_s3 else None
+    warehouse, group = runtime.warehouse, runtime.settings.group
+    run_id = open_run(warehouse, _KIND)
+    with _progress(f"recover {path}") as progress:
+        done = recover(warehouse, source, client=client, restart=restart, progress=progress)
+    install_seed(warehouse)  # nobody may have pulled with this home yet, and costs need prices
+    close_run(warehouse, run_id, _KIND, done.outcome(source), group=group)
+    return _told(runtime, path, run_id, done, as_json=as_json)
+
+
+def _client(runtime: Runtime, name: str | None) -> Any:
+    """The S3 client of the account that reads; raises for one that is not known, not named or cannot be used."""
+    account = _account(runtime.accounts, name)
+    runtime.sessions.check_credentials(account)
+    return runtime.sessions.s3(account, None)
+
+
+def _account(accounts: Sequence[Account], name: str | None) -> Account:
+    names = ", ".join(sorted(account.name for account in accounts))
+    found = [account for account in accounts if name in (None, account.name)]
+    if not found:
+        raise SettingsError(f"no account is called {name}; there is {names}")
+    if len(found) > 1:
+        raise SettingsError(f"several accounts are configured: choose who reads with --account ({names})")
+    return found[0]
+
+
+@contextmanager
+def _progress(title: str) -> Iterator[Callable[[Tally], None]]:
+    if is_quiet() or not err.is_terminal:
+        yield lambda tally: None
+        return
+    columns = (SpinnerColumn(), TextColumn("{task.description}", markup=False), TimeElapsedColumn())
+    with Progress(*columns, console=err, transient=True) as bar:
+        task = bar.add_task(title, total=None)  # how many there are is known at the end only
+
+        def show(tally: Tally) -> None:
+            bar.update(task, description=f"{title}: {tally.read:,} files read, {tally.taken:,} tasks taken")
+
+        yield show
+
+
+def _told(runtime: Runtime, path: str, run_id: str, done: Recovery, *, as_json: bool) -> int:
+    """Say what came of it; the exit code."""
+    tally, problem = done.tally, done.problem
+    code = 1 if tally.not_opened else 0
+    if problem is not None:
+        code = exit_code_of(problem) or 1
+    if as_json:
+        told = {
+            "run_id": run_id,
+            "exit_code": code,
+            **asdict(tally),
+            "resumed_after": done.resumed_after or None,
+            "examples": done.examples,
+            "problem": str(problem) if problem else None,
+        }
+        print(json.dumps(told))
+    elif not is_quiet():
+        if not tally.read and not tally.not_opened and problem is None:
+            say(f"there is no file named results.json below {path}")
+        show_table(
+            "",
+            ["files read", "taken", "already known", "not a task", "unreadable", "not opened"],
+            [[f"{count:,}" for count in asdict(tally).values()]],
+        )
+    if done.resumed_after:
+        say(f"went on after {done.resumed_after}, where an earlier run ended; --restart begins anew")
+    for example in done.examples:
+        warn(example)
+    if (more := tally.unreadable + tally.not_opened - len(done.examples)) > 0:
+        warn(f"and {more:,} more files that gave nothing")
+    if tally.not_opened:
+        fail(f"{tally.not_opened:,} files could not be opened; the tasks in them are not recovered")
+    if problem is not None:
+        fail(f"{problem}; what came before is kept, and the next `recover` goes on from there")
+    if not as_json:
+        say(f"published {runtime.warehouse.published}")
+    return code

@@ -1,0 +1,60 @@
+"""What every verb shares: errors that a user can act on become one clear line and an exit code."""
+
+from __future__ import annotations
+
+import functools
+import sys
+from collections.abc import Callable
+from typing import ParamSpec
+
+import typer
+
+from braket_etl.cli.output import fail
+
+P = ParamSpec("P")
+INTERRUPTED = 130
+
+
+def verb(function: Callable[P, int]) -> Callable[P, None]:
+    """The function as a command: its number becomes the exit code, a known error a line and an exit code."""
+
+    @functools.wraps(function)
+    def command(*args: P.args, **kwargs: P.kwargs) -> None:
+        try:
+            code = function(*args, **kwargs)
+        except KeyboardInterrupt:
+            fail("interrupted; what had come by then is kept, and the next run goes on from there")
+            code = INTERRUPTED
+        except BrokenPipeError:  # a reader such as `head` has seen enough
+            sys.stderr.close()
+            code = 0
+        except Exception as error:
+            known = exit_code_of(error)
+            if known is None:
+                raise
+            fail(str(error))
+            code = known
+        raise typer.Exit(code)
+
+    return command
+
+
+def exit_code_of(error: Exception) -> int | None:
+    """The exit code for an error that a user can act on; None for a mistake of ours.
+
+    Only modules that are loaded can have raised, so none is loaded to look.
+    """
+    if isinstance(error, _loaded("braket_etl.settings", "SettingsError")):
+        return 2
+    if isinstance(error, _loaded("braket_etl.aws.errors", "MissingCredentials", "BadConfiguration")):
+        return 2
+    if isinstance(error, _loaded("braket_etl.aws.errors", "AwsProblem")):
+        return 1
+    if isinstance(error, _loaded("braket_etl.warehouse.errors", "WarehouseError")):
+        return 1
+    return 1 if isinstance(error, _loaded("braket_etl.costs.errors", "CostError")) else None
+
+
+def _loaded(module: str, *names: str) -> tuple[type[Exception], ...]:
+    found = sys.modules.get(module)
+    return tuple(getattr(found, name) for name in names) if found else ()

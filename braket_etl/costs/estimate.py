@@ -1,0 +1,226 @@
+"""What the next run will cost: the prices of now, times what is asked for. Exact decimals, no history.
+
+How long it will wait is no question of price and does not belong here.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from decimal import Decimal
+from typing import Any
+
+from braket_etl.costs.errors import UnknownPriceError
+from braket_etl.costs.units import BILLION, FAMILIES, IN_JOB, RESERVATION, SIMULATOR, TASK, TASK_SHOT
+from braket_etl.tables.arns import device_name_of
+from braket_etl.tables.device_keys import device_key
+from braket_etl.warehouse.connection import Connection
+
+_STEP = Decimal(1).scaleb(-12)
+#: A simulator task is paid for three seconds at least.
+LEAST_MS = 3000
+
+
+@dataclass(frozen=True, slots=True)
+class Line:
+    """One part of an estimate: `quantity` units at `price_usd` each make `cost_usd`."""
+
+    product_family: str
+    quantity: Decimal
+    unit: str
+    price_usd: Decimal
+    cost_usd: Decimal
+    price_effective_from: datetime
+    price_source: str
+
+
+@dataclass(frozen=True, slots=True)
+class Estimate:
+    """What `tasks` tasks of `shots` shots each will cost.
+
+    `region` is None where the price is the same in all and none was named; `is_minimum`: a simulator's run time is not
+    known before.
+    """
+
+    device: str
+    region: str | None
+    shots: int
+    tasks: int
+    cost_usd: Decimal
+    cost_usd_per_task: Decimal
+    is_minimum: bool
+    lines: tuple[Line, ...]
+    remarks: tuple[str, ...]
+
+    def as_json(self) -> dict[str, Any]:
+        """Plain values; money as text, so that no digit is lost."""
+        return {name: _plain(value) for name, value in asdict(self).items()}
+
+
+@dataclass(frozen=True, slots=True)
+class _Price:
+    family: str
+    region: str
+    unit: str
+    price_usd: Decimal | None
+    usd_per_billion: Decimal | None
+    effective_from: datetime
+    source: str
+
+
+def estimate(
+    connection: Connection,
+    device: str,
+    shots: int,
+    tasks: int = 1,
+    *,
+    region: str | None = None,
+    seconds: Decimal | None = None,
+    in_job: bool = False,
+    at: datetime | None = None,
+) -> Estimate:
+    """What the next run costs by the prices valid `at` (now).
+
+    `device` is an ARN or its last part, however it is spelled. `seconds` is the run time of one simulator task; without
+    it the estimate is the least that is paid. Raises UnknownPriceError, and ValueError for negative numbers.
+    """
+    if shots < 0 or tasks < 1 or (seconds is not None and seconds < 0):
+        raise ValueError("shots must be 0 or more, tasks 1 or more, seconds 0 or more")
+    key = device_key(device_name_of(device) if "/" in device else device) or ""
+    prices = _prices(connection, key, at or datetime.now(UTC))
+    families = {IN_JOB.get(name, name) if in_job else name: name for name in (TASK, TASK_SHOT, SIMULATOR)}
+    regions = (
+        [region] if region else _regions(connection, device, key, [p for p in prices if p.family in families])
+    )
+    known = {families[p.family]: p for p in prices if p.family in families and p.region == regions[0]}
+    shown = regions[0] if len(regions) == 1 else None
+    if SIMULATOR in known:
+        return _of_simulator(device, shown, shots, tasks, seconds, known[SIMULATOR])
+    if TASK in known and TASK_SHOT in known:
+        return _of_qpu(device, shown, shots, tasks, known[TASK], known[TASK_SHOT])
+    raise UnknownPriceError(_not_known(connection, device, region))
+
+
+def reservation_price(
+    connection: Connection, device: str, hours: int, *, region: str | None = None, at: datetime | None = None
+) -> Line:
+    """What reserving the device for `hours` whole hours costs at list price; raises UnknownPriceError."""
+    key = device_key(device_name_of(device) if "/" in device else device) or ""
+    prices = [p for p in _prices(connection, key, at or datetime.now(UTC)) if p.family == RESERVATION]
+    chosen = region or _regions(connection, device, key, prices)[0]
+    for price in prices:
+        if price.region == chosen:
+            return _line(price, Decimal(hours), Decimal(3600 * hours))
+    raise UnknownPriceError(f"no price of a reservation of {device} is known")
+
+
+def _of_qpu(device: str, region: str | None, shots: int, tasks: int, fee: _Price, shot: _Price) -> Estimate:
+    lines = (
+        _line(fee, Decimal(tasks), Decimal(tasks)),
+        _line(shot, Decimal(shots * tasks), Decimal(shots * tasks)),
+    )
+    remarks = (
+        "a task that fails or is cancelled costs nothing; of one that succeeds in part, the successful shots count",
+    )
+    return _estimate(device, region, shots, tasks, lines, remarks, is_minimum=False)
+
+
+def _of_simulator(
+    device: str, region: str | None, shots: int, tasks: int, seconds: Decimal | None, price: _Price
+) -> Estimate:
+    milliseconds = max(LEAST_MS, round((seconds or Decimal(0)) * 1000))
+    paid = Decimal(milliseconds * tasks) / 1000
+    remarks = (
+        ()
+        if seconds is not None
+        else (
+            "the run time of a simulator is not known before: this is the least, 3 s a task; give --seconds",
+        )
+    )
+    return _estimate(
+        device, region, shots, tasks, (_line(price, paid, paid),), remarks, is_minimum=seconds is None
+    )
+
+
+def _estimate(
+    device: str,
+    region: str | None,
+    shots: int,
+    tasks: int,
+    lines: Sequence[Line],
+    remarks: Sequence[str],
+    *,
+    is_minimum: bool,
+) -> Estimate:
+    total = sum((line.cost_usd for line in lines), Decimal(0))
+    return Estimate(
+        device,
+        region,
+        shots,
+        tasks,
+        total,
+        (total / tasks).quantize(_STEP),
+        is_minimum,
+        tuple(lines),
+        (*remarks, "at list price: no credits, free tier, discounts or taxes; storage in S3 is extra"),
+    )
+
+
+def _line(price: _Price, quantity: Decimal, base_units: Decimal) -> Line:
+    if price.price_usd is None or price.usd_per_billion is None:
+        raise UnknownPriceError(
+            f"the price list gives two prices for {price.family} in {price.region}; `braket-etl prices list` shows them"
+        )
+    cost = (base_units * price.usd_per_billion / BILLION).quantize(_STEP)
+    unit = "hour" if price.family == RESERVATION else FAMILIES[price.family]
+    per_unit = cost / quantity if quantity else price.price_usd
+    return Line(
+        price.family, quantity, unit, per_unit.quantize(_STEP), cost, price.effective_from, price.source
+    )
+
+
+def _prices(connection: Connection, key: str, at: datetime) -> list[_Price]:
+    rows = connection.execute(
+        "SELECT product_family, region, unit, price_usd, usd_per_billion, price_effective_from, price_source "
+        "FROM price_periods WHERE item = ? AND valid_from <= ? AND valid_to > ? ORDER BY region",
+        [key, at, at],
+    ).fetchall()
+    return [_Price(*row) for row in rows]
+
+
+def _regions(connection: Connection, device: str, key: str, prices: list[_Price]) -> list[str]:
+    """The Regions whose price it is, where none was named: that of the device's ARN, else all that agree."""
+    parts = device.split(":")
+    if len(parts) > 3 and parts[3]:
+        return [parts[3]]
+    listed = connection.execute(
+        "SELECT DISTINCT region FROM prices WHERE device_key = ? AND is_used AND region IS NOT NULL ORDER BY region",
+        [key],
+    ).fetchall()
+    regions: list[str] = [region for (region,) in listed] or sorted({price.region for price in prices})
+    if not regions:
+        raise UnknownPriceError(_not_known(connection, device, None))
+    rates = {(p.family, p.usd_per_billion) for p in prices if p.region in regions}
+    if len(rates) > len({family for family, _ in rates}):
+        raise UnknownPriceError(f"{device} has different prices by Region; name one: {', '.join(regions)}")
+    return regions
+
+
+def _not_known(connection: Connection, device: str, region: str | None) -> str:
+    names = connection.execute(
+        "SELECT DISTINCT device_name FROM prices WHERE is_used AND device_name IS NOT NULL ORDER BY 1"
+    ).fetchall()
+    where = f" in {region}" if region else ""
+    known = ", ".join(name for (name,) in names) or "no device at all; run `braket-etl prices refresh`"
+    return f"no price of {device}{where} is known now; known are {known}"
+
+
+def _plain(value: Any) -> Any:
+    if isinstance(value, dict):
+        return {name: _plain(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return [_plain(item) for item in value]
+    if isinstance(value, Decimal):
+        return f"{value.normalize():f}"
+    return value.isoformat() if isinstance(value, datetime) else value

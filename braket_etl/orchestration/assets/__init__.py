@@ -1,0 +1,26 @@
+"""The assets: each table and model of the warehouse under its own name, and the published copy.
+
+What an asset does lies in `pull`, `warehouse`, `costs` and `analysis`; here is what Dagster needs to know of it.
+"""
+
+import dagster as dg
+
+from braket_etl.orchestration.assets.common import OPEN_RECORDS
+from braket_etl.orchestration.assets.models import build_models
+from braket_etl.orchestration.assets.publish import PUBLISHED, published_warehouse
+from braket_etl.orchestration.assets.reference import devices, prices, spending_limits, state_change_events
+from braket_etl.orchestration.assets.source import open_records, pull, task_results
+
+ASSETS: list[dg.AssetsDefinition] = [
+    pull,
+    open_records,
+    task_results,
+    devices,
+    spending_limits,
+    state_change_events,
+    prices,
+    build_models,
+    published_warehouse,
+]
+
+__all__ = ["ASSETS", "OPEN_RECORDS", "PUBLISHED"]

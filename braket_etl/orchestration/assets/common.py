@@ -1,0 +1,58 @@
+"""What the assets share: how a table becomes an asset, and how a step tells what it did."""
+
+from collections.abc import Sequence
+
+import dagster as dg
+
+from braket_etl.orchestration import metadata
+from braket_etl.orchestration.resources import KIND_TAG
+from braket_etl.pull.outcome import Outcome
+from braket_etl.runtime import Runtime
+from braket_etl.tables.declaration import Table
+from braket_etl.warehouse import runs
+from braket_etl.warehouse.upsert import Counts
+
+OWNERS = ["team:platform"]
+OPEN_RECORDS = "open_records"
+
+
+def source_spec(table: Table, deps: Sequence[str] = ()) -> dg.AssetSpec:
+    """The asset of a table that is filled from the Braket API."""
+    return dg.AssetSpec(
+        table.name,
+        description=table.description,
+        group_name="source",
+        kinds={"aws", "duckdb"},
+        owners=OWNERS,
+        deps=deps,
+        metadata=metadata.table_metadata(table),
+    )
+
+
+def reference_spec(table: Table, deps: Sequence[str] = ()) -> dg.AssetSpec:
+    """The asset of a table that gives records their context."""
+    return source_spec(table, deps).replace_attributes(group_name="reference")
+
+
+def result_of(table: Table, outcome: Outcome) -> dg.MaterializeResult:
+    """What a step did with a table, for its asset."""
+    counts = outcome.counts.get(table.name, Counts())
+    return dg.MaterializeResult(asset_key=table.name, metadata=metadata.count_metadata(counts, outcome))
+
+
+def note(context: dg.AssetExecutionContext, runtime: Runtime, step: str, outcome: Outcome) -> None:
+    """Write what a step did to etl.runs and to the run's log."""
+    kind = context.run.tags.get(KIND_TAG, context.job_name)
+    with runtime.warehouse.writing("noting a step") as connection:
+        runs.note_step(connection, context.run_id, kind, step, outcome.summary())
+    for problem, times in outcome.problems.items():
+        context.log.error(f"{problem}{f' ({times} times)' if times > 1 else ''}")
+    for warning in outcome.warnings:
+        context.log.warning(warning)
+
+
+def problems_metadata(outcome: Outcome) -> dict[str, dg.MetadataValue]:
+    """The problems of a step as a list, where there are any."""
+    if not outcome.problems:
+        return {}
+    return {"problems": dg.MetadataValue.md("\n".join(f"- `{problem}`" for problem in outcome.problems))}

@@ -1,0 +1,137 @@
+"""Devices and spending limits: small, asked for once a run, and never a reason to stop.
+
+What cannot be had is a warning: no record of a task or job is missing for it.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
+from typing import Any
+
+import pyarrow as pa
+
+from braket_etl.aws import fetch, search
+from braket_etl.aws.errors import AwsProblem
+from braket_etl.aws.sessions import Target
+from braket_etl.pull.merge import store_rejects
+from braket_etl.pull.outcome import Outcome
+from braket_etl.pull.pull import Puller
+from braket_etl.tables import DEVICE_OBSERVATIONS, DEVICES, SPENDING_LIMITS
+from braket_etl.tables.arns import region_of
+from braket_etl.tables.devices import DEVICE_STATE, with_depths
+from braket_etl.tables.normalize import Normalized, normalize
+from braket_etl.warehouse.connection import transaction
+from braket_etl.warehouse.upsert import extend_observations, replace_rows
+
+
+@dataclass(frozen=True, slots=True)
+class _Limit:
+    """One spending limit of a search, as a record for the flattener."""
+
+    arn: str
+    body: dict[str, Any]
+    fetched_at: datetime
+    operation: str = "SearchSpendingLimits"
+
+
+def pull_devices(puller: Puller, targets: Sequence[Target], *, only_in_use: bool = False) -> Outcome:
+    """Fetch every device of the Regions and every device that a task names; `only_in_use` those of open tasks."""
+    outcome = Outcome()
+    arns = _used_devices(puller, only_open=only_in_use)
+    if not only_in_use:
+        for target in _one_each_region(targets):
+            try:
+                budget = puller.budget(target)
+                found = search.search_devices(puller.sessions.braket(target), budget)
+                arns |= {str(device["deviceArn"]) for device in found}
+            except AwsProblem as problem:
+                outcome.warnings[f"devices of {target.label} cannot be listed: {problem.message}"] += 1
+    answers = list(_device_answers(puller, targets, sorted(arns), outcome))
+    rows = normalize(DEVICES, answers, bookkeeping={"origin": "api"})
+    polls = _device_polls(answers)
+    outcome.rejected += len(rows.rejects)
+    if answers:
+        with puller.warehouse.writing("merging devices") as connection, transaction(connection):
+            outcome.counts[DEVICES.name] = replace_rows(connection, DEVICES, rows.rows)
+            store_rejects(connection, rows.rejects, puller.run_id)
+            outcome.counts[DEVICE_OBSERVATIONS.name] = extend_observations(
+                connection, DEVICE_OBSERVATIONS, polls.rows, DEVICE_STATE
+            )
+    return outcome
+
+
+def pull_spending_limits(puller: Puller, targets: Sequence[Target]) -> Outcome:
+    """Fetch the spending limits of every account and Region; those that are gone stay stored."""
+    outcome = Outcome()
+    limits: list[_Limit] = []
+    for target in targets:
+        try:
+            budget = puller.budget(target)
+            found = search.search_spending_limits(puller.sessions.braket(target), budget)
+        except AwsProblem as problem:
+            outcome.warnings[f"spending limits of {target.label} cannot be listed: {problem.message}"] += 1
+            continue
+        now = datetime.now(UTC).replace(microsecond=0)
+        limits += [_Limit(str(limit.get("spendingLimitArn")), limit, now) for limit in found]
+    rows = normalize(SPENDING_LIMITS, limits, bookkeeping={"origin": "api"})
+    outcome.rejected += len(rows.rejects)
+    if limits:
+        with puller.warehouse.writing("merging spending limits") as connection, transaction(connection):
+            outcome.counts[SPENDING_LIMITS.name] = replace_rows(connection, SPENDING_LIMITS, rows.rows)
+            store_rejects(connection, rows.rejects, puller.run_id)
+    return outcome
+
+
+def _used_devices(puller: Puller, *, only_open: bool) -> set[str]:
+    """ARNs of devices that stored tasks name: all that are not stored yet, or those of open tasks."""
+    condition = "NOT is_terminal" if only_open else "device_arn NOT IN (SELECT device_arn FROM devices)"
+    with puller.warehouse.writing("looking up devices") as connection:
+        rows = connection.execute(
+            f"SELECT DISTINCT device_arn FROM quantum_tasks WHERE {condition} AND device_arn LIKE 'arn:%'"
+        ).fetchall()
+    return {arn for (arn,) in rows}
+
+
+def _device_answers(
+    puller: Puller, targets: Sequence[Target], arns: Iterable[str], outcome: Outcome
+) -> Iterable[fetch.Fetched]:
+    """What GetDevice says, asked in the device's own Region, or in any for a simulator."""
+    by_region = {target.region: target for target in reversed(targets)}
+    requests = [
+        fetch.Request(target, "GetDevice", arn)
+        for arn in arns
+        if (target := _target_of(arn, by_region, targets[0])) is not None
+    ]
+    for answer in fetch.fetch_all(puller.sessions, puller.budgets, requests):
+        if isinstance(answer, fetch.Fetched):
+            yield answer
+        elif isinstance(answer, fetch.Failed):
+            outcome.warnings[f"GetDevice: {answer.problem.message}"] += 1
+        elif isinstance(answer, fetch.Rejected):
+            outcome.warnings[f"GetDevice {answer.arn}: {answer.error}"] += 1
+
+
+def _target_of(arn: str, by_region: Mapping[str, Target], anywhere: Target) -> Target | None:
+    """Where to ask for a device; None for a Region that is not pulled from, and for what is no ARN."""
+    try:
+        region = region_of(arn)
+    except ValueError:
+        return None
+    return by_region.get(region) if region else anywhere
+
+
+def _device_polls(answers: Sequence[fetch.Fetched]) -> Normalized:
+    bodies = {answer.arn: answer.body for answer in answers}
+
+    def finish(row: dict[str, Any]) -> dict[str, Any]:
+        return with_depths(bodies[row["device_arn"]], row)
+
+    polls = normalize(DEVICE_OBSERVATIONS, answers, finish=finish)
+    return polls if answers else Normalized(pa.Table.from_pylist([], schema=DEVICE_OBSERVATIONS.arrow_schema))
+
+
+def _one_each_region(targets: Sequence[Target]) -> list[Target]:
+    """The first target of each Region: devices are the same for every account."""
+    return list({target.region: target for target in reversed(targets)}.values())

@@ -1,0 +1,88 @@
+"""What the settings make: the warehouse, the sessions, the budgets and the targets of one process.
+
+Everything is made when first asked for, so that importing the definitions touches nothing.
+"""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, field
+from functools import cached_property
+from typing import Any
+
+from braket_etl.aws.errors import BadConfiguration
+from braket_etl.aws.sessions import Account, Sessions, Target, ambient_account, expand_regions
+from braket_etl.aws.throttle import Budgets
+from braket_etl.pull.pull import Progress, Puller
+from braket_etl.settings import Settings, load_settings
+from braket_etl.warehouse.connection import Warehouse
+
+
+@dataclass
+class Runtime:
+    """The tools of one process; `flags` are settings given on the command line."""
+
+    flags: Mapping[str, Any] = field(default_factory=dict)
+    progress: Progress = field(default_factory=Progress)
+    _polled: dict[str, set[str]] = field(default_factory=dict)
+
+    @cached_property
+    def settings(self) -> Settings:
+        """The settings; raises SettingsError."""
+        return load_settings(**self.flags)
+
+    @cached_property
+    def warehouse(self) -> Warehouse:
+        """The warehouse of these settings."""
+        return Warehouse(self.settings.writer_folder, self.settings.published_warehouse)
+
+    @cached_property
+    def accounts(self) -> tuple[Account, ...]:
+        """The configured accounts, or the ambient credentials."""
+        configured = tuple(
+            Account(a.name, a.profile, a.role_arn, a.external_id) for a in self.settings.accounts
+        )
+        return configured or (ambient_account(),)
+
+    @cached_property
+    def sessions(self) -> Sessions:
+        """Sessions for the accounts; raises BadConfiguration where the demo's home would be filled from AWS."""
+        if self.settings.is_demo and "AWS_ENDPOINT_URL_BRAKET" not in os.environ:
+            raise BadConfiguration(
+                f"{self.settings.home} holds the demo's synthetic data and is not mixed with an account's: "
+                "run `braket-etl demo` again, or pull into another home"
+            )
+        return Sessions(self.accounts)
+
+    @cached_property
+    def budgets(self) -> Budgets:
+        """The request budgets that this machine's processes share."""
+        return Budgets(self.settings.budget_folder, self.settings.quota_share)
+
+    def chosen_accounts(self, names: Sequence[str] | None = None) -> list[Account]:
+        """The accounts that are named, or all; raises BadConfiguration for an unknown name."""
+        known = {account.name for account in self.accounts}
+        if unknown := sorted(set(names or ()) - known):
+            raise BadConfiguration(
+                f"no account is called {', '.join(unknown)}; there is {', '.join(sorted(known))}"
+            )
+        return [account for account in self.accounts if not names or account.name in names]
+
+    def targets(
+        self, accounts: Sequence[str] | None = None, regions: Sequence[str] | None = None
+    ) -> list[Target]:
+        """Every account in every Region, or those that are named; raises BadConfiguration for an unknown name."""
+        places = expand_regions(regions or self.settings.regions)
+        return [Target(account, region) for account in self.chosen_accounts(accounts) for region in places]
+
+    def puller(self, run_id: str) -> Puller:
+        """A puller for one run; its steps share what they have polled."""
+        return Puller(
+            self.warehouse,
+            self.sessions,
+            self.budgets,
+            run_id,
+            self.progress,
+            polled=self._polled.setdefault(run_id, set()),
+        )

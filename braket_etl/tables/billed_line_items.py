@@ -1,0 +1,53 @@
+"""`billed_line_items`: what AWS billed for Braket, from CUR 2.0 and FOCUS exports, in one form."""
+
+from __future__ import annotations
+
+from braket_etl.tables.declaration import MONEY, Column, Table, instant, money, string_map, text
+
+BILLED_LINE_ITEMS = Table(
+    name="billed_line_items",
+    description=(
+        "One row a line item for Amazon Braket in an imported CUR 2.0 or FOCUS export. An import replaces what was "
+        "stored of the same accounts and billing periods in the same format, so a corrected bill takes the place "
+        "of the earlier one."
+    ),
+    key=("source_format", "line_item_id"),
+    columns=(
+        text("source_format", "cur2 or focus", required=True),
+        text(
+            "line_item_id",
+            "The export's own id of the line, or a hash of the line and its occurrence",
+            required=True,
+        ),
+        text("payer_account_id", "Account that pays the bill"),
+        text("account_id", "Account that used the service"),
+        text("region", "Region of the usage"),
+        instant("billing_period_start", "Begin of the billing period", required=True),
+        instant("usage_start", "Begin of the usage", required=True),
+        instant("usage_end", "End of the usage"),
+        text(
+            "charge_kind",
+            "usage, credit, discount, tax, fee, refund or other: the export's own kinds, put in these",
+            required=True,
+        ),
+        text("charge_kind_raw", "The kind as the export spells it"),
+        text("usage_type", "Usage type"),
+        text("operation", "Operation"),
+        text("product_family", "Product family, where the export tells it"),
+        text("device_name", "Device, where the export tells it"),
+        text("device_key", "Device as models match it"),
+        text("sku", "SKU in the price list"),
+        text(
+            "resource_id",
+            "Resource, where the export tells it; whether Braket's are task ARNs is not documented",
+        ),
+        Column("quantity", MONEY, "Quantity in `unit`"),
+        text("unit", "Unit of the quantity"),
+        money("list_usd", "Cost at list price; NULL where the export does not tell it"),
+        money("billed_usd", "Cost as billed: negative for credits and discounts", required=True),
+        string_map("tags", "Tags activated for cost allocation"),
+        text("description", "What the export says about the line", wide=True),
+        text("source_file", "File that it was read from", required=True),
+        instant("imported_at", "When it was read", required=True),
+    ),
+)

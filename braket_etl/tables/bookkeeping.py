@@ -1,0 +1,101 @@
+"""Schema `etl`: what the pipeline knows about its own work. One declaration a table."""
+
+from __future__ import annotations
+
+from braket_etl.tables.declaration import Table, day, instant, integer, text
+
+RUNS = Table(
+    name="runs",
+    schema="etl",
+    description="One row a run that wrote to the warehouse, with how it ended and what it did.",
+    key=("run_id",),
+    columns=(
+        text("run_id", "Run id, the same as in Dagster", required=True),
+        text("kind", "What was asked for: sync, backfill, observe, …", required=True),
+        instant("started_at", "When it started", required=True),
+        instant("ended_at", "When it ended; NULL while it runs or if it was killed"),
+        text("outcome", "running, success, warning or failure", required=True),
+        text("host", "Machine it ran on"),
+        integer("pid", "Process id on that machine"),
+        text("version", "Version of braket_etl"),
+        text("summary", "JSON object: rows, calls, throttles, problems"),
+    ),
+)
+
+COVERAGE = Table(
+    name="coverage",
+    schema="etl",
+    description=(
+        "What the last search of each account, Region and UTC day listed, and what of it is stored or rejected. "
+        "A day is complete when the search began at least an hour after the day's end and listed = stored + rejected."
+    ),
+    key=("account", "region", "table_name", "day"),
+    columns=(
+        text("account", "Account as named in the settings", required=True),
+        text("account_id", "Account id, from the ARNs found; NULL while none was"),
+        text(
+            "principal",
+            "What the access key tells of its account: other credentials under the same name are told apart by it; "
+            "NULL where it tells nothing",
+        ),
+        text("region", "Region searched", required=True),
+        text("table_name", "quantum_tasks or jobs", required=True),
+        day("day", "UTC day of creation", required=True),
+        instant("searched_at", "When the search began, by Braket's clock", required=True),
+        integer("listed", "Records that the search listed", required=True),
+        integer("stored", "Listed records that are in the table", required=True),
+        integer(
+            "rejected", "Listed records that are in etl.rejected_records and not in the table", required=True
+        ),
+        text("run_id", "Run that searched", required=True),
+    ),
+)
+
+REJECTED_RECORDS = Table(
+    name="rejected_records",
+    schema="etl",
+    description="Responses that could not become a row, with their payload. `braket-etl rejects retry` tries again.",
+    key=("operation", "arn"),
+    columns=(
+        text("operation", "Operation as the API spells it", required=True),
+        text("arn", "ARN that was asked for", required=True),
+        text("account_id", "Account, from the ARN"),
+        text("region", "Region, from the ARN"),
+        text("error", "What is wrong with the response", required=True),
+        text("payload", "The response as it came", wide=True),
+        text("run_id", "Run that last saw it", required=True),
+        instant("first_seen_at", "First time", required=True),
+        instant("last_seen_at", "Last time", required=True),
+        integer("attempts", "How often it was rejected", required=True),
+    ),
+)
+
+SCHEMA_DRIFT = Table(
+    name="schema_drift",
+    schema="etl",
+    description="Members and enum values of the API that this version does not know. They are stored all the same.",
+    key=("table_name", "kind", "path", "value"),
+    columns=(
+        text("table_name", "Table the record belongs to", required=True),
+        text("kind", "member or value", required=True),
+        text("path", "Where in the response", required=True),
+        text("value", "The unknown enum value; empty for a member", required=True),
+        instant("first_seen_at", "When it was first seen", required=True),
+        text("run_id", "Run that saw it first", required=True),
+    ),
+)
+
+MIGRATIONS = Table(
+    name="migrations",
+    schema="etl",
+    description="Numbered migrations that this warehouse has been through, in order.",
+    key=("version",),
+    columns=(
+        integer("version", "Number of the migration", required=True),
+        text("name", "Its name", required=True),
+        instant("applied_at", "When it was applied", required=True),
+        text("applied_by", "Version of braket_etl that applied it", required=True),
+    ),
+)
+
+BOOKKEEPING = (RUNS, COVERAGE, REJECTED_RECORDS, SCHEMA_DRIFT, MIGRATIONS)

@@ -1,0 +1,80 @@
+"""`task_observations` and `job_observations`: what polls of open records saw, run-length encoded.
+
+Here are the declarations and the reading of one response into one poll; joining polls to runs is the
+warehouse's work.
+"""
+
+from __future__ import annotations
+
+import re
+from typing import Any
+
+from braket_etl.tables import jobs, quantum_tasks
+from braket_etl.tables.common import fetched_column, owner_columns
+from braket_etl.tables.declaration import Table, flag, instant, integer, text
+
+#: The columns that make one state: a new row begins when any of them changes.
+STATE = ("status", "queue", "queue_priority", "position", "is_capped", "position_raw", "message")
+
+_NUMBER = re.compile(r"\s*(>?)\s*(\d{1,18})")
+
+
+def _observations(
+    name: str, record: str, arn_column: str, arn_member: str, terminal_statuses: frozenset[str]
+) -> Table:
+    return Table(
+        name=name,
+        description=(
+            f"What polls of open {record}s saw, one row for each run of polls that saw the same. The last row "
+            f"of a {record} that ended while it was watched is its terminal status. Times are Braket's own."
+        ),
+        key=(arn_column, "observed_at"),
+        terminal_statuses=terminal_statuses,
+        only_grows=True,
+        columns=(
+            text(arn_column, f"ARN of the {record}", arn_member, required=True),
+            *owner_columns(arn_column),
+            instant("observed_at", "First poll that saw this state", required=True),
+            instant("last_observed_at", "Last poll that saw this state", required=True),
+            integer("n_polls", "Polls at different instants that saw this state", required=True),
+            text("status", "Status seen", "status", required=True),
+            text("queue", "Queue in which it waits", "queueInfo.queue"),
+            text("queue_priority", "Normal, or Priority for tasks of hybrid jobs", "queueInfo.queuePriority"),
+            integer("position", "Number read from position_raw; NULL where it has none"),
+            flag("is_capped", "Whether position is only a lower bound, as in >2000"),
+            text("position_raw", "Queue position as Braket wrote it", "queueInfo.position"),
+            text("message", "What Braket says about the position", "queueInfo.message"),
+            fetched_column(),
+        ),
+    )
+
+
+TASK_OBSERVATIONS = _observations(
+    "task_observations", "task", "quantum_task_arn", "quantumTaskArn", quantum_tasks.TERMINAL
+)
+JOB_OBSERVATIONS = _observations("job_observations", "job", "job_arn", "jobArn", jobs.TERMINAL)
+
+
+def parsed_position(raw: str | None) -> tuple[int | None, bool | None]:
+    """The number in a queue position or depth, and whether it is capped.
+
+    `"2"` → (2, False); `">2000"` → (2000, True); `"0 (1 prioritized job(s) running)"` → (0, False);
+    `"None"` and anything else without a leading number → (None, None).
+    """
+    match = _NUMBER.match(raw or "")
+    if match is None:
+        return None, None
+    return int(match.group(2)), match.group(1) == ">"
+
+
+def with_position(row: dict[str, Any]) -> dict[str, Any]:
+    """The row of one poll, with the position parsed and the run-length columns of a single poll."""
+    position, is_capped = parsed_position(row["position_raw"])
+    return {
+        **row,
+        "position": position,
+        "is_capped": is_capped,
+        "observed_at": row["fetched_at"],
+        "last_observed_at": row["fetched_at"],
+        "n_polls": 1,
+    }

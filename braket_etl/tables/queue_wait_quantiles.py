@@ -1,0 +1,60 @@
+"""`queue_wait_quantiles`: quantiles of queue waits, computed once a run by `braket_etl.analysis.wait_quantiles`."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from braket_etl.tables.declaration import Column, Table, day, instant, integer, text
+
+
+def seconds(name: str, description: str) -> Column:
+    """A DOUBLE column in seconds."""
+    return Column(name, pa.float64(), description)
+
+
+QUEUE_WAIT_QUANTILES = Table(
+    name="queue_wait_quantiles",
+    description=(
+        "Quantiles of the time that tasks waited, by device and by device and week, from the non-parametric "
+        "maximum-likelihood estimate for intervals (Turnbull); tasks that still wait or were cancelled waiting "
+        "count as censored, reservations not at all. One row a quantile; the whole table is computed anew."
+    ),
+    key=("scope", "device_arn", "week_start", "quantile"),
+    columns=(
+        text("scope", "device (all weeks) or device_week", required=True),
+        text("device_arn", "The device", required=True),
+        day("week_start", "Monday of the UTC week in which the tasks were created; NULL for scope device"),
+        Column("quantile", pa.float64(), "0.5, 0.75, 0.9, 0.95 or 0.99", required=True),
+        seconds("wait_seconds", "The quantile; NULL unless status is ok"),
+        seconds(
+            "wait_seconds_left", "Left end of the stretch in which the estimate is free to put the quantile"
+        ),
+        seconds("ci_lower_seconds", "Lower end of its confidence interval; NULL if not enough data"),
+        seconds("ci_upper_seconds", "Upper end; NULL where the data do not bound it"),
+        Column("ci_level", pa.float64(), "Confidence level of the interval", required=True),
+        text("ci_method", "How the interval is made; see docs/queue-latency.md", required=True),
+        seconds(
+            "bound_lower_seconds", "Certain: at least so much, as the same quantile of wait_seconds_lower"
+        ),
+        seconds("bound_upper_seconds", "Certain: at most so much, of wait_seconds_upper; NULL is no bound"),
+        Column(
+            "cancelled_in_queue_share",
+            pa.float64(),
+            "Share of tasks that were cancelled in the queue by wait_seconds (Aalen-Johansen)",
+        ),
+        integer("n", "Tasks in the estimate", required=True),
+        integer("n_censored", "Those of them whose wait is only known to exceed something", required=True),
+        integer("n_exact", "Those of them whose wait is known to the second", required=True),
+        integer(
+            "n_bounds_only",
+            "Further tasks, first seen after their end and over a day after creation; only in the bounds",
+            required=True,
+        ),
+        text(
+            "status",
+            "ok; not_enough_data; beyond_observed: too many were censored before the quantile",
+            required=True,
+        ),
+        instant("computed_at", "When it was computed", required=True),
+    ),
+)

@@ -1,0 +1,57 @@
+"""`wait_forecast`: what the next task will wait, computed once a run by `braket_etl.analysis.forecast`."""
+
+from __future__ import annotations
+
+import pyarrow as pa
+
+from braket_etl.tables.declaration import Column, Table, instant, integer, text
+from braket_etl.tables.queue_wait_quantiles import seconds
+
+
+def _share(name: str, description: str) -> Column:
+    return Column(name, pa.float64(), description)
+
+
+WAIT_FORECAST = Table(
+    name="wait_forecast",
+    description=(
+        "What the next task will wait: by device and hour of submission from the last weeks (method hour), and by "
+        "device from the present queue depth (method depth). Each row carries its method's backtest on weeks that "
+        "the forecast had not seen. The whole table is computed anew."
+    ),
+    key=("device_arn", "method", "hour_utc"),
+    columns=(
+        text("device_arn", "The device", required=True),
+        text(
+            "method",
+            "hour: tasks sent at that hour in the last weeks; depth: the queue as it is",
+            required=True,
+        ),
+        integer(
+            "hour_utc",
+            "Hour of submission, UTC; -1 for method depth, which holds for the present",
+            required=True,
+        ),
+        text("status", "ok, not_enough_data, or no_depth (none known, or only a lower bound)", required=True),
+        seconds("wait_p05_seconds", "Lower end of the 90 % interval"),
+        seconds("wait_p25_seconds", "Lower end of the 50 % interval"),
+        seconds("wait_p50_seconds", "Median"),
+        seconds("wait_p75_seconds", "Upper end of the 50 % interval; NULL where the data do not bound it"),
+        seconds("wait_p95_seconds", "Upper end of the 90 % interval; NULL where the data do not bound it"),
+        integer("n", "Tasks that the forecast rests on", required=True),
+        integer("hours_pooled", "Hours of the day that it rests on: fewer tasks, more hours"),
+        integer("depth", "Tasks ahead on the device, for method depth"),
+        instant("depth_at", "When the depth was seen"),
+        _share(
+            "drain_rate_per_hour",
+            "Tasks by which the queue ahead of a task of ours shrinks in an hour (median)",
+        ),
+        _share(
+            "backtest_coverage_50", "Share of later waits inside their 50 % interval, in the held-out weeks"
+        ),
+        _share("backtest_coverage_90", "Share of later waits inside their 90 % interval"),
+        integer("backtest_n", "Held-out tasks; coverages are NULL where they are too few", required=True),
+        integer("backtest_weeks", "Held-out weeks", required=True),
+        instant("computed_at", "When it was computed", required=True),
+    ),
+)

@@ -1,0 +1,98 @@
+"""sql/models as views: their order, their lineage and their creation.
+
+A model is one SELECT in a file; the file name is its name. The comment on top says grain and meaning, then,
+after an empty comment line, its group and what each column is (`-- cost_usd: what it cost`). What a model reads is found by
+parsing it, so no list of dependencies is kept by hand.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import cache
+from graphlib import TopologicalSorter
+from itertools import takewhile
+from pathlib import Path
+
+import duckdb
+import sqlglot
+from sqlglot import exp
+
+from braket_etl.packaged import packaged_sql
+from braket_etl.tables.declaration import quoted
+
+
+@dataclass(frozen=True)
+class Model:
+    """One model: its name, its and its columns' meaning, its SELECT, and the tables and models it reads."""
+
+    name: str
+    group: str
+    description: str
+    columns: Mapping[str, str]
+    sql: str
+    reads: frozenset[str]
+
+
+@cache
+def models() -> tuple[Model, ...]:
+    """All models, each after those that it reads."""
+    found = {path.stem: _model(path.stem, path.read_text("utf-8")) for path in _files()}
+    order = TopologicalSorter({name: sorted(model.reads & found.keys()) for name, model in found.items()})
+    return tuple(found[name] for name in order.static_order())
+
+
+def refresh_models(connection: duckdb.DuckDBPyConnection) -> None:
+    """Create every model as a view, and drop views of models that are gone."""
+    wanted = {model.name for model in models()}
+    views = connection.execute(
+        "SELECT view_name FROM duckdb_views() WHERE NOT internal AND schema_name = 'main' "
+        "AND database_name = current_database()"
+    ).fetchall()
+    for (view,) in views:
+        if view not in wanted:
+            connection.execute(f'DROP VIEW main."{view}"')
+    for model in models():
+        create_view(connection, model)
+
+
+def create_view(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
+    """Create or replace the view of one model, with its meaning as comment."""
+    connection.execute(f'CREATE OR REPLACE VIEW main."{model.name}" AS {model.sql}')
+    connection.execute(f'COMMENT ON VIEW main."{model.name}" IS {quoted(model.description)}')
+    for column, meaning in model.columns.items():
+        connection.execute(f'COMMENT ON COLUMN main."{model.name}"."{column}" IS {quoted(meaning)}')
+
+
+def _files() -> list[Path]:
+    return sorted(packaged_sql("models").glob("*.sql"))
+
+
+def _model(name: str, text: str) -> Model:
+    description, columns = _meaning(text)
+    statement = text.strip().rstrip(";")
+    parsed = sqlglot.parse_one(statement, read="duckdb")
+    named_inside = {cte.alias for cte in parsed.find_all(exp.CTE)}
+    reads = frozenset(
+        f"{table.db}.{table.name}" if table.db and table.db != "main" else table.name
+        for table in parsed.find_all(exp.Table)
+        if table.name and (table.db or table.name not in named_inside)
+    )
+    return Model(name, columns.pop("group", "models"), description, columns, statement, reads)
+
+
+def _meaning(text: str) -> tuple[str, dict[str, str]]:
+    """The description and the meanings of the columns, from the comment on top."""
+    columns: dict[str, str] = {}
+    lines = [
+        line.removeprefix("--").strip() for line in takewhile(lambda x: x.startswith("--"), text.splitlines())
+    ]
+    head = lines.index("") if "" in lines else len(lines)
+    description = lines[:head]
+    for line in filter(None, lines[head:]):
+        name, colon, meaning = line.partition(": ")
+        if colon and name.isidentifier():
+            columns[name] = meaning
+        else:  # a meaning that goes on in the next line
+            columns[next(reversed(columns))] += f" {line}"
+    return " ".join(description), columns

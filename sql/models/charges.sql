@@ -1,0 +1,194 @@
+-- One row a thing that is charged for: the fee of a task, its shots, the run time of a simulator, the instances and the
+-- volumes of a job, a reservation. Everything that sums costs reads this, so all sums agree. Tasks that are not
+-- billed, paid by a reservation or not yet ended have their rows too: cost_status tells them apart.
+--
+-- group: costs
+-- record_kind: task, job or reservation
+-- record_arn: ARN of the task, job or reservation
+-- job_arn: the job, of a job and of tasks in one
+-- reservation_arn: the reservation, of a reservation and of tasks in one
+-- account_id: account that pays
+-- region: Region of the usage
+-- device_arn: the device; of a job, the one it has priority on
+-- device_name: last part of the device ARN
+-- device_key: device as price lists and bills are matched
+-- product_family: product family of the price list; NULL for a kind of device that has no rule
+-- instance_type: of job instances
+-- meter: task, shot, run_time, instance, volume or reservation
+-- charged_at: when it is charged: the end of a task or job, the begin of a reservation; while open, the last sight
+-- charge_date: UTC day of charged_at; of open tasks and jobs, the day of their creation
+-- began_at: creation of the task or job, begin of the reservation
+-- quantity: what is paid for, in `unit`; NULL where it is not known
+-- unit: task, shot, second, GB-second or hour
+-- cost_status: status of the cost, as in task_costs, job_costs and reservation_costs
+-- cost_usd: at list price; NULL where it is not known or not yet due
+-- discount_usd: what the agreed discount takes off; 0 where there is none
+-- discount_rate: agreed discount as a share of the list price, from 0 to 1
+-- net_usd: cost_usd less discount_usd
+-- committed_usd: what an open task on a QPU, or a reservation to come, will cost at list price
+-- price_source: where the price comes from
+-- status: status of the task or job
+-- shots: shots requested, on the row of a task's shots or run time
+-- tags: tags of the task or job
+WITH task_rows AS (
+    SELECT
+        'task' AS record_kind,
+        t.quantum_task_arn AS record_arn,
+        t.job_arn,
+        t.reservation_arn,
+        t.account_id,
+        t.region,
+        t.device_arn,
+        t.device_name,
+        CASE
+            WHEN t.device_type = 'QPU' AND m.is_fee
+                THEN CASE WHEN t.job_arn IS NULL THEN 'Quantum Task' ELSE 'Braket Managed Jobs QPU Task' END
+            WHEN t.device_type = 'QPU'
+                THEN CASE WHEN t.job_arn IS NULL
+                    THEN 'Quantum Task-Shot' ELSE 'Braket Managed Jobs QPU Task Shot' END
+            WHEN t.device_type = 'SIMULATOR'
+                THEN CASE WHEN t.job_arn IS NULL THEN 'Simulator Task' ELSE 'Braket Managed Jobs Simulator Task' END
+        END AS product_family,
+        NULL AS instance_type,
+        CASE WHEN m.is_fee THEN 'task' WHEN t.device_type = 'QPU' THEN 'shot' ELSE 'run_time' END AS meter,
+        t.charged_at,
+        CASE WHEN t.is_terminal THEN timezone('UTC', t.charged_at)::DATE ELSE t.created_date END AS charge_date,
+        t.created_at AS began_at,
+        CASE
+            WHEN m.is_fee THEN CASE WHEN t.billed_shots IS NOT NULL THEN
+                CASE WHEN t.cost_status IN ('not_billed', 'reservation') THEN 0 ELSE 1 END END
+            WHEN t.device_type = 'QPU' THEN t.billed_shots
+            ELSE t.billed_seconds
+        END::DECIMAL(38, 12) AS quantity,
+        CASE WHEN m.is_fee THEN 'task' WHEN t.device_type = 'QPU' THEN 'shot' ELSE 'second' END AS unit,
+        t.cost_status,
+        CASE
+            WHEN m.is_fee THEN t.task_fee_usd
+            WHEN t.device_type = 'QPU' THEN t.shot_fee_usd
+            ELSE t.cost_usd
+        END AS cost_usd,
+        -- the whole of what is committed stands on the row of the shots: it is no fee for anything yet
+        CASE WHEN NOT m.is_fee THEN t.committed_usd END AS committed_usd,
+        t.price_source,
+        t.status,
+        CASE WHEN NOT m.is_fee THEN t.requested_shots END AS shots,
+        t.tags
+    FROM priced_tasks AS t
+    JOIN (VALUES (true), (false)) AS m (is_fee) ON NOT m.is_fee OR t.device_type = 'QPU'
+),
+job_rows AS (
+    SELECT
+        'job' AS record_kind,
+        j.job_arn AS record_arn,
+        j.job_arn,
+        j.reservation_arn,
+        j.account_id,
+        j.region,
+        j.device_arn,
+        j.device_name,
+        CASE WHEN m.is_instance THEN 'Braket Managed Jobs Instance' ELSE 'Braket Managed Jobs Volume' END
+            AS product_family,
+        CASE WHEN m.is_instance THEN j.instance_type END AS instance_type,
+        CASE WHEN m.is_instance THEN 'instance' ELSE 'volume' END AS meter,
+        j.charged_at,
+        CASE WHEN j.is_terminal THEN timezone('UTC', j.charged_at)::DATE ELSE j.created_date END AS charge_date,
+        j.created_at AS began_at,
+        CASE WHEN m.is_instance
+            THEN TRY(j.billed_seconds * j.instance_count)
+            ELSE TRY(j.billed_seconds * j.instance_count * j.volume_gb)
+        END::DECIMAL(38, 12) AS quantity,
+        CASE WHEN m.is_instance THEN 'second' ELSE 'GB-second' END AS unit,
+        CASE WHEN m.is_instance THEN j.instance_cost_status ELSE j.volume_cost_status END AS cost_status,
+        CASE WHEN m.is_instance THEN j.instance_cost_usd ELSE j.volume_cost_usd END AS cost_usd,
+        NULL AS committed_usd,
+        j.price_source,
+        j.status,
+        NULL AS shots,
+        j.tags
+    FROM job_meters AS j
+    CROSS JOIN (VALUES (true), (false)) AS m (is_instance)
+),
+reservation_rows AS (
+    SELECT
+        'reservation' AS record_kind,
+        reservation_arn AS record_arn,
+        NULL AS job_arn,
+        reservation_arn,
+        account_id,
+        region,
+        device_arn,
+        device_name,
+        'Quantum Reservation' AS product_family,
+        NULL AS instance_type,
+        'reservation' AS meter,
+        start_at AS charged_at,
+        timezone('UTC', start_at)::DATE AS charge_date,
+        start_at AS began_at,
+        CASE WHEN cost_status = 'not_billed' THEN 0 ELSE hours END::DECIMAL(38, 12) AS quantity,
+        'hour' AS unit,
+        cost_status,
+        cost_usd,
+        committed_usd,
+        price_source,
+        NULL AS status,
+        NULL AS shots,
+        NULL AS tags
+    FROM reservation_costs
+),
+meters AS (
+    SELECT * FROM task_rows
+    UNION ALL
+    SELECT * FROM job_rows
+    UNION ALL
+    SELECT * FROM reservation_rows
+),
+-- Discounts are few; spread over the dates that occur they would be many, so they are looked up by span.
+discounted AS (
+    SELECT
+        m.*,
+        k.device_key,
+        -- an agreed price of a reservation is agreed already
+        CASE WHEN m.price_source <> 'agreed' THEN coalesce(d.rate, 0) ELSE 0 END AS discount_rate
+    FROM meters AS m
+    LEFT JOIN device_keys AS k ON k.device_name = m.device_name
+    LEFT JOIN discounts AS d
+        ON d.product_family = m.product_family AND m.charged_at >= d.effective_from
+        AND m.charged_at < coalesce(d.effective_to, TIMESTAMPTZ '9999-12-31 00:00:00+00')
+),
+netted AS (
+    SELECT
+        *,
+        CASE WHEN discount_rate > 0 THEN TRY((cost_usd * discount_rate)::DECIMAL(38, 12))
+            WHEN cost_usd IS NOT NULL THEN 0 END
+            AS taken_off
+    FROM discounted
+)
+SELECT
+    record_kind,
+    record_arn,
+    job_arn,
+    reservation_arn,
+    account_id,
+    region,
+    device_arn,
+    device_name,
+    device_key,
+    product_family,
+    instance_type,
+    meter,
+    charged_at,
+    charge_date,
+    began_at,
+    quantity,
+    unit,
+    cost_status,
+    cost_usd::DECIMAL(38, 12) AS cost_usd,
+    taken_off::DECIMAL(38, 12) AS discount_usd,
+    discount_rate::DECIMAL(38, 12) AS discount_rate,
+    (cost_usd - taken_off)::DECIMAL(38, 12) AS net_usd,
+    committed_usd::DECIMAL(38, 12) AS committed_usd,
+    price_source,
+    status,
+    shots,
+    tags
+FROM netted

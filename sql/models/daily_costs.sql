@@ -1,0 +1,78 @@
+-- One row an account, Region, device and UTC day of charge: what was spent. A task is charged on the day it ended, a
+-- reservation on the day it began; what open tasks will cost stands on the day they were created.
+--
+-- group: costs
+-- charge_date: UTC day
+-- account_id: account that pays
+-- region: Region of the usage
+-- device_arn: the device; of jobs, the one they have priority on; NULL where there is none
+-- device_name: last part of the device ARN
+-- cost_usd: at list price, as far as known; n_unknown says how much is not
+-- discount_usd: what agreed discounts take off
+-- net_usd: cost_usd less discount_usd
+-- task_fee_usd: fees of tasks, at list price like the next ones
+-- shot_fee_usd: fees of shots
+-- run_fee_usd: run time of simulators
+-- instance_cost_usd: instances of jobs
+-- volume_cost_usd: volumes of jobs
+-- reservation_cost_usd: reservations
+-- committed_usd: what open tasks and coming reservations will cost
+-- n_tasks: tasks
+-- n_jobs: jobs
+-- n_reservations: reservations
+-- n_open: of them, those not ended or begun
+-- n_unknown: ended ones whose cost is not known
+-- shots: shots requested
+-- billed_shots: shots that are paid
+WITH by_record AS (
+    SELECT
+        charge_date,
+        account_id,
+        region,
+        device_arn,
+        any_value(device_name) AS device_name,
+        record_kind,
+        sum(cost_usd) AS cost_usd,
+        sum(discount_usd) AS discount_usd,
+        sum(net_usd) AS net_usd,
+        sum(cost_usd) FILTER (meter = 'task') AS task_fee_usd,
+        sum(cost_usd) FILTER (meter = 'shot') AS shot_fee_usd,
+        sum(cost_usd) FILTER (meter = 'run_time') AS run_fee_usd,
+        sum(cost_usd) FILTER (meter = 'instance') AS instance_cost_usd,
+        sum(cost_usd) FILTER (meter = 'volume') AS volume_cost_usd,
+        sum(cost_usd) FILTER (meter = 'reservation') AS reservation_cost_usd,
+        sum(committed_usd) AS committed_usd,
+        -- each record has exactly one of these rows
+        count(*) FILTER (meter NOT IN ('task', 'volume')) AS n_records,
+        count(*) FILTER (meter NOT IN ('task', 'volume') AND cost_status = 'pending') AS n_open,
+        count(*) FILTER (meter NOT IN ('task', 'volume') AND cost_status IN ('no_price', 'no_duration')) AS n_unknown,
+        sum(shots) AS shots,
+        sum(quantity) FILTER (meter = 'shot') AS billed_shots
+    FROM charges
+    GROUP BY charge_date, account_id, region, device_arn, record_kind
+)
+SELECT
+    charge_date,
+    account_id,
+    region,
+    device_arn,
+    any_value(device_name) AS device_name,
+    coalesce(sum(cost_usd), 0)::DECIMAL(38, 12) AS cost_usd,
+    coalesce(sum(discount_usd), 0)::DECIMAL(38, 12) AS discount_usd,
+    coalesce(sum(net_usd), 0)::DECIMAL(38, 12) AS net_usd,
+    coalesce(sum(task_fee_usd), 0)::DECIMAL(38, 12) AS task_fee_usd,
+    coalesce(sum(shot_fee_usd), 0)::DECIMAL(38, 12) AS shot_fee_usd,
+    coalesce(sum(run_fee_usd), 0)::DECIMAL(38, 12) AS run_fee_usd,
+    coalesce(sum(instance_cost_usd), 0)::DECIMAL(38, 12) AS instance_cost_usd,
+    coalesce(sum(volume_cost_usd), 0)::DECIMAL(38, 12) AS volume_cost_usd,
+    coalesce(sum(reservation_cost_usd), 0)::DECIMAL(38, 12) AS reservation_cost_usd,
+    coalesce(sum(committed_usd), 0)::DECIMAL(38, 12) AS committed_usd,
+    coalesce(sum(n_records) FILTER (record_kind = 'task'), 0)::BIGINT AS n_tasks,
+    coalesce(sum(n_records) FILTER (record_kind = 'job'), 0)::BIGINT AS n_jobs,
+    coalesce(sum(n_records) FILTER (record_kind = 'reservation'), 0)::BIGINT AS n_reservations,
+    sum(n_open)::BIGINT AS n_open,
+    sum(n_unknown)::BIGINT AS n_unknown,
+    coalesce(sum(shots), 0)::HUGEINT AS shots,
+    coalesce(sum(billed_shots), 0)::HUGEINT AS billed_shots
+FROM by_record
+GROUP BY charge_date, account_id, region, device_arn

@@ -1,0 +1,111 @@
+-- One row a stretch of time in which a device took tasks: ONLINE and inside its execution windows, as polls of the
+-- device saw it. What a poll saw holds until the next one; before the first poll the device counts as ONLINE with that
+-- poll's windows, back to our first task on it. A device whose windows are not known counts as always open.
+--
+-- group: latency
+-- device_arn: the device
+-- open_from: when it opened
+-- open_to: when it closed; at the latest a week past the newest poll, beyond which nothing is said
+-- open_seconds_before: seconds that it was open in all earlier stretches
+WITH states AS (
+    SELECT
+        device_arn,
+        device_status = 'ONLINE' AS is_online,
+        coalesce(
+            execution_windows,
+            [{'execution_day': 'Everyday', 'window_start_hour': '00:00:00', 'window_end_hour': '23:59:59'}]
+        ) AS windows,
+        observed_at
+    FROM device_observations
+),
+changes AS (
+    -- depths change with every poll, windows rarely: days are only laid out for what is left
+    SELECT *
+    FROM states
+    WINDOW by_time AS (PARTITION BY device_arn ORDER BY observed_at)
+    QUALIFY row_number() OVER by_time = 1
+        OR is_online IS DISTINCT FROM lag(is_online) OVER by_time
+        OR windows IS DISTINCT FROM lag(windows) OVER by_time
+),
+newest AS (
+    SELECT device_arn, min(observed_at) AS first_poll_at, max(observed_at) + INTERVAL 7 DAY AS horizon
+    FROM states
+    GROUP BY device_arn
+),
+first_created AS (
+    SELECT device_arn, min(created_at) AS created_at FROM quantum_tasks GROUP BY device_arn
+),
+eras AS (
+    SELECT
+        c.device_arn, c.is_online, c.windows, c.observed_at AS valid_from,
+        coalesce(lead(c.observed_at) OVER (PARTITION BY c.device_arn ORDER BY c.observed_at), n.horizon) AS valid_to
+    FROM changes AS c
+    JOIN newest AS n ON n.device_arn = c.device_arn
+    UNION ALL
+    SELECT c.device_arn, true, c.windows, f.created_at, c.observed_at
+    FROM changes AS c
+    JOIN newest AS n ON n.device_arn = c.device_arn AND n.first_poll_at = c.observed_at
+    JOIN first_created AS f ON f.device_arn = c.device_arn AND f.created_at < c.observed_at
+),
+windows AS (
+    SELECT device_arn, valid_from, valid_to, unnest(windows) AS w FROM eras WHERE is_online
+),
+days AS (
+    -- UTC days, from the one before, since a window whose end is before its start reaches past midnight
+    SELECT
+        device_arn, valid_from, valid_to, w,
+        unnest(generate_series(
+            date_trunc('day', valid_from AT TIME ZONE 'UTC') - INTERVAL 1 DAY,
+            valid_to AT TIME ZONE 'UTC',
+            INTERVAL 1 DAY
+        )) AS utc_day
+    FROM windows
+),
+openings AS (
+    -- both ends of a window are in it, to the second
+    SELECT
+        device_arn,
+        greatest(valid_from, (utc_day + TRY_CAST(w.window_start_hour AS INTERVAL)) AT TIME ZONE 'UTC') AS open_from,
+        least(valid_to, (
+            utc_day + TRY_CAST(w.window_end_hour AS INTERVAL) + INTERVAL 1 SECOND
+            + CASE WHEN w.window_end_hour < w.window_start_hour THEN INTERVAL 1 DAY ELSE INTERVAL 0 DAY END
+        ) AT TIME ZONE 'UTC') AS open_to
+    FROM days
+    WHERE CASE w.execution_day
+        WHEN 'Everyday' THEN true
+        WHEN 'Weekdays' THEN isodow(utc_day) <= 5
+        WHEN 'Weekend' THEN isodow(utc_day) > 5
+        ELSE dayname(utc_day) = w.execution_day
+    END
+),
+ordered AS (
+    SELECT
+        *,
+        max(open_to) OVER (
+            PARTITION BY device_arn ORDER BY open_from, open_to
+            ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+        ) AS open_to_before
+    FROM openings
+    WHERE open_from < open_to
+),
+numbered AS (
+    SELECT
+        *,
+        count(*) FILTER (open_to_before IS NULL OR open_to_before < open_from) OVER (
+            PARTITION BY device_arn ORDER BY open_from, open_to
+        ) AS stretch
+    FROM ordered
+),
+stretches AS (
+    SELECT device_arn, min(open_from) AS open_from, max(open_to) AS open_to
+    FROM numbered
+    GROUP BY device_arn, stretch
+)
+SELECT
+    device_arn,
+    open_from,
+    open_to,
+    coalesce(sum(date_diff('microsecond', open_from, open_to) / 1e6) OVER (
+        PARTITION BY device_arn ORDER BY open_from ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+    ), 0) AS open_seconds_before
+FROM stretches

@@ -1,0 +1,179 @@
+-- One row a hybrid job with the cost of its instances and volumes, without its tasks: what job_costs and charges read.
+-- For questions read job_costs.
+--
+-- group: costs
+-- job_arn: the job
+-- instance_cost_usd: instance price x billed time x instances, at list price
+-- volume_cost_usd: volume price x GB x billed time x instances, at list price; a month is 30 days
+-- instance_cost_status: priced, not_billed, pending, no_price or no_duration
+-- volume_cost_status: the same of the volumes
+-- billed_seconds: billable duration in seconds, of one instance
+-- instance_count: instances
+-- instance_type: their type
+-- volume_gb: volume of each in GB
+-- duration_unit: unit of billableDuration that was inferred: seconds, milliseconds; NULL where neither fits
+-- is_duration_plausible: whether the duration in that unit fits this job's own run time
+-- price_effective_from: date from which the instance price holds
+-- price_source: where the instance price comes from
+-- cost_usd_upper: instances and volumes cost at most so much where the duration is not known: by the whole run time
+-- charged_at: the instant whose prices count
+-- account_id: account of the job
+-- region: Region of the job
+-- status: status of the job
+-- is_terminal: whether it has ended
+-- created_at: when it was created
+-- created_date: UTC day of created_at
+-- device_arn: device that it has priority on
+-- device_name: last part of the device ARN
+-- reservation_arn: reservation it runs in
+-- tags: its tags
+WITH runs AS (
+    SELECT
+        job_arn,
+        billable_duration,
+        (epoch_ms(ended_at) - epoch_ms(started_at)) / 1e3 AS run_seconds
+    FROM jobs
+    WHERE is_terminal
+),
+-- Long runs tell the unit best: a minute at least; where there is none, whatever there is. One unit for all.
+ratios AS (
+    SELECT
+        median(billable_duration / run_seconds) FILTER (run_seconds >= 60) AS of_long_runs,
+        median(billable_duration / run_seconds) AS of_all_runs
+    FROM runs
+    WHERE billable_duration > 0 AND run_seconds > 0
+),
+inferred AS (
+    SELECT CASE
+        WHEN coalesce(of_long_runs, of_all_runs) BETWEEN 0.2 AND 5 THEN 'seconds'
+        WHEN coalesce(of_long_runs, of_all_runs) BETWEEN 200 AND 5000 THEN 'milliseconds'
+    END AS duration_unit
+    FROM ratios
+),
+durations AS (
+    SELECT
+        r.job_arn,
+        i.duration_unit,
+        CASE WHEN r.billable_duration >= 0 THEN CASE i.duration_unit
+            WHEN 'seconds' THEN TRY(r.billable_duration * 1000)
+            WHEN 'milliseconds' THEN r.billable_duration
+        END END AS billable_ms,
+        r.run_seconds
+    FROM runs AS r
+    CROSS JOIN inferred AS i
+),
+checked AS (
+    -- starting and ending take minutes, hence the slack
+    SELECT
+        *,
+        billable_ms / 1e3 BETWEEN run_seconds / 5 - 300 AND run_seconds * 5 + 300 AS is_duration_plausible
+    FROM durations
+),
+instance_prices AS (
+    SELECT * FROM price_periods WHERE product_family = 'Braket Managed Jobs Instance'
+),
+volume_prices AS (
+    SELECT * FROM price_periods WHERE product_family = 'Braket Managed Jobs Volume'
+),
+timed AS (
+    SELECT
+        j.job_arn,
+        j.account_id,
+        j.region,
+        j.status,
+        j.is_terminal,
+        j.created_at,
+        j.created_date,
+        j.device_config_device AS device_arn,
+        j.device_name,
+        j.reservation_arn,
+        j.tags,
+        j.instance_config_instance_type AS instance_type,
+        coalesce(j.instance_config_instance_count, 1) AS instance_count,
+        j.instance_config_volume_size_in_gb AS volume_gb,
+        d.duration_unit,
+        d.is_duration_plausible,
+        CASE WHEN coalesce(d.is_duration_plausible, d.run_seconds IS NULL) AND d.billable_ms <= 1000000000000
+            THEN d.billable_ms END AS billed_ms,
+        CASE WHEN d.run_seconds >= 0 THEN (d.run_seconds * 1000)::BIGINT END AS run_ms,
+        -- an instance that never ran has no start; nothing is billed for it
+        j.is_terminal AND coalesce(j.billable_duration, 0) = 0
+            AND (j.started_at IS NULL OR j.billable_duration = 0) AS is_not_billed,
+        CASE WHEN j.is_terminal THEN coalesce(j.ended_at, j.created_at) ELSE j.fetched_at END AS charged_at
+    FROM jobs AS j
+    LEFT JOIN checked AS d ON d.job_arn = j.job_arn
+),
+-- 10^-12 is 10^-9 of the billion times 10^-3 of the millisecond; TRY, and the bound of 10^12 dollars below, make a
+-- number beyond all sense NULL, so that no sum of costs overflows
+metered AS (
+    SELECT
+        t.*,
+        TRY((t.billed_ms * i.usd_per_billion * 0.000000000001)::DECIMAL(38, 12) * t.instance_count) AS instance_fee,
+        TRY((t.billed_ms * v.usd_per_billion * 0.000000000001 * t.volume_gb)::DECIMAL(38, 12) * t.instance_count)
+            AS volume_fee,
+        TRY((
+            (t.run_ms * i.usd_per_billion * 0.000000000001)
+            + (t.run_ms * v.usd_per_billion * 0.000000000001 * t.volume_gb)
+        )::DECIMAL(38, 12) * t.instance_count) AS most_fee,
+        i.price_effective_from,
+        i.price_source
+    FROM timed AS t
+    LEFT JOIN instance_prices AS i
+        ON i.item = t.instance_type AND i.region = t.region
+        AND t.charged_at >= i.valid_from AND t.charged_at < i.valid_to
+    LEFT JOIN volume_prices AS v
+        ON v.region = t.region AND t.charged_at >= v.valid_from AND t.charged_at < v.valid_to
+),
+statuses AS (
+    SELECT
+        *,
+        CASE
+            WHEN NOT is_terminal THEN 'pending'
+            WHEN is_not_billed THEN 'not_billed'
+            WHEN billed_ms IS NULL THEN 'no_duration'
+            WHEN coalesce(instance_fee >= 1000000000000, true) THEN 'no_price'
+            ELSE 'priced'
+        END AS instance_cost_status,
+        CASE
+            WHEN NOT is_terminal THEN 'pending'
+            WHEN is_not_billed OR volume_gb = 0 THEN 'not_billed'
+            WHEN billed_ms IS NULL THEN 'no_duration'
+            WHEN coalesce(volume_fee >= 1000000000000, true) THEN 'no_price'
+            ELSE 'priced'
+        END AS volume_cost_status
+    FROM metered
+)
+SELECT
+    job_arn,
+    CASE instance_cost_status WHEN 'priced' THEN instance_fee WHEN 'not_billed' THEN 0 END::DECIMAL(38, 12)
+        AS instance_cost_usd,
+    CASE volume_cost_status WHEN 'priced' THEN volume_fee WHEN 'not_billed' THEN 0 END::DECIMAL(38, 12)
+        AS volume_cost_usd,
+    instance_cost_status,
+    volume_cost_status,
+    TRY_CAST(billed_ms * 0.001 AS DECIMAL(18, 3)) AS billed_seconds,
+    instance_count,
+    instance_type,
+    volume_gb,
+    duration_unit,
+    is_duration_plausible,
+    CASE WHEN instance_cost_status IN ('priced', 'pending', 'no_duration') THEN price_effective_from END
+        AS price_effective_from,
+    CASE WHEN instance_cost_status IN ('priced', 'pending', 'no_duration') THEN price_source END AS price_source,
+    CASE instance_cost_status
+        WHEN 'priced' THEN TRY(instance_fee + CASE WHEN volume_cost_status = 'not_billed' THEN 0 ELSE volume_fee END)
+        WHEN 'not_billed' THEN 0
+        WHEN 'no_duration' THEN most_fee
+    END::DECIMAL(38, 12) AS cost_usd_upper,
+    charged_at,
+    account_id,
+    region,
+    status,
+    is_terminal,
+    created_at,
+    created_date,
+    device_arn,
+    device_name,
+    reservation_arn,
+    tags
+FROM statuses

@@ -1,0 +1,38 @@
+-- One row a quantum task: what it costs at list price, by which price and which rule. A cost that is not known is
+-- NULL, and cost_status says why; it is never a silent 0. Prices are those valid when the task ended; of a task that
+-- has not, those valid when it was last seen.
+--
+-- group: costs
+-- quantum_task_arn: the task
+-- cost_usd: what it costs: task_fee_usd + shot_fee_usd + run_fee_usd; 0 for not_billed and reservation, else NULL
+-- cost_status: priced; not_billed (failed, cancelled); reservation (paid by the hour); pending (not ended);
+--   no_price (none known, or contradictory ones, or a count that cannot be priced); no_duration (run time not known)
+-- committed_usd: pending on a QPU: what it will cost if all its shots succeed
+-- task_fee_usd: fee for the task, on QPUs
+-- shot_fee_usd: fee for its shots, on QPUs
+-- billed_shots: shots that are paid: those that succeeded, else those requested
+-- billed_seconds: run time that is paid, on simulators: at least 3 s, to the millisecond
+-- price_effective_from: date from which its price holds (the later one, if those of task and shot differ)
+-- price_source: where its price comes from: price_list or seed, with the date
+-- run_fee_usd: fee for the run time, on simulators
+-- cost_usd_lower: it costs at least so much, where that is known
+-- cost_usd_upper: it costs at most so much, where that is known
+-- cost_rule: the rule that was applied, in words
+-- charged_at: the instant whose prices count
+SELECT
+    quantum_task_arn,
+    cost_usd,
+    cost_status,
+    committed_usd,
+    task_fee_usd,
+    shot_fee_usd,
+    billed_shots,
+    billed_seconds,
+    price_effective_from,
+    price_source,
+    run_fee_usd,
+    cost_usd_lower,
+    cost_usd_upper,
+    cost_rule,
+    charged_at
+FROM priced_tasks

@@ -1,0 +1,176 @@
+-- One row a quantum task: how long it waited in the queue, as the interval that is known, and how long it ran.
+-- Braket gives a task no start time. (lower, upper] is what polls, events and results leave possible; lower = upper
+-- means known to the second, the resolution of Braket's clock in events and polls.
+--
+-- group: latency
+-- quantum_task_arn: the task
+-- device_arn: the device it was sent to
+-- created_at: when it was created
+-- ended_at: when it ended; NULL while it has not
+-- wait_seconds_lower: it waited at least so long, in seconds from creation
+-- wait_seconds_upper: it waited at most so long; NULL where the end of its wait was not seen (is_censored)
+-- run_seconds_lower: it ran at least so long, in seconds from its start; NULL while it waits
+-- run_seconds_upper: it ran at most so long; NULL while it runs or waits
+-- turnaround_seconds: from creation to end, whatever came between; NULL while it has not ended
+-- is_reservation: whether it ran in a reserved window: it waited for that, so it is no measure of a queue
+-- is_censored: whether its wait is only known to exceed wait_seconds_lower: it still waits, or was cancelled waiting
+-- end_kind: completed, failed, cancelled, or cancelled_in_queue (seen waiting, never running); NULL while it is open
+-- basis: exact (start known from an event), polled (seen open at least once), bounds_only (first seen after its end)
+-- stat_seconds_lower: last sight of it waiting, in seconds from creation; queue_wait_quantiles reads this and the next
+-- stat_seconds_upper: first sight of it started, in seconds from creation; NULL where it may never have started. Unlike
+--   wait_seconds_upper it is not cut at the task's end: when we looked does not depend on the wait, when it ended does
+-- wait_and_overhead_seconds: on simulators, turnaround less execution: the wait plus the service's own overhead
+-- overhead_seconds: on simulators, the least wait_and_overhead_seconds of the device, that is, of an idle one
+-- is_counted: whether queue statistics count it: no reservation, and something is known of when its wait ended
+WITH sights AS (
+    -- who saw which status, from when to when: polls, events, and the stored record of an open task itself
+    SELECT quantum_task_arn, status, observed_at AS first_seen_at, last_observed_at AS last_seen_at
+    FROM task_observations
+    UNION ALL
+    SELECT quantum_task_arn, status, event_time, event_time
+    FROM state_change_events
+    WHERE quantum_task_arn IS NOT NULL
+    UNION ALL
+    SELECT quantum_task_arn, status, fetched_at, fetched_at
+    FROM quantum_tasks
+    WHERE NOT is_terminal
+),
+watched AS (
+    -- CANCELLING is no sign of a start: a task may be cancelled while it waits
+    SELECT
+        quantum_task_arn,
+        max(last_seen_at) FILTER (status IN ('CREATED', 'QUEUED')) AS last_waiting_at,
+        min(first_seen_at) FILTER (status IN ('RUNNING', 'COMPLETED', 'FAILED')) AS first_left_at,
+        max(first_seen_at) FILTER (status IN ('RUNNING', 'COMPLETED', 'FAILED')) AS last_left_at,
+        max(last_seen_at) FILTER (status = 'RUNNING') AS last_running_at
+    FROM sights
+    GROUP BY quantum_task_arn
+    HAVING count(*) FILTER (status NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')) > 0
+),
+started_events AS (
+    SELECT quantum_task_arn, min(event_time) AS started_at
+    FROM state_change_events
+    WHERE quantum_task_arn IS NOT NULL AND status = 'RUNNING'
+    GROUP BY quantum_task_arn
+),
+-- From here on times are seconds since the task's creation. A clock that shows whole seconds can be behind the
+-- creation time, hence greatest(0, …), which passes over NULL: each has its guard.
+timed AS (
+    SELECT
+        t.quantum_task_arn,
+        t.device_arn,
+        t.created_at,
+        t.ended_at,
+        t.status,
+        t.reservation_arn IS NOT NULL AS is_reservation,
+        w.quantum_task_arn IS NOT NULL AS is_watched,
+        CASE WHEN t.is_terminal AND t.ended_at IS NOT NULL
+            THEN greatest(0, date_diff('microsecond', t.created_at, t.ended_at) / 1e6) END AS turnaround,
+        CASE WHEN w.last_waiting_at IS NOT NULL
+            THEN greatest(0, date_diff('microsecond', t.created_at, w.last_waiting_at) / 1e6) END AS last_waiting,
+        CASE WHEN w.last_running_at IS NOT NULL
+            THEN greatest(0, date_diff('microsecond', t.created_at, w.last_running_at) / 1e6) END AS last_running,
+        CASE WHEN e.started_at IS NOT NULL
+            THEN greatest(0, date_diff('microsecond', t.created_at, e.started_at) / 1e6) END AS known_start,
+        e.started_at IS NOT NULL OR w.last_running_at IS NOT NULL
+            OR t.status IN ('RUNNING', 'COMPLETED') AS has_started,
+        CASE
+            WHEN w.first_left_at IS NOT NULL
+                THEN greatest(0, date_diff(
+                    'microsecond', t.created_at,
+                    -- a task seen waiting after it was seen started went back to the queue, or that answer was old
+                    CASE WHEN w.first_left_at <= w.last_waiting_at THEN w.last_left_at ELSE w.first_left_at END) / 1e6)
+            WHEN t.is_terminal
+                THEN greatest(0, date_diff(
+                    'microsecond', t.created_at,
+                    CASE WHEN w.quantum_task_arn IS NULL THEN t.first_seen_at ELSE t.fetched_at END) / 1e6)
+        END AS left_queue,
+        CASE WHEN t.device_type = 'SIMULATOR' THEN r.execution_duration_ms / 1e3 END AS execution
+    FROM quantum_tasks AS t
+    LEFT JOIN watched AS w ON w.quantum_task_arn = t.quantum_task_arn
+    LEFT JOIN started_events AS e ON e.quantum_task_arn = t.quantum_task_arn
+    LEFT JOIN task_results AS r ON r.quantum_task_arn = t.quantum_task_arn
+),
+overheads AS (
+    SELECT device_arn, min(greatest(0, turnaround - execution)) AS overhead
+    FROM timed
+    WHERE execution IS NOT NULL AND turnaround IS NOT NULL
+    GROUP BY device_arn
+),
+classified AS (
+    SELECT
+        t.*,
+        o.overhead,
+        CASE WHEN t.turnaround IS NOT NULL AND t.execution IS NOT NULL
+            THEN greatest(0, t.turnaround - t.execution) END AS wait_and_overhead,
+        -- it may have run between the last sight of it waiting and its end; that it had waited so far stays true
+        NOT t.has_started AND t.last_waiting IS NOT NULL AND t.status = 'CANCELLED' AS is_cancelled_in_queue,
+        NOT t.has_started AND t.status <> 'FAILED' AND (t.status <> 'CANCELLED' OR t.last_waiting IS NOT NULL)
+            AS is_censored
+    FROM timed AS t
+    LEFT JOIN overheads AS o ON o.device_arn = t.device_arn
+),
+upper_bounds AS (
+    SELECT
+        *,
+        CASE
+            WHEN is_censored THEN NULL
+            WHEN known_start IS NOT NULL THEN least(known_start, turnaround)
+            ELSE least(left_queue, turnaround, wait_and_overhead)  -- least and greatest pass over NULL
+        END AS wait_upper
+    FROM classified
+),
+bounds AS (
+    SELECT
+        *,
+        CASE
+            WHEN known_start IS NOT NULL THEN wait_upper
+            ELSE least(coalesce(last_waiting, 0), turnaround, wait_upper)
+        END AS wait_lower
+    FROM upper_bounds
+)
+SELECT
+    quantum_task_arn,
+    device_arn,
+    created_at,
+    ended_at,
+    wait_lower::DOUBLE AS wait_seconds_lower,
+    wait_upper::DOUBLE AS wait_seconds_upper,
+    CASE
+        WHEN execution IS NOT NULL THEN execution
+        WHEN turnaround IS NOT NULL AND is_censored THEN 0
+        WHEN turnaround IS NOT NULL THEN greatest(0, turnaround - wait_upper)
+        WHEN has_started AND last_running IS NOT NULL THEN greatest(0, last_running - wait_upper)
+    END::DOUBLE AS run_seconds_lower,
+    CASE
+        WHEN execution IS NOT NULL THEN execution
+        WHEN turnaround IS NOT NULL THEN turnaround - wait_lower
+    END::DOUBLE AS run_seconds_upper,
+    turnaround::DOUBLE AS turnaround_seconds,
+    is_reservation,
+    is_censored,
+    CASE
+        WHEN is_cancelled_in_queue THEN 'cancelled_in_queue'
+        WHEN status IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN lower(status)
+    END AS end_kind,
+    CASE
+        WHEN known_start IS NOT NULL THEN 'exact'
+        WHEN is_watched THEN 'polled'
+        ELSE 'bounds_only'
+    END AS basis,
+    CASE
+        WHEN known_start IS NOT NULL THEN wait_lower
+        WHEN wait_and_overhead IS NOT NULL THEN wait_and_overhead - overhead
+        WHEN is_censored THEN wait_lower
+        ELSE coalesce(last_waiting, 0)
+    END::DOUBLE AS stat_seconds_lower,
+    CASE
+        WHEN NOT has_started THEN NULL  -- also a failed task that was never seen running: it may have been refused
+        WHEN known_start IS NOT NULL THEN wait_upper
+        WHEN wait_and_overhead IS NOT NULL THEN wait_and_overhead - overhead
+        ELSE greatest(left_queue, last_waiting)
+    END::DOUBLE AS stat_seconds_upper,
+    wait_and_overhead::DOUBLE AS wait_and_overhead_seconds,
+    overhead::DOUBLE AS overhead_seconds,
+    NOT is_reservation AND (has_started OR last_waiting IS NOT NULL) AS is_counted
+FROM bounds

@@ -1,0 +1,20 @@
+-- title: What is certain about waits
+-- question: Without any statistics, between what bounds do the median and the 90th percentile lie?
+-- read: true for these tasks whatever the distribution of waits is. high is NULL where so many still wait, or were
+--   cancelled waiting, that nothing bounds it.
+SELECT
+    device_arn,
+    count(*) AS n,
+    count(*) FILTER (is_censored) AS n_censored,
+    round(quantile_disc(wait_seconds_lower, 0.5) / 60, 1) AS p50_low_minutes,
+    CASE WHEN isfinite(quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), 0.5))
+        THEN round(quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), 0.5) / 60, 1)
+    END AS p50_high_minutes,
+    round(quantile_disc(wait_seconds_lower, 0.9) / 60, 1) AS p90_low_minutes,
+    CASE WHEN isfinite(quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), 0.9))
+        THEN round(quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), 0.9) / 60, 1)
+    END AS p90_high_minutes
+FROM task_latency
+WHERE is_counted
+GROUP BY device_arn
+ORDER BY device_arn

@@ -1,0 +1,138 @@
+"""What the tests share: a home of their own, the emulator, and the program run as a user would."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+from hypothesis import HealthCheck, settings
+
+from braket_etl.emulator import Emulator, running
+
+# The machine may be busy; how long an example takes says nothing about the product.
+settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
+settings.load_profile("ours")
+
+NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
+
+
+@pytest.fixture(autouse=True)
+def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
+    """No setting and no credential of whoever runs the tests reaches them."""
+    for name in list(os.environ):
+        if name.startswith(("BRAKET_ETL_", "AWS_", "DAGSTER_")):
+            monkeypatch.delenv(name)
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    monkeypatch.setenv("AWS_CONFIG_FILE", os.devnull)
+    monkeypatch.setenv("AWS_SHARED_CREDENTIALS_FILE", os.devnull)
+
+
+@dataclass
+class Program:
+    """braket-etl in a home of its own, run in a process of its own."""
+
+    home: Path
+    env: dict[str, str] = field(default_factory=dict)
+
+    @property
+    def published(self) -> Path:
+        return self.home / "warehouse.duckdb"
+
+    @property
+    def writer(self) -> Path:
+        return self.home / "writer" / "warehouse.duckdb"
+
+    def environment(self, more: Mapping[str, str] | None = None) -> dict[str, str]:
+        return {
+            **os.environ,
+            "BRAKET_ETL_HOME": str(self.home),
+            "DAGSTER_HOME": str(self.home / "dagster"),
+            "NO_COLOR": "1",
+            "BRAKET_ETL_PRICE_LIST": "off",
+            **self.env,
+            **(more or {}),
+        }
+
+    def run(self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Any:
+        return subprocess.run(
+            [sys.executable, "-m", "braket_etl", *arguments],
+            env=self.environment(env),
+            cwd=cwd,
+            capture_output=True,
+            text=True,
+            timeout=240,
+            check=False,
+        )
+
+    def start(self, *arguments: str, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+        return subprocess.Popen(
+            [sys.executable, "-m", "braket_etl", *arguments],
+            env=self.environment(),
+            stdout=subprocess.DEVNULL,
+            stderr=stderr,
+        )
+
+    def ok(self, *arguments: str, **options: Any) -> str:
+        done = self.run(*arguments, **options)
+        assert done.returncode == 0, done.stderr + done.stdout
+        return str(done.stdout)
+
+    def rows(self, query: str) -> list[tuple[Any, ...]]:
+        with duckdb.connect(str(self.published), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            return connection.execute(query).fetchall()
+
+    def one(self, query: str) -> Any:
+        return self.rows(query)[0][0]
+
+    def contents(self, *but: str) -> dict[str, list[tuple[Any, ...]]]:
+        """Every row of every table of schema main, in order, without some columns."""
+        dropped = ", ".join(("fetched_at", "first_seen_at", *but))
+        found = {}
+        with duckdb.connect(str(self.published), read_only=True) as connection:
+            connection.execute("SET TimeZone = 'UTC'")
+            tables = connection.execute(
+                "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main'"
+            ).fetchall()
+            for (table,) in tables:
+                have = {c for (c, *_) in connection.execute(f'DESCRIBE "{table}"').fetchall()}
+                exclude = ", ".join(sorted(have & set(dropped.split(", "))))
+                columns = f"* EXCLUDE ({exclude})" if exclude else "*"
+                found[table] = connection.execute(f'SELECT {columns} FROM "{table}" ORDER BY ALL').fetchall()
+        return found
+
+
+@pytest.fixture
+def program(tmp_path: Path) -> Program:
+    return Program(tmp_path / "home")
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """A small account whose clock stands still, without quotas."""
+    with running(tasks=300, jobs=12, days=12, seed=11, now=NOW, frozen=True, quotas=False) as started:
+        yield started
+
+
+@pytest.fixture
+def pulled(program: Program, emulator: Emulator) -> Program:
+    """A home into which everything was pulled once, and the emulator as it was."""
+    emulator.set_faults([])
+    emulator.set_clock(now=NOW, rate=0)
+    emulator.reset_stats()
+    program.env = {**emulator.env(), "BRAKET_ETL_START_DATE": "2026-11-08"}
+    program.ok("sync")
+    return program
+
+
+def as_json(text: str) -> Any:
+    return json.loads(text)

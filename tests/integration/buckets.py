@@ -1,0 +1,127 @@
+"""S3 over HTTP for the tests, and results.json files of every kind that one may meet, written by hand."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import boto3
+from botocore.config import Config
+from moto.server import ThreadedMotoServer
+
+SECRET = "the-secret-key-of-the-test"
+SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
+GARNET = "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"
+JOB_RESULT = {
+    "braketSchemaHeader": {"name": "braket.jobs_data.persisted_job_data", "version": "1"},
+    "dataDictionary": {"energy": -1.1},
+    "dataFormat": "plaintext",
+}
+LOCAL_RESULT = {
+    "braketSchemaHeader": {"name": "braket.task_result.gate_model_task_result", "version": "1"},
+    "taskMetadata": {"id": "3f0c", "shots": 10, "deviceId": "braket_sv", "createdAt": None},
+    "measurements": [[0]],
+}
+
+
+def task_arn(number: int, region: str = "us-west-2", account: str = "123456789012") -> str:
+    return f"arn:aws:braket:{region}:{account}:quantum-task/00000000-0000-0000-0000-{number:012d}"
+
+
+def simulator_result(arn: str, milliseconds: int = 4321, *, measurements: int = 10) -> dict[str, Any]:
+    """What SV1 writes: the run time comes last, after all measurements."""
+    return {
+        "braketSchemaHeader": {"name": "braket.task_result.gate_model_task_result", "version": "1"},
+        "measurements": [[0, 1]] * measurements,
+        "taskMetadata": task_metadata(arn, SV1),
+        "additionalMetadata": {
+            "action": {"source": "OPENQASM 3.0;"},
+            "simulatorMetadata": {"executionDuration": milliseconds},
+        },
+    }
+
+
+def qpu_result(arn: str) -> dict[str, Any]:
+    """What a QPU writes: its members come in another order."""
+    return {
+        "additionalMetadata": {"action": {"source": "OPENQASM 3.0;"}, "iqmMetadata": {}},
+        "taskMetadata": task_metadata(arn, GARNET),
+        "resultTypes": [],
+        "braketSchemaHeader": {"name": "braket.task_result.gate_model_task_result", "version": "1"},
+        "measurements": [[0, 0], [1, 1]],
+    }
+
+
+def program_set_result(arn: str) -> dict[str, Any]:
+    task = task_metadata(arn, GARNET)
+    del task["shots"]
+    task |= {
+        "requestedShots": 300,
+        "successfulShots": 200,
+        "totalFailedExecutables": 1,
+        "programMetadata": [{"executables": [{}, {}]}, {"executables": [{}]}],
+    }
+    return {
+        "programResults": [],
+        "taskMetadata": task,
+        "additionalMetadata": {},
+        "braketSchemaHeader": {"name": "braket.task_result.program_set_task_result", "version": "1"},
+    }
+
+
+def task_metadata(arn: str, device: str) -> dict[str, Any]:
+    return {
+        "id": arn,
+        "shots": 100,
+        "deviceId": device,
+        "deviceParameters": {"paradigmParameters": {"qubitCount": 2}},
+        "createdAt": "2025-03-04T05:06:07.123Z",
+        "endedAt": "2025-03-04T05:06:15.250Z",
+        "status": "COMPLETED",
+    }
+
+
+@dataclass
+class Buckets:
+    """A running S3 endpoint."""
+
+    url: str
+
+    def env(self) -> dict[str, str]:
+        return {
+            "AWS_ENDPOINT_URL_S3": self.url,
+            "AWS_ACCESS_KEY_ID": "AKIAEXAMPLE123456789",
+            "AWS_SECRET_ACCESS_KEY": SECRET,
+        }
+
+    @property
+    def client(self) -> Any:
+        return boto3.client(
+            "s3",
+            region_name="us-east-1",
+            endpoint_url=self.url,
+            aws_access_key_id="AKIAEXAMPLE123456789",
+            aws_secret_access_key=SECRET,
+            config=Config(s3={"addressing_style": "path"}),
+        )
+
+    def put(self, bucket: str, key: str, content: Any) -> None:
+        body = content if isinstance(content, bytes) else json.dumps(content).encode()
+        client = self.client
+        if bucket not in {found["Name"] for found in client.list_buckets()["Buckets"]}:
+            client.create_bucket(Bucket=bucket)
+        client.put_object(Bucket=bucket, Key=key, Body=body)
+
+
+@contextmanager
+def serving() -> Iterator[Buckets]:
+    server = ThreadedMotoServer(port=0, verbose=False)
+    server.start()
+    try:
+        host, port = server.get_host_and_port()
+        yield Buckets(f"http://{host}:{port}")
+    finally:
+        server.stop()

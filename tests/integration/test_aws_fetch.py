@@ -1,0 +1,355 @@
+"""Searching and fetching from the emulator: everything is found, once, whatever goes wrong on the way."""
+
+from __future__ import annotations
+
+import json
+import threading
+import time
+from collections import Counter
+from collections.abc import Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import pytest
+
+from braket_etl.aws.errors import AccessDenied, BadConfiguration, ExpiredCredentials, SearchFailed
+from braket_etl.aws.fetch import Failed, Fetched, Missing, Rejected, Request, fetch_all, get_device
+from braket_etl.aws.search import (
+    Window,
+    search_devices,
+    search_pages,
+    search_spending_limits,
+    search_tasks,
+    search_window,
+)
+from braket_etl.aws.sessions import Account, Sessions, Target, braket_regions
+from braket_etl.aws.throttle import Budgets
+from braket_etl.emulator import Emulator, running
+
+NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
+DAY = timedelta(days=1)
+ACCOUNT = Account("lab")
+EVERYTHING = Window(NOW - 60 * DAY, NOW + DAY)
+
+
+def in_region(region: str) -> Target:
+    return Target(ACCOUNT, region)
+
+
+@pytest.fixture(scope="module")
+def emulator() -> Iterator[Emulator]:
+    """An account of 9,000 tasks within 60 days, its clock standing still, that refuses nobody."""
+    with running(tasks=9_000, jobs=40, days=60, now=NOW, frozen=True, quotas=False) as emulator:
+        yield emulator
+
+
+@pytest.fixture(autouse=True)
+def environment(emulator: Emulator, monkeypatch: pytest.MonkeyPatch) -> None:
+    for name, value in emulator.env().items():
+        monkeypatch.setenv(name, value)
+
+
+@pytest.fixture
+def braket(emulator: Emulator) -> Iterator[Emulator]:
+    emulator.set_faults([])
+    emulator.reset_stats()
+    yield emulator
+    emulator.set_faults([])
+
+
+@pytest.fixture(scope="module")
+def sessions() -> Sessions:
+    """One for all tests; its clients are made when a test first asks, in that test's environment."""
+    return Sessions([ACCOUNT])
+
+
+@pytest.fixture(scope="module")
+def arns(emulator: Emulator) -> dict[str, set[str]]:
+    """The ARNs of all tasks, by Region, as the emulator itself knows them."""
+    by_region: dict[str, set[str]] = {}
+    for arn in emulator.truth():
+        by_region.setdefault(arn.split(":")[3], set()).add(arn)
+    return by_region
+
+
+def requests_for(arns: dict[str, set[str]], region: str, count: int) -> list[Request]:
+    return [Request(in_region(region), "GetQuantumTask", arn) for arn in sorted(arns[region])[:count]]
+
+
+def found(sessions: Sessions, region: str, window: Window = EVERYTHING) -> list[str]:
+    pages = search_window(sessions, in_region(region), None, "tasks", window)
+    return [summary.arn for page in pages for summary in page]
+
+
+def test_a_search_finds_every_task_once_in_every_region(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]]
+) -> None:
+    for region in braket_regions():
+        listed = found(sessions, region)
+        assert len(listed) == len(set(listed))
+        assert set(listed) == arns.get(region, set())
+
+
+def test_a_long_window_is_split_at_the_price_of_a_few_pages(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]]
+) -> None:
+    region = max(arns, key=lambda name: len(arns[name]))
+    window = Window(NOW - 400 * DAY, NOW + DAY)
+    assert len(set(found(sessions, region, window))) == len(arns[region])
+    pages = -(-len(arns[region]) // 100)
+    assert pages > 10
+    assert pages < braket.stats()["calls"]["SearchQuantumTasks"] <= pages + 10 + 4
+
+
+def test_a_day_costs_exactly_its_pages(braket: Emulator, sessions: Sessions) -> None:
+    target = in_region("us-east-1")
+    day = Window(NOW.replace(hour=0) - 5 * DAY, NOW.replace(hour=0) - 4 * DAY)
+    for kind, operation in (("tasks", "SearchQuantumTasks"), ("jobs", "SearchJobs")):
+        braket.reset_stats()
+        count = sum(len(page) for page in search_window(sessions, target, None, kind, day))
+        assert braket.stats()["calls"][operation] == max(1, -(-count // 100))
+
+
+def test_pages_tell_when_they_were_given_and_whether_more_follow(
+    braket: Emulator, sessions: Sessions
+) -> None:
+    pages = list(search_pages("tasks", sessions.braket(in_region("us-east-1")), None, EVERYTHING))
+    assert [page.more for page in pages] == [True] * (len(pages) - 1) + [False]
+    assert {page.at for page in pages} == {NOW}
+
+
+def test_summaries_tell_when_what_and_tags(braket: Emulator, sessions: Sessions) -> None:
+    pages = search_tasks(sessions.braket(in_region("us-east-1")), None, EVERYTHING)
+    summaries = [summary for page in pages for summary in page]
+    assert all(EVERYTHING.start <= summary.created_at < EVERYTHING.end for summary in summaries)
+    assert {summary.created_at.utcoffset() for summary in summaries} == {timedelta(0)}
+    assert any(summary.tags for summary in summaries)
+    assert {"COMPLETED", "FAILED"} <= {summary.status for summary in summaries}
+
+
+def test_a_record_that_comes_again_on_the_next_page_is_given_once(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]]
+) -> None:
+    braket.set_faults([{"kind": "duplicate_page", "probability": 1.0}])
+    listed = found(sessions, "us-east-1")
+    assert Counter(listed).most_common(1)[0][1] == 1
+    assert set(listed) == arns["us-east-1"]
+
+
+@pytest.mark.parametrize(
+    ("kind", "operation"),
+    [("expired_page_token", "SearchQuantumTasks"), ("truncated_body", "SearchQuantumTasks")],
+)
+def test_a_search_that_cannot_be_finished_fails(
+    braket: Emulator, sessions: Sessions, kind: str, operation: str
+) -> None:
+    braket.set_faults([{"kind": kind, "probability": 1.0, "operations": [operation]}])
+    with pytest.raises(SearchFailed, match="lab/us-east-1"):
+        found(sessions, "us-east-1")
+
+
+def test_leaving_a_search_early_ends_its_threads(braket: Emulator, sessions: Sessions) -> None:
+    before = threading.active_count()
+    pages = search_window(sessions, in_region("us-east-1"), None, "tasks", EVERYTHING)
+    next(pages)
+    pages.close()
+    wait_until(lambda: threading.active_count() <= before)
+
+
+def test_devices_and_spending_limits_are_listed(braket: Emulator, sessions: Sessions) -> None:
+    client = sessions.braket(in_region("us-east-1"))
+    devices = search_devices(client, None)
+    assert all(device["deviceArn"] for device in devices)
+    got = get_device(client, None, devices[0]["deviceArn"])
+    assert isinstance(got, Fetched)
+    assert got.body["deviceCapabilities"].startswith("{")
+    assert isinstance(get_device(client, None, devices[0]["deviceArn"] + "-none"), Missing)
+    limits = [limit for region in braket_regions() for limit in limits_in(sessions, region)]
+    assert all(limit["spendingLimitArn"] for limit in limits)
+
+
+def limits_in(sessions: Sessions, region: str) -> list[dict[str, object]]:
+    return search_spending_limits(sessions.braket(in_region(region)), None)
+
+
+def test_every_request_has_one_outcome_with_the_record_as_it_came(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]], tmp_path: Path
+) -> None:
+    requests = [request for region in sorted(arns) for request in requests_for(arns, region, 100)]
+    outcomes = list(fetch_all(sessions, Budgets(tmp_path, 1.0), iter(requests)))
+    assert {type(outcome) for outcome in outcomes} == {Fetched}
+    assert sorted(outcome.arn for outcome in outcomes) == sorted(request.arn for request in requests)
+    assert all(outcome.body["quantumTaskArn"] == outcome.arn for outcome in outcomes)
+    assert all("queueInfo" in outcome.body for outcome in outcomes)
+    assert {outcome.fetched_at for outcome in outcomes} == {NOW}
+
+
+def test_nothing_is_lost_on_a_bad_day(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]], tmp_path: Path
+) -> None:
+    kinds = ("throttle", "internal_error", "reset_before", "reset_mid_body", "truncated_body", "html_body")
+    braket.set_faults([{"kind": kind, "probability": 0.03} for kind in kinds])
+    requests = requests_for(arns, "us-east-1", 200)
+    budgets = Budgets(tmp_path, 1.0)
+    outcomes = list(fetch_all(sessions, budgets, requests))
+    assert Counter(type(outcome) for outcome in outcomes) == {Fetched: 200}
+    (report,) = budgets.report()["lab", "us-east-1"]
+    assert report.calls == braket.stats()["calls"]["GetQuantumTask"]
+    assert report.throttles > 0
+
+
+def test_what_cannot_become_a_row_is_rejected_with_its_payload(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]]
+) -> None:
+    requests = requests_for(arns, "us-east-1", 5)
+    spoiled = requests[2].arn
+    braket.set_faults([{"kind": "wrong_type", "probability": 1.0, "arns": [spoiled]}])
+    outcomes = {outcome.arn: outcome for outcome in fetch_all(sessions, None, requests)}
+    rejected = outcomes.pop(spoiled)
+    assert isinstance(rejected, Rejected)
+    assert "a lot" in rejected.payload
+    assert "shots" in rejected.error
+    assert (rejected.operation, rejected.at) == ("GetQuantumTask", NOW)
+    assert {type(outcome) for outcome in outcomes.values()} == {Fetched}
+
+
+def test_unknown_members_and_values_come_through(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]]
+) -> None:
+    kinds = ("unknown_member", "unknown_enum", "lone_surrogate", "wrong_content_type")
+    braket.set_faults([{"kind": kind, "probability": 1.0} for kind in kinds])
+    (outcome,) = fetch_all(sessions, None, requests_for(arns, "us-east-1", 1))
+    assert isinstance(outcome, Fetched)
+    assert outcome.body["status"] == "HIBERNATING"
+    assert "carbonFootprint" in outcome.body
+    assert "\ud800" in json.dumps(outcome.body, ensure_ascii=False)
+
+
+def test_a_record_that_is_gone_is_missing_and_a_young_one_is_asked_for_again(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]]
+) -> None:
+    arn = sorted(arns["us-east-1"])[0]
+    target = in_region("us-east-1")
+    braket.set_faults([{"kind": "vanish", "first_n": 2}])
+    (old,) = fetch_all(sessions, None, [Request(target, "GetQuantumTask", arn, NOW - 80 * DAY)])
+    assert old == Missing("GetQuantumTask", arn, NOW)
+    (young,) = fetch_all(sessions, None, [Request(target, "GetQuantumTask", arn, datetime.now(UTC))])
+    assert isinstance(young, Fetched)
+
+
+def test_an_arn_that_braket_calls_invalid_is_rejected(braket: Emulator, sessions: Sessions) -> None:
+    for arn in ("not an ARN at all", "\ud800"):
+        (outcome,) = fetch_all(sessions, None, [Request(in_region("us-east-1"), "GetJob", arn)])
+        assert isinstance(outcome, Rejected)
+
+
+@pytest.mark.parametrize(
+    ("kind", "problem"), [("access_denied", AccessDenied), ("expired_token", ExpiredCredentials)]
+)
+def test_a_region_that_refuses_is_asked_no_more_and_holds_no_other(
+    braket: Emulator,
+    sessions: Sessions,
+    arns: dict[str, set[str]],
+    kind: str,
+    problem: type[Exception],
+) -> None:
+    braket.set_faults([{"kind": kind, "probability": 1.0, "regions": ["us-east-1"]}])
+    requests = requests_for(arns, "us-east-1", 500) + requests_for(arns, "us-west-1", 50)
+    outcomes = list(fetch_all(sessions, None, requests))
+    refused = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert len(outcomes) == len(requests)
+    assert len(refused) == 500
+    assert all(isinstance(outcome.problem, problem) for outcome in refused)
+    assert "lab/us-east-1" in str(refused[-1].problem)
+    assert braket.stats()["by_region"]["us-east-1"] < 60
+
+
+def test_a_few_records_that_a_policy_hides_do_not_close_their_region(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]]
+) -> None:
+    requests = requests_for(arns, "us-east-1", 100)
+    hidden = [request.arn for request in requests[:5]]
+    braket.set_faults([{"kind": "access_denied", "probability": 1.0, "arns": hidden}])
+    outcomes = fetch_all(sessions, None, requests, threads_per_target=1)
+    assert Counter(type(outcome) for outcome in outcomes) == {Failed: 5, Fetched: 95}
+
+
+def test_an_account_that_is_badly_configured_fails_alone(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]]
+) -> None:
+    broken = Target(Account("prod", profile="no-such-profile"), "us-east-1")
+    requests = [Request(broken, "GetQuantumTask", arn) for arn in sorted(arns["us-east-1"])[:50]]
+    requests += requests_for(arns, "us-east-1", 50)
+    outcomes = list(fetch_all(sessions, None, requests))
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert len(failed) == 50
+    assert all(isinstance(outcome.problem, BadConfiguration) for outcome in failed)
+
+
+def test_requests_are_taken_as_needed_and_never_all_at_once(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]]
+) -> None:
+    arn = sorted(arns["us-east-1"])[0]
+    taken = 0
+
+    def endless() -> Iterator[Request]:
+        nonlocal taken
+        while True:
+            taken += 1
+            yield Request(in_region("us-east-1"), "GetQuantumTask", arn)
+
+    before = threading.active_count()
+    outcomes = fetch_all(sessions, None, endless())
+    for _ in range(50):
+        next(outcomes)
+    assert taken <= 50 + 5_000
+    outcomes.close()
+    wait_until(lambda: threading.active_count() <= before)
+
+
+def test_leaving_while_a_server_stalls_or_throttles_hangs_nobody(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]], tmp_path: Path
+) -> None:
+    braket.set_faults([{"kind": "throttle", "probability": 1.0, "regions": ["us-east-1"]}])
+    before = threading.active_count()
+    requests = requests_for(arns, "us-east-1", 50) + requests_for(arns, "us-west-1", 5)
+    outcomes = fetch_all(sessions, Budgets(tmp_path, 0.1), requests)
+    assert {type(next(outcomes)) for _ in range(5)} == {Fetched}
+    outcomes.close()
+    wait_until(lambda: threading.active_count() <= before)
+
+
+def test_an_exception_of_the_callers_iterable_is_the_callers(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]]
+) -> None:
+    def failing() -> Iterator[Request]:
+        yield from requests_for(arns, "us-east-1", 3)
+        raise KeyError("mine")
+
+    with pytest.raises(KeyError, match="mine"):
+        list(fetch_all(sessions, None, failing()))
+
+
+def test_the_quota_of_a_region_is_used_and_not_overrun(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tasks=300, jobs=30, days=5, regions=["us-east-1"]) as emulator:
+        for name, value in emulator.env().items():
+            monkeypatch.setenv(name, value)
+        jobs = Window(datetime.now(UTC) - 6 * DAY, datetime.now(UTC) + DAY)
+        sessions, budgets, target = Sessions([ACCOUNT]), Budgets(tmp_path, 1.0), in_region("us-east-1")
+        budget = budgets.budget("lab", "us-east-1")
+        listed = [item for page in search_window(sessions, target, budget, "jobs", jobs) for item in page]
+        requests = [Request(target, "GetJob", item.arn) for item in (listed * 5)[:30]]
+        outcomes = list(fetch_all(sessions, budgets, requests))
+        assert {type(outcome) for outcome in outcomes} == {Fetched}
+        assert emulator.stats()["throttled"] == {}
+
+
+def wait_until(holds: object) -> None:
+    """Wait for something that other threads bring about; fails after ten seconds."""
+    assert callable(holds)
+    end = time.monotonic() + 10
+    while not holds():
+        assert time.monotonic() < end, "it did not come about"
+        time.sleep(0.01)

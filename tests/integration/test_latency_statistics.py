@@ -1,0 +1,176 @@
+"""Quantiles and forecasts against tasks whose waits are known, and the ready queries on them."""
+
+from __future__ import annotations
+
+import random
+from datetime import UTC, datetime, timedelta
+
+import pyarrow as pa
+import pytest
+
+from braket_etl.analysis import forecast, wait_quantiles
+from braket_etl.analysis.stored import replace_table
+from braket_etl.packaged import packaged_sql
+from braket_etl.tables import DEVICE_OBSERVATIONS, QUANTUM_TASKS, TASK_OBSERVATIONS
+from braket_etl.tables.queue_wait_quantiles import QUEUE_WAIT_QUANTILES
+from braket_etl.tables.wait_forecast import WAIT_FORECAST
+from braket_etl.warehouse.connection import Warehouse, transaction
+
+pytestmark = pytest.mark.warehouse
+
+NOW = datetime(2026, 11, 2, tzinfo=UTC)
+BUSY = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
+RARE = "arn:aws:braket:us-east-1::device/qpu/quera/Aquila"
+MEDIAN, P95 = 2400.0, 2400.0 * 3.2  # waits are lognormal: 1.163 = ln 3.2 is 1.645 sigma
+QUERIES = sorted(packaged_sql("queries").glob("*.sql"))
+
+
+def polled_tasks(n, device, weeks=13, gap=900):
+    """Rows of quantum_tasks and of task_observations as polls every `gap` seconds leave them."""
+    rng = random.Random(device)
+    tasks, observations, waits = [], [], {}
+    begin = NOW - timedelta(weeks=weeks)
+    for number in range(n):
+        arn = f"arn:aws:braket:us-east-1:123456789012:quantum-task/{device[-6:]}-{number}"
+        age = rng.uniform(0, weeks * 7 * 86_400) if number % 8 else rng.uniform(gap, MEDIAN)
+        created = NOW - timedelta(seconds=age)
+        wait = MEDIAN * rng.lognormvariate(0, 0.7071)
+        waits[arn] = wait
+        started, ended = created + timedelta(seconds=wait), created + timedelta(seconds=wait + 30)
+        at = begin + timedelta(seconds=gap) * -(-(created - begin) // timedelta(seconds=gap))
+        first, last_waiting = at, None
+        while at < started and at <= NOW:
+            last_waiting, at = at, at + timedelta(seconds=gap)
+        common = {"quantum_task_arn": arn, "account_id": "123456789012", "region": "us-east-1"}
+        if last_waiting is not None:
+            position = max(1, int((started - first).total_seconds() // 60))
+            observations.append(
+                {**common, "observed_at": first, "last_observed_at": last_waiting, "n_polls": 1, "status": "QUEUED",
+                 "position": position, "is_capped": False, "position_raw": str(position), "fetched_at": last_waiting}
+            )  # fmt: skip
+        is_over = at <= NOW and at >= started
+        if not is_over and last_waiting is None:
+            continue
+        tasks.append(
+            {**common, "status": "COMPLETED" if is_over else "QUEUED", "is_terminal": is_over, "created_at": created,
+             "created_date": created.date(), "ended_at": ended if is_over else None, "device_arn": device,
+             "device_type": "QPU", "shots": 100, "num_successful_shots": 100 if is_over else None,
+             "output_s3_bucket": "b", "output_s3_directory": "d", "fetched_at": at if is_over else last_waiting,
+             "first_seen_at": first, "origin": "api", "row_hash": 0}
+        )  # fmt: skip
+    return tasks, observations, waits
+
+
+@pytest.fixture(scope="module")
+def con(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("warehouse")
+    with Warehouse(folder, folder / "published.duckdb").writing("test") as connection:
+        for device, n in ((BUSY, 1600), (RARE, 12)):
+            tasks, observations, _ = polled_tasks(n, device)
+            insert(connection, QUANTUM_TASKS, tasks)
+            insert(connection, TASK_OBSERVATIONS, observations)
+        insert(
+            connection,
+            DEVICE_OBSERVATIONS,
+            [{"device_arn": BUSY, "observed_at": NOW, "last_observed_at": NOW, "n_polls": 1, "device_status": "ONLINE",
+              "normal_tasks_queue_size": 50, "normal_tasks_queue_is_capped": False, "priority_tasks_queue_size": 9,
+              "normal_tasks_queue_raw": "50", "fetched_at": NOW}],
+        )  # fmt: skip
+        for _ in range(2):
+            with transaction(connection):
+                replace_table(connection, QUEUE_WAIT_QUANTILES, wait_quantiles.compute(connection, now=NOW))
+                replace_table(connection, WAIT_FORECAST, forecast.compute(connection, now=NOW))
+        yield connection
+
+
+def insert(connection, table, rows):
+    connection.register("arrived", pa.Table.from_pylist(rows, schema=table.arrow_schema))
+    connection.execute(f"INSERT INTO {table.qualified_name} BY NAME FROM arrived")
+    connection.unregister("arrived")
+
+
+def rows(con, query):
+    cursor = con.execute(query)
+    names = [column[0] for column in cursor.description]
+    return [dict(zip(names, row, strict=True)) for row in cursor.fetchall()]
+
+
+def test_bounds_of_every_task_hold_its_true_wait(con):
+    waits = {**polled_tasks(1600, BUSY)[2], **polled_tasks(12, RARE)[2]}
+    found = rows(con, "FROM task_latency")
+    assert len(found) > 1000
+    for row in found:
+        wait = waits[row["quantum_task_arn"]]
+        for kind in ("wait_seconds", "stat_seconds"):
+            upper = row[f"{kind}_upper"]
+            assert row[f"{kind}_lower"] <= wait
+            assert upper is None or wait <= upper
+
+
+@pytest.mark.parametrize(("quantile", "true"), [(0.5, MEDIAN), (0.95, P95)])
+def test_the_confidence_interval_holds_the_true_quantile_and_is_narrow(con, quantile, true):
+    (row,) = rows(
+        con,
+        f"FROM queue_wait_quantiles WHERE scope = 'device' AND device_arn = '{BUSY}' AND quantile = {quantile}",
+    )
+    assert row["status"] == "ok"
+    # one draw: a wide margin round the 90 % interval, so that only a wrong estimate fails
+    margin = row["ci_upper_seconds"] - row["ci_lower_seconds"]
+    assert row["ci_lower_seconds"] - margin <= true <= row["ci_upper_seconds"] + margin
+    assert margin < true / 3
+    assert row["ci_lower_seconds"] <= row["wait_seconds"] <= row["ci_upper_seconds"]
+    assert row["wait_seconds_left"] <= row["wait_seconds"]
+    assert row["n_censored"] > 50
+
+
+def test_there_are_rows_for_each_week_and_all_are_computed_once(con):
+    weeks = con.execute(
+        "SELECT count(DISTINCT week_start), count(*), min(isodow(week_start)), max(isodow(week_start)) "
+        f"FROM queue_wait_quantiles WHERE scope = 'device_week' AND device_arn = '{BUSY}'"
+    ).fetchall()
+    # 13 weeks back from a Monday, five quantiles each
+    assert weeks == [(13, 65, 1, 1)]
+
+
+def test_without_enough_tasks_nothing_is_estimated_but_bounds_are_given(con):
+    found = rows(con, f"FROM queue_wait_quantiles WHERE scope = 'device' AND device_arn = '{RARE}'")
+    assert {row["status"] for row in found} == {"not_enough_data"}
+    assert {row["wait_seconds"] for row in found} == {None}
+    assert all(row["bound_lower_seconds"] is not None for row in found)
+    assert {row["status"] for row in rows(con, f"FROM wait_forecast WHERE device_arn = '{RARE}'")} <= {
+        "not_enough_data",
+        "no_depth",
+    }
+
+
+def test_the_certain_bounds_enclose_the_estimate(con):
+    for row in rows(con, f"FROM queue_wait_quantiles WHERE scope = 'device' AND device_arn = '{BUSY}'"):
+        assert row["bound_lower_seconds"] <= row["wait_seconds"]
+        assert row["bound_upper_seconds"] is None or row["wait_seconds_left"] <= row["bound_upper_seconds"]
+
+
+def test_the_forecast_by_hour_holds_what_it_says_in_its_backtest(con):
+    found = rows(con, f"FROM wait_forecast WHERE device_arn = '{BUSY}' AND method = 'hour' ORDER BY hour_utc")
+    assert [row["hour_utc"] for row in found] == list(range(24))
+    for row in found:
+        assert (row["status"], row["backtest_weeks"]) == ("ok", 4)
+        assert row["backtest_n"] >= 50
+        assert row["wait_p05_seconds"] <= row["wait_p50_seconds"] <= row["wait_p95_seconds"]
+    assert found[0]["backtest_coverage_50"] == pytest.approx(0.5, abs=0.12)
+    assert found[0]["backtest_coverage_90"] == pytest.approx(0.9, abs=0.08)
+
+
+def test_the_forecast_by_depth_follows_from_positions(con):
+    (row,) = rows(con, f"FROM wait_forecast WHERE device_arn = '{BUSY}' AND method = 'depth'")
+    # each place took a minute, and a new task stands behind 59 others
+    assert (row["status"], row["depth"]) == ("ok", 59)
+    assert row["drain_rate_per_hour"] == pytest.approx(60, rel=0.05)
+    assert row["wait_p50_seconds"] == pytest.approx(3600, rel=0.05)
+
+
+@pytest.mark.parametrize("query", QUERIES, ids=lambda path: path.stem)
+def test_every_ready_query_runs_as_it_stands(con, query):
+    text = query.read_text()
+    heads = [line.split(":")[0] for line in text.splitlines() if line.startswith("-- ") and ":" in line]
+    assert heads[:3] == ["-- title", "-- question", "-- read"]
+    con.execute(text).fetchall()
