@@ -35,13 +35,14 @@ WITH runs AS (
     FROM jobs
     WHERE is_terminal
 ),
--- Long runs tell the unit best: a minute at least; where there is none, whatever there is. One unit for all.
+-- Long runs tell the unit best: a minute at least; where there is none, whatever there is, where a run of less than a
+-- second counts as one, since whole seconds may be billed. One unit for all.
 ratios AS (
     SELECT
         median(billable_duration / run_seconds) FILTER (run_seconds >= 60) AS of_long_runs,
-        median(billable_duration / run_seconds) AS of_all_runs
+        median(billable_duration / greatest(run_seconds, 1)) AS of_all_runs
     FROM runs
-    WHERE billable_duration > 0 AND run_seconds > 0
+    WHERE billable_duration > 0 AND run_seconds >= 0
 ),
 inferred AS (
     SELECT CASE

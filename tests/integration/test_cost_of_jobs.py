@@ -119,6 +119,16 @@ def test_one_job_that_does_not_fit_the_others_is_found(priced: duckdb.DuckDBPyCo
     assert check(priced, "durations_of_jobs_fit").records == 1
 
 
+@pytest.mark.parametrize("milliseconds", [0, 1, 40, 150, 900])
+def test_a_second_billed_for_less_than_a_second_is_still_seconds(
+    priced: duckdb.DuckDBPyConnection, milliseconds: int
+) -> None:
+    ended = START + timedelta(minutes=5, milliseconds=milliseconds)
+    store(priced, job(endedAt=ended.isoformat(), billableDuration=1))
+    found = one(priced, "SELECT * FROM job_costs")
+    assert (found["cost_status"], found["duration_unit"], found["billed_seconds"]) == ("priced", "seconds", 1)
+
+
 def test_a_short_job_takes_its_unit_from_the_long_ones(priced: duckdb.DuckDBPyConnection) -> None:
     short = {"endedAt": (START + timedelta(minutes=5, seconds=10)).isoformat(), "billableDuration": 60}
     store(priced, job(1), job(2, **short))
