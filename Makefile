@@ -6,7 +6,7 @@ SET_UP := $(VENV)/.set-up
 LOCK := requirements/dev.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test test-duckdb-2 test-sdk test-focus lint types check ui lock clean
+.PHONY: help setup demo test faults test-duckdb-2 test-sdk test-focus lint types audit docs check ui lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -27,6 +27,11 @@ demo: $(SET_UP) ## Run the whole pipeline on a synthetic account and show what i
 
 test: $(SET_UP) ## Run every test
 	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered -q
+
+faults: $(SET_UP) ## Inject every fault and write docs/reliability.md's table (half an hour; `make test` runs a short part)
+	@$(BIN)/python -m tests.faults.table --full
+	@BRAKET_ETL_FAULTS=whole $(BIN)/python -m pytest -q -n auto tests/faults \
+	  -k 'not test_api_faults and not test_process_faults and not test_concurrency_faults'
 
 test-duckdb-2: $(SET_UP) ## Run the warehouse tests on the newest DuckDB 2.x, in an environment beside
 	@test -x $(VENV)-duckdb-2/bin/python || $(PYTHON) -m venv $(VENV)-duckdb-2
@@ -60,6 +65,16 @@ lint: $(SET_UP) ## Check style and format
 types: $(SET_UP) ## Check types
 	@$(BIN)/mypy
 
+audit: $(SET_UP) ## Hold the locked dependencies against the database of known weaknesses, where it can be reached
+	@$(BIN)/python -c 'import urllib.request as r; r.urlopen("https://api.osv.dev/v1/vulns/OSV-2020-744", timeout=10)' 2>/dev/null || \
+	  { echo "pip-audit: not run, https://api.osv.dev cannot be reached from here"; exit 0; }; \
+	test -x $(VENV)-audit/bin/pip-audit || { $(PYTHON) -m venv $(VENV)-audit && \
+	  $(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit==2.10.1'; } && \
+	$(VENV)-audit/bin/pip-audit --vulnerability-service osv --require-hashes --disable-pip --requirement $(LOCK)
+
+docs: $(SET_UP) ## Write what in docs/ is generated
+	@$(BIN)/python docs/build.py
+
 check: lint types test test-duckdb-2 test-sdk test-focus ## Everything that CI checks
 
 ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
@@ -70,4 +85,4 @@ lock: ## Lock the dependencies anew, with hashes and without index addresses (ne
 	  --python-version 3.11 --extra dev -c requirements/constraints.txt pyproject.toml -o $(LOCK)
 
 clean: ## Remove what the targets made, but no warehouse
-	rm -rf $(VENV) $(VENV)-duckdb-2 $(VENV)-sdk $(VENV)-focus .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
+	rm -rf $(VENV) $(VENV)-duckdb-2 $(VENV)-sdk $(VENV)-focus $(VENV)-audit .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist

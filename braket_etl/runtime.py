@@ -16,6 +16,7 @@ from braket_etl.aws.sessions import Account, Sessions, Target, ambient_account, 
 from braket_etl.aws.throttle import Budgets
 from braket_etl.pull.pull import Progress, Puller
 from braket_etl.settings import Settings, load_settings
+from braket_etl.tables.redact import Redactor
 from braket_etl.warehouse.connection import Warehouse
 
 
@@ -85,4 +86,5 @@ class Runtime:
             run_id,
             self.progress,
             polled=self._polled.setdefault(run_id, set()),
+            redactor=Redactor(self.settings.redact),
         )

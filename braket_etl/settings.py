@@ -8,13 +8,25 @@ from __future__ import annotations
 
 import json
 import os
+import re
 import tomllib
+from collections.abc import Collection
 from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import platformdirs
-from pydantic import BaseModel, ConfigDict, Field, ValidationError, field_validator, model_validator
+from pydantic import (
+    BaseModel,
+    ConfigDict,
+    Field,
+    SecretStr,
+    ValidationError,
+    ValidationInfo,
+    field_validator,
+    model_validator,
+)
 from pydantic_settings import (
     BaseSettings,
     NoDecode,
@@ -28,6 +40,26 @@ from braket_etl.packaged import checkout
 PREFIX = "BRAKET_ETL_"
 CONFIG_FILE = "braket_etl.toml"
 DEMO_SUFFIX = "-demo"
+#: A comma may stand in an address; one that ends it is followed by the next scheme.
+_BETWEEN_ADDRESSES = re.compile(r"[,\s]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
+_ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
+#: Keys, and KEY=VALUE, of tags and hyperparameters that are no data: passwords, keys, tokens.
+REDACT_DEFAULT = (
+    "*password*",
+    "*passwd*",
+    "*passphrase*",
+    "*secret*",
+    "*credential*",
+    "*apikey*",
+    "*accesskey*",
+    "*privatekey*",
+    "*token",
+    "*=AKIA????????????????",
+    "*=ASIA????????????????",
+    "*=-----BEGIN*PRIVATE KEY-----*",
+    "*=gh[oprsu]_????????????????????*",
+    "*=github_pat_*",
+)
 #: Lies in the home of a demo; only such a home is emptied by the next demo.
 DEMO_MARK = ".demo"
 
@@ -53,6 +85,18 @@ class AccountSettings(BaseModel):
         return self
 
 
+class SpendAlert(BaseModel):
+    """An amount of US dollars; a message is sent when a UTC day's or month's spend reaches it."""
+
+    model_config = ConfigDict(extra="forbid", frozen=True)
+
+    name: str = Field(min_length=1)
+    period: Literal["day", "month"] = "month"
+    usd: Decimal = Field(gt=0, allow_inf_nan=False)
+    account: str | None = Field(None, pattern=r"^\d{12}$", description="Account id; none means all accounts")
+    tag: str | None = Field(None, pattern=r"^[^=]+=", description="key=value; none means whatever its tags")
+
+
 class Settings(BaseSettings):
     """All settings of braket_etl, resolved. Build it with `load_settings`, which explains what is wrong."""
 
@@ -65,11 +109,21 @@ class Settings(BaseSettings):
         ("all",), description="Regions to pull from: names, globs such as us-*, or all"
     )
     accounts: Annotated[tuple[AccountSettings, ...], NoDecode] = Field(
-        (), description="Accounts to pull from; none means the ambient credentials"
+        (),
+        description="Accounts to pull from; none means the ambient credentials",
+        examples=[
+            {
+                "name": "chemistry",
+                "role_arn": "arn:aws:iam::111122223333:role/braket-etl-reader",
+                "external_id": "agreed",
+            },
+            {"name": "own", "profile": "default"},
+        ],
     )
     start_date: date | None = Field(
         None,
         description="First UTC day that sync asks for; the default is 90 days back, as far as Braket remembers",
+        examples=[date(2026, 11, 1)],
     )
     quota_share: float = Field(
         0.5,
@@ -78,9 +132,13 @@ class Settings(BaseSettings):
         description="Share of the documented request rates to use; users' own programs share them",
     )
     warehouse: str | None = Field(
-        None, description="DuckDB file that analysts open, or ducklake:…; the default lies in home"
+        None,
+        description="DuckDB file that analysts open; the default lies in home",
+        examples=["/srv/braket/warehouse.duckdb"],
     )
-    group: str | None = Field(None, description="Unix group that may read the published copy")
+    group: str | None = Field(
+        None, description="Unix group that may read the published copy", examples=["analysts"]
+    )
     price_list: str = Field(
         "auto",
         description="Where the AmazonBraket price list is read from: auto (AWS), an address, a file, or off",
@@ -88,10 +146,28 @@ class Settings(BaseSettings):
     events: str | None = Field(
         None,
         description="Feed of EventBridge state changes: a folder, s3://bucket/prefix, or the URL of an SQS queue",
+        examples=["https://sqs.us-east-1.amazonaws.com/111122223333/braket-state-changes"],
+    )
+    notify: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
+        (),
+        description="Apprise addresses (mailto://…, json://…, slack://…) that failed runs and spend alerts are told to; "
+        "none means the log alone",
+        examples=["mailto://user:password@example.org"],
+    )
+    spend_alerts: Annotated[tuple[SpendAlert, ...], NoDecode] = Field(
+        (),
+        description="Amounts in US dollars by day or month whose reaching is told",
+        examples=[{"name": "all", "period": "month", "usd": 500}],
     )
     results: Literal["auto", "off"] = Field(
         "auto",
         description="Whether to read results.json metadata of simulator tasks and program sets from S3",
+    )
+
+    redact: Annotated[tuple[str, ...], NoDecode] = Field(
+        REDACT_DEFAULT,
+        description="Globs of keys of tags, hyperparameters and unknown members whose values are struck out before "
+        "anything is stored, or KEY=VALUE; `default` stands for these, off stores all as it came",
     )
 
     @classmethod
@@ -137,24 +213,57 @@ class Settings(BaseSettings):
             raise ValueError("name at least one Region, a glob such as us-*, or all")
         return parts
 
-    @field_validator("accounts", mode="before")
+    @field_validator("redact", mode="before")
     @classmethod
-    def _account_list(cls, value: Any) -> Any:
+    def _pattern_list(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",")]
+        if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+            raise ValueError(
+                "give globs of keys such as *password*, or KEY=VALUE, with commas between them; or off"
+            )
+        parts = [part for part in value if part]
+        if "off" in parts:
+            if parts != ["off"]:
+                raise ValueError("off strikes out nothing, so no pattern can stand beside it")
+            return ()
+        return tuple(each for part in parts for each in (REDACT_DEFAULT if part == "default" else (part,)))
+
+    @field_validator("accounts", "spend_alerts", mode="before")
+    @classmethod
+    def _json_list(cls, value: Any, info: ValidationInfo) -> Any:
         if isinstance(value, str):
             try:
-                value = json.loads(value) if value.strip() else []
+                value = json.loads(value, parse_float=Decimal) if value.strip() else []
             except ValueError as error:
-                raise ValueError(f"not a JSON list of accounts: {error}") from None
+                what = str(info.field_name).replace("_", " ")
+                raise ValueError(f"not a JSON list of {what}: {error}") from None
         if isinstance(value, dict):
             value = [value]
         return value
 
-    @field_validator("accounts")
+    @field_validator("accounts", "spend_alerts")
     @classmethod
-    def _distinct_names(cls, value: tuple[AccountSettings, ...]) -> tuple[AccountSettings, ...]:
-        names = [account.name for account in value]
+    def _distinct_names(cls, value: tuple[Any, ...], info: ValidationInfo) -> tuple[Any, ...]:
+        names = [named.name for named in value]
         if twice := {name for name in names if names.count(name) > 1}:
-            raise ValueError(f"account names must differ: {', '.join(sorted(twice))}")
+            what = str(info.field_name).removesuffix("s").replace("_", " ")
+            raise ValueError(f"{what} names must differ: {', '.join(sorted(twice))}")
+        return value
+
+    @field_validator("notify", mode="before")
+    @classmethod
+    def _address_list(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = _BETWEEN_ADDRESSES.split(value.strip())
+        # an address carries a password: what is wrong with it is told without it
+        if not isinstance(value, list | tuple) or not all(
+            isinstance(part, SecretStr) or (isinstance(part, str) and _ADDRESS.fullmatch(part))
+            for part in value
+        ):
+            raise ValueError(
+                "name apprise addresses such as mailto://… or json://…, with commas between them"
+            )
         return value
 
     @property
@@ -218,6 +327,21 @@ def config_file() -> Path | None:
         if folder and (file := folder / CONFIG_FILE).is_file():
             return file.absolute()
     return None
+
+
+def setting_origins(flags: Collection[str] = ()) -> dict[str, str]:
+    """Where each setting's value comes from: its flag, its variable, the path of the file, or `default`."""
+    file = config_file()
+    in_file = tomllib.loads(file.read_text("utf-8")) if file else {}
+    set_variables = {name.upper() for name, value in os.environ.items() if value}
+
+    def origin(name: str) -> str:
+        variable = PREFIX + name.upper()
+        if name in flags:
+            return f"--{name.replace('_', '-')}"
+        return variable if variable in set_variables else str(file) if name in in_file else "default"
+
+    return {name: origin(name) for name in Settings.model_fields}
 
 
 def load_settings(**flags: Any) -> Settings:

@@ -73,11 +73,13 @@ class Program:
             check=False,
         )
 
-    def start(self, *arguments: str, stderr: int = subprocess.DEVNULL) -> subprocess.Popen[bytes]:
+    def start(
+        self, *arguments: str, stdout: int = subprocess.DEVNULL, stderr: int = subprocess.DEVNULL
+    ) -> subprocess.Popen[bytes]:
         return subprocess.Popen(
             [sys.executable, "-m", "braket_etl", *arguments],
             env=self.environment(),
-            stdout=subprocess.DEVNULL,
+            stdout=stdout,
             stderr=stderr,
         )
 

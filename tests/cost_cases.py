@@ -218,6 +218,14 @@ def instance_and_volume(hourly: str = "0.12", month: str = "0.14", **columns: st
     ]
 
 
+#: What most tests of costs need; what runs in jobs is priced by each of them.
+TASK_PRICES = [
+    *qpu("Garnet", "0.30", "0.00145", "eu-north-1"),
+    *qpu("Forte-1", "0.30", "0.08", "us-east-1"),
+    price("Simulator Task", "0.075", "minutes", device="SV1"),
+]
+
+
 def offer(rows: list[dict[str, str]], published: str = "2026-09-11T00:00:00Z", **head: str) -> bytes:
     """An offer file in AWS's form: five lines, the header, a price a line."""
     text = io.StringIO()

@@ -78,6 +78,7 @@ class _Latest(threading.local):
 
 _latest = _Latest()
 _capturing: WeakSet[Any] = WeakSet()
+_capturing_lock = threading.Lock()
 _checks: dict[str, wire.Check] = {}
 
 
@@ -190,10 +191,11 @@ class _Tries:
 
 
 def _capture(client: Any) -> None:
-    """Let the client's answers pass through our handler; once a client."""
-    if client not in _capturing:
-        client.meta.events.register("before-parse.braket.*", _keep_answer, unique_id="braket-etl-answer")
-        _capturing.add(client)
+    """Let the client's answers pass through our handler; once a client, whichever of its threads comes first."""
+    with _capturing_lock:
+        if client not in _capturing:
+            client.meta.events.register("before-parse.braket.*", _keep_answer, unique_id="braket-etl-answer")
+            _capturing.add(client)
 
 
 def _keep_answer(response_dict: dict[str, Any], **_: Any) -> None:

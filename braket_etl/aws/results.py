@@ -204,6 +204,8 @@ def _simulator_metadata(events: _Events) -> Any:
 
 
 def _metadata(header: Any, task: Any, simulator: Any) -> ResultMetadata | NotATask:
+    if isinstance(task, str):  # the schema of program sets allows for a path relative to this file
+        return NotATask("its task metadata lie in a file of their own, which is not read")
     if not isinstance(task, dict):
         return NotATask("no task metadata in it")
     arn = task.get("id")
@@ -268,24 +270,25 @@ class S3Results:
     """Reads results.json of an account's tasks; thread-safe, to be made anew for each run.
 
     A bucket that refuses or cannot be reached is asked once and skipped from then on; `refused` tells why, by
-    bucket. Note that S3 also answers 403 for a file that does not exist to whom may not list the bucket.
+    bucket; `unreachable` why S3 cannot be reached, by Region. Note that S3 also answers 403 for a file that does
+    not exist to whom may not list the bucket.
     """
 
     _TRIES = 3
 
     def __init__(self, sessions: Sessions, account: Account) -> None:
         self.refused: dict[str, str] = {}
+        self.unreachable: dict[str, str] = {}
         self._sessions = sessions
         self._account = account
         self._lock = threading.Lock()
-        self._unreachable: dict[str, str] = {}
         self._open_buckets: set[str] = set()
 
     def read(self, bucket: str, directory: str, region: str) -> Result | NoResult | Skipped:
         """The metadata of the results in a task's output directory. Raises nothing that S3 can cause."""
         known = self.refused.get(bucket)
-        if known is None and region in self._unreachable:
-            known = self._refuse(bucket, self._unreachable[region])
+        if known is None and region in self.unreachable:
+            known = self._refuse(bucket, self.unreachable[region])
         if known is not None:
             return Skipped(known)
         try:
@@ -294,9 +297,10 @@ class S3Results:
             return self._after_error_response(error, bucket, region)
         except (AwsProblem, boto.BotoCoreError, OSError, RuntimeError, ValueError) as error:
             problem = classify(error, account=self._account.name, region=region, operation="GetObject")
+            reason = str(problem)
             if isinstance(problem, EndpointUnreachable):
-                self._unreachable[region] = str(problem)
-            return Skipped(self._refuse(bucket, str(problem)))
+                reason = self.unreachable.setdefault(region, reason)  # of many threads the first one tells it
+            return Skipped(self._refuse(bucket, reason))
 
     def _read(self, bucket: str, key: str, region: str) -> Result:
         client = self._sessions.s3(self._account, region)

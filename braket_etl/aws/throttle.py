@@ -27,6 +27,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
+from braket_etl.private import private_folder
+
 
 @dataclass(frozen=True, slots=True)
 class Quota:
@@ -160,7 +162,7 @@ class Budget:
         self._lock = threading.Lock()  # flock excludes other processes, not threads on the same descriptor
         self._counters: dict[str, _Counters] = {}
         self._descriptor, self._process = -1, 0
-        directory.mkdir(mode=0o700, parents=True, exist_ok=True)
+        private_folder(directory)
         with self._lock:
             self._open()
 

@@ -11,6 +11,7 @@ that wants every required member, and values that can be read as their type.
 from __future__ import annotations
 
 import json
+import math
 from collections.abc import Callable
 from datetime import UTC, datetime
 from email.utils import parsedate_to_datetime
@@ -33,7 +34,17 @@ def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
 
-_DECODER = json.JSONDecoder(parse_constant=_refuse_constant)
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{text:.40} is too large for a number")
+    return number
+
+
+_DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
+#: Levels of a body. Braket's own have seven; Python walks and writes a deeper one until its stack is full.
+_DEEPEST = 100
+_TOO_DEEP = "the JSON is nested too deeply"
 
 
 def json_object(text: str) -> dict[str, Any]:
@@ -41,10 +52,26 @@ def json_object(text: str) -> dict[str, Any]:
     try:
         value = _DECODER.decode(text)
     except RecursionError:
-        raise ValueError("the JSON is nested too deeply") from None
+        raise ValueError(_TOO_DEEP) from None
     if type(value) is not dict:
         raise ValueError(f"the body is no JSON object but {type(value).__name__}")
+    if _is_deeper_than(value, _DEEPEST):
+        raise ValueError(_TOO_DEEP)
     return value
+
+
+def _is_deeper_than(value: Any, levels: int) -> bool:
+    level = [value]
+    for _ in range(levels):
+        level = [
+            inner
+            for each in level
+            for inner in (each.values() if isinstance(each, dict) else each)
+            if isinstance(inner, dict | list)
+        ]
+        if not level:
+            return False
+    return True
 
 
 def instant(value: Any) -> datetime:

@@ -11,6 +11,7 @@ import typer
 
 from braket_etl import __version__
 from braket_etl.cli import costs
+from braket_etl.cli.export import export
 from braket_etl.cli.verb import verb
 
 app = typer.Typer(
@@ -45,6 +46,12 @@ def _version(wanted: bool) -> None:
         raise typer.Exit
 
 
+def _query_names(typed: str) -> list[str]:
+    from braket_etl.warehouse.queries import queries
+
+    return [f"@{name}" for name in queries() if f"@{name}".startswith(typed)]
+
+
 @app.callback()
 def common(
     home: Annotated[
@@ -76,6 +83,41 @@ def demo(
 
 @app.command()
 @verb
+def init(
+    folder: Annotated[Path, typer.Option("--folder", help="Where to write them; made if need be.")] = Path(),
+    bucket: Annotated[
+        Optional[list[str]],
+        typer.Option("--bucket", help="Bucket, or glob, of results; may be repeated. [amazon-braket-*]"),
+    ] = None,
+    force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
+) -> int:
+    """Write files to begin with: commented settings, the least IAM policy, a role for other accounts."""
+    from braket_etl.cli.init import run_init
+
+    return run_init(folder, bucket or [], force=force)
+
+
+@app.command()
+@verb
+def doctor(regions: Regions = None, account: Accounts = None, as_json: Json = False) -> int:
+    """Look whether everything works: credentials, permissions, clock, warehouse, disk, prices, Dagster, settings."""
+    from braket_etl.cli.doctor import run_doctor
+
+    _set("REGIONS", regions)
+    return run_doctor(account or [], _given, as_json=as_json)
+
+
+@app.command()
+@verb
+def status(as_json: Json = False) -> int:
+    """Show on one screen what is stored and how fresh, what is open, spent, waiting and wrong."""
+    from braket_etl.cli.status import run_status
+
+    return run_status(as_json=as_json)
+
+
+@app.command()
+@verb
 def sync(
     regions: Regions = None,
     account: Accounts = None,
@@ -103,14 +145,27 @@ def backfill(
     regions: Regions = None,
     account: Accounts = None,
     quota_share: Share = None,
+    here: Annotated[bool, typer.Option("--here", help="In this process, even if a daemon runs.")] = False,
+    detach: Annotated[bool, typer.Option("--detach", help="Leave it to the daemon; do not wait.")] = False,
     as_json: Json = False,
 ) -> int:
-    """Search the days from --from to --to again, whatever is known of them, and fetch what is missing."""
+    """Search the days from --from to --to again, whatever is known of them, and fetch what is missing.
+
+    Where a daemon runs, it does so; --quota-share is for a run in this process.
+    """
     from braket_etl.cli.pull import run_backfill
 
     _set("REGIONS", regions)
     _set("QUOTA_SHARE", quota_share)
-    return run_backfill(first.date(), last.date(), account or [], as_json=as_json)
+    return run_backfill(
+        first.date(),
+        last.date(),
+        account or [],
+        regions,
+        here=here or quota_share is not None,
+        detach=detach,
+        as_json=as_json,
+    )
 
 
 @app.command()
@@ -139,11 +194,17 @@ def recover(
 @verb
 def sql(
     query: Annotated[
-        Optional[str], typer.Argument(help="One SQL statement; - reads it from standard input.")
+        Optional[str],
+        typer.Argument(
+            help="SQL, @name of a ready question, or - for standard input.", autocompletion=_query_names
+        ),
     ] = None,
-    file: Annotated[
-        Optional[Path], typer.Option("--file", "-f", help="Read the statement from a file.")
+    file: Annotated[Optional[Path], typer.Option("--file", "-f", help="Read the SQL from a file.")] = None,
+    param: Annotated[
+        Optional[list[str]],
+        typer.Option("--param", "-p", help="name=value of a parameter; may be repeated."),
     ] = None,
+    list_: Annotated[bool, typer.Option("--list", help="List the ready questions.")] = False,
     format_: Annotated[
         Optional[Literal["table", "csv", "json", "markdown", "parquet"]],
         typer.Option("--format", help="How to print; a table on a terminal, CSV in a pipe."),
@@ -151,9 +212,11 @@ def sql(
     output: Annotated[Optional[Path], typer.Option("--output", "-o", help="Write to a file.")] = None,
 ) -> int:
     """Ask the published warehouse a question; it is opened read-only."""
-    from braket_etl.cli.query import run_sql
+    from braket_etl.cli.query import run_list, run_sql
 
-    return run_sql(query, file, format_, output)
+    if list_ or query == "@":
+        return run_list(format_)
+    return run_sql(query, file, param or [], format_, output)
 
 
 @rejects.command(name="list")
@@ -202,10 +265,45 @@ def rejects_purge(
     return run_purge(arn or [], yes=yes)
 
 
+@app.command()
+@verb
+def report(
+    output: Annotated[
+        Path, typer.Option("--output", "-o", help="The HTML file to write; one that is there is replaced.")
+    ],
+    first: Annotated[
+        Optional[datetime],
+        typer.Option(
+            "--from", formats=["%Y-%m-%d"], help="First UTC day; 90 days before the last one unless named."
+        ),
+    ] = None,
+    last: Annotated[
+        Optional[datetime],
+        typer.Option(
+            "--to",
+            formats=["%Y-%m-%d"],
+            help="Last UTC day, in as well; the day of the newest data unless named.",
+        ),
+    ] = None,
+    account: Annotated[
+        Optional[list[str]],
+        typer.Option("--account", help="Only this account, by id or name; may be repeated."),
+    ] = None,
+    tag: Annotated[
+        Optional[list[str]],
+        typer.Option("--tag", help="Only what bears this tag, as team=chemistry; of several, all of them."),
+    ] = None,
+) -> int:
+    """Write one HTML file of costs, waits and failures, with the SQL behind every number."""
+    from braket_etl.cli.report import run_report
+
+    return run_report(output, first and first.date(), last and last.date(), account or [], tag or [])
+
+
 app.add_typer(costs.prices, name="prices")
 app.command()(costs.estimate)
 app.add_typer(costs.billing, name="billing")
-app.add_typer(costs.export, name="export")
+app.add_typer(export, name="export")
 
 
 @app.command()
@@ -217,6 +315,85 @@ def ui(
     from braket_etl.cli.serve import run_ui
 
     return run_ui(port)
+
+
+@app.command()
+@verb
+def restore(
+    source: Annotated[
+        Optional[Path],
+        typer.Option("--from", help="A backup of a published copy; the published copy unless named."),
+    ] = None,
+    force: Annotated[
+        bool, typer.Option("--force", help="Also where the warehouse's own file is not damaged.")
+    ] = False,
+    yes: Annotated[bool, typer.Option("--yes", "-y", help="Do not ask.")] = False,
+    as_json: Json = False,
+) -> int:
+    """Make the warehouse's own file from the last published copy, where it is damaged; the damaged one is kept.
+
+    Run it while no other run is active, and `braket-etl sync` after it, which asks Braket for what the copy lacks.
+    """
+    from braket_etl.cli.restore import run_restore
+
+    return run_restore(source, force=force, yes=yes, as_json=as_json)
+
+
+@app.command()
+@verb
+def maintain(as_json: Json = False) -> int:
+    """Compact the warehouse where it is bloated; forget old Dagster runs and their files."""
+    from braket_etl.cli.maintain import run_maintain
+
+    return run_maintain(as_json=as_json)
+
+
+service = typer.Typer(
+    no_args_is_help=True, help="Keep the Dagster webserver and daemon alive through systemd or launchd."
+)
+app.add_typer(service, name="service")
+
+
+@service.command(name="install")
+@verb
+def service_install(
+    port: Annotated[int, typer.Option(help="Port of the webserver on 127.0.0.1.")] = 3000,
+    dry_run: Annotated[bool, typer.Option("--dry-run", help="Print the files; change nothing.")] = False,
+) -> int:
+    """Write the units of this user, and start them where the service manager answers."""
+    from braket_etl.cli.service import run_install
+
+    return run_install(port, dry_run=dry_run)
+
+
+@service.command(name="uninstall")
+@verb
+def service_uninstall() -> int:
+    """Stop the services and remove their units."""
+    from braket_etl.cli.service import run_uninstall
+
+    return run_uninstall()
+
+
+@service.command(name="status")
+@verb
+def service_status(as_json: Json = False) -> int:
+    """Say whether the units are installed and a daemon is alive."""
+    from braket_etl.cli.service import run_status
+
+    return run_status(as_json=as_json)
+
+
+@service.command(name="run", hidden=True)
+@verb
+def service_run(
+    part: Annotated[Literal["webserver", "daemon"], typer.Argument()],
+    port: Annotated[int, typer.Option()] = 3000,
+) -> int:
+    """Become the webserver or the daemon; what the units start."""
+    from braket_etl.cli.service import run_part
+
+    return run_part(part, port)
 
 
 @app.command()
@@ -238,7 +415,12 @@ def emulator(
     return run_emulator(port, tasks, jobs, days, seed, now, frozen, rate, quotas)
 
 
+_given: set[str] = set()
+"""Settings that were given as flags."""
+
+
 def _set(name: str, value: object) -> None:
     """A flag wins over the environment, here and in the processes that we start."""
     if value is not None:
+        _given.add(name.lower())
         os.environ[f"BRAKET_ETL_{name}"] = str(value)

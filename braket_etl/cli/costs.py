@@ -1,4 +1,4 @@
-"""`prices`, `estimate`, `billing` and `export`: their options, and what they print. The work lies in `costs`."""
+"""`prices`, `estimate` and `billing`: their options, and what they print. The work lies in `costs`."""
 
 from __future__ import annotations
 
@@ -10,11 +10,11 @@ from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Optional, ParamSpec, cast
+from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Optional, cast
 
 import typer
 
-from braket_etl.cli.output import duration, fail, out, say, show_table
+from braket_etl.cli.output import duration, out, say, show_table
 from braket_etl.cli.verb import verb
 
 if TYPE_CHECKING:
@@ -22,35 +22,16 @@ if TYPE_CHECKING:
     from braket_etl.costs.estimate import Estimate
     from braket_etl.warehouse.connection import Connection, Warehouse
 
-P = ParamSpec("P")
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 prices = typer.Typer(help="The AmazonBraket price list: load it, look at it.", no_args_is_help=True)
 billing = typer.Typer(
     help="Bills, and files of reservations, discounts and usage types.", no_args_is_help=True
 )
-export = typer.Typer(help="Write costs to files that other programs read.", no_args_is_help=True)
-
-
-def explained(function: Callable[P, int]) -> Callable[P, int]:
-    """The function with errors about costs as one line and exit code 1."""
-
-    @functools.wraps(function)
-    def run(*args: P.args, **kwargs: P.kwargs) -> int:
-        from braket_etl.costs.errors import CostError
-
-        try:
-            return function(*args, **kwargs)
-        except CostError as error:
-            fail(str(error))
-            return 1
-
-    return run
 
 
 @prices.command()
 @verb
-@explained
 def refresh(
     url: Annotated[
         Optional[str],
@@ -63,7 +44,6 @@ def refresh(
 
 @prices.command("import")
 @verb
-@explained
 def import_prices(
     file: Annotated[str, typer.Argument(help="Price list: a local file, an address, or s3://bucket/key.")],
 ) -> int:
@@ -73,7 +53,6 @@ def import_prices(
 
 @prices.command("list")
 @verb
-@explained
 def list_prices(
     device: Annotated[
         Optional[str], typer.Option("--device", help="Only this device or instance type.")
@@ -117,7 +96,6 @@ def list_prices(
 
 
 @verb
-@explained
 def estimate(
     device: Annotated[str, typer.Option("--device", help="ARN or name of a device: Garnet, Forte-1, sv1.")],
     shots: Annotated[int, typer.Option("--shots", min=0, help="Shots of each task.")],
@@ -155,7 +133,6 @@ def estimate(
 
 @billing.command("import")
 @verb
-@explained
 def import_bill(
     path: Annotated[
         str, typer.Argument(help="File or folder of a CUR 2.0 or FOCUS export, local or s3://bucket/prefix.")
@@ -164,16 +141,17 @@ def import_bill(
     """Load a bill; give the folder that holds all files of the export. A newer delivery of a month replaces it."""
     from braket_etl.costs.billing import import_bill as imported
     from braket_etl.costs.billing import local_delivery
+    from braket_etl.settings import load_settings
+    from braket_etl.tables.redact import Redactor
 
     warehouse = _warehouse()
     delivery = _s3_delivery(path) if path.startswith("s3://") else local_delivery(Path(path).expanduser())
-    say(imported(warehouse, delivery).summary)
+    say(imported(warehouse, delivery, Redactor(load_settings().redact)).summary)
     return _publish(warehouse)
 
 
 @billing.command()
 @verb
-@explained
 def reservations(
     file: Annotated[Path, typer.Argument(help="CSV: reservation_arn, device_arn, start_at, end_at, …")],
 ) -> int:
@@ -185,7 +163,6 @@ def reservations(
 
 @billing.command()
 @verb
-@explained
 def discounts(
     file: Annotated[Path, typer.Argument(help="CSV: product_family, percent, effective_from, …")],
 ) -> int:
@@ -197,7 +174,6 @@ def discounts(
 
 @billing.command("usage-types")
 @verb
-@explained
 def usage_types(
     file: Annotated[Path, typer.Argument(help="CSV: usage_type, product_family, device_name")],
 ) -> int:
@@ -205,21 +181,6 @@ def usage_types(
     from braket_etl.costs.kept_files import import_usage_types
 
     return _keep("usage types", import_usage_types, file)
-
-
-@export.command()
-@verb
-@explained
-def focus(
-    output: Annotated[Path, typer.Option("--output", "-o", help="File to write: .parquet or .csv.")],
-) -> int:
-    """Write estimated costs in FOCUS 1.2."""
-    from braket_etl.costs.focus import export_focus
-
-    with _warehouse().reading() as connection:
-        rows = export_focus(connection, output)
-    say(f"wrote {rows} rows to {output}")
-    return 0
 
 
 def _load_prices(source: str | None) -> int:

@@ -13,6 +13,7 @@ from pathlib import Path
 from braket_etl.cli.output import duration, say, show_table
 from braket_etl.cli.pull import run_job
 from braket_etl.emulator import running
+from braket_etl.private import private_folder
 from braket_etl.runtime import Runtime
 from braket_etl.settings import DEMO_MARK, Settings, SettingsError, load_settings
 from braket_etl.warehouse.connection import Warehouse
@@ -60,7 +61,7 @@ def _fresh_home(settings: Settings, days: int) -> Settings:
     if home.exists() and not (home / DEMO_MARK).exists() and any(home.iterdir()):
         raise SettingsError(f"{home} holds something that is no demo's; move it, or choose another --home")
     shutil.rmtree(home, ignore_errors=True)
-    home.mkdir(parents=True, mode=0o700)
+    private_folder(home)
     (home / DEMO_MARK).touch()
     for name in [
         name for name in os.environ if name.startswith("BRAKET_ETL_") and name != "BRAKET_ETL_QUIET"
@@ -94,6 +95,7 @@ def _show_next_steps(settings: Settings, seconds: float) -> None:
     say(f"Done in {seconds:.0f} s. Try next:", "bold")
     for what, command in (
         ("ask your own question", f'{name} --home {ours} sql "{_TRY}"'),
+        ("see all of it on one page: open report.html", f"{name} --home {ours} report --output report.html"),
         ("see lineage and runs", f"{name} --home {ours} ui"),
         ("pull your own account", f"AWS_PROFILE=your-profile {name} sync"),
     ):

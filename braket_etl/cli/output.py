@@ -5,11 +5,13 @@ Text from the API is untrusted: control characters, which could steer a terminal
 
 from __future__ import annotations
 
+import json
+import math
 import os
 import sys
-from collections.abc import Iterable, Sequence
+from collections.abc import Collection, Iterable, Mapping, Sequence
 from decimal import Decimal
-from typing import Any
+from typing import Any, Literal
 
 from rich.console import Console
 from rich.table import Table
@@ -17,6 +19,8 @@ from rich.text import Text
 
 #: A pipe has no width to fit into; a name broken over two lines helps nobody there.
 _PIPE_WIDTH = 10_000
+#: Characters to which a column of texts may be folded before a table is no table any more.
+_FOLDED = 12
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
@@ -51,16 +55,68 @@ def printable(text: object) -> str:
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], note: str = "") -> None:
-    """A table on standard output; numbers are set to the right."""
-    table = Table(title=title or None, title_justify="left", caption=note or None, caption_justify="left")
-    body = [[cell(value) for value in row] for row in rows]
+    """A table on standard output; numbers are set to the right and rounded to what a person reads.
+
+    Where it is too wide for the terminal, each row is shown over several lines instead.
+    """
+    body = [[_shown(value) for value in row] for row in rows]
     raw = list(zip(*body, strict=True)) if body else [() for _ in columns]
-    for name, values in zip(columns, raw, strict=True):
-        numeric = bool(values) and all(_is_number(value) for value in values if value)
-        table.add_column(printable(name), justify="right" if numeric else "left", overflow="fold")
+    numeric = [bool(values) and all(_is_number(value) for value in values if value) for values in raw]
+    if body and _least_width(columns, raw, numeric) > out.width:
+        if title:
+            out.print(Text(title))
+        _show_records(columns, body)
+        if note:
+            out.print(Text(note))
+        return
+    table = Table(title=title or None, title_justify="left", caption=note or None, caption_justify="left")
+    for name, is_number in zip(columns, numeric, strict=True):
+        justify: Literal["left", "right"] = "right" if is_number else "left"
+        table.add_column(printable(name), justify=justify, overflow="fold", no_wrap=is_number)
     for row in body:
         table.add_row(*(Text(value) for value in row))
     out.print(table)
+
+
+def _least_width(columns: Sequence[str], values: Sequence[Sequence[str]], numeric: Sequence[bool]) -> int:
+    """How wide a table is at least: numbers are never broken, texts and names not below a few characters."""
+    widths = [
+        max(
+            [
+                min(len(name), _FOLDED),
+                *(len(each) if is_number else min(len(each), _FOLDED) for each in cells),
+            ]
+        )
+        for name, cells, is_number in zip(columns, values, numeric, strict=True)
+    ]
+    return sum(widths) + 3 * len(widths) + 1
+
+
+def _show_records(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
+    for number, row in enumerate(rows, 1):
+        show_columns(
+            [(name, value) for name, value in zip(columns, row, strict=True) if value], f"row {number}"
+        )
+
+
+def show_columns(
+    rows: Iterable[Sequence[str | Text]], title: str | None = None, *, numbers: Collection[int] = ()
+) -> None:
+    """Rows without lines around them on standard output, folded to its width; `numbers` are set to the right.
+
+    A title, also an empty one, stands apart from what comes before.
+    """
+    body = [[each if isinstance(each, Text) else Text(printable(each)) for each in row] for row in rows]
+    grid = Table.grid(padding=(0, 2))
+    for place in range(max(map(len, body), default=0)):
+        grid.add_column(overflow="fold", justify="right" if place in numbers else "left")
+    for row in body:
+        grid.add_row(*row)
+    if title is not None:
+        out.print()
+    if title:
+        out.print(Text(title, style="bold"))
+    out.print(grid)
 
 
 def cell(value: Any) -> str:
@@ -70,9 +126,39 @@ def cell(value: Any) -> str:
     return printable(plain(value)).replace("\n", "\\n")
 
 
+def _shown(value: Any) -> str:
+    """A value in a table for people: money to a hundredth of a cent, small prices to six digits, no idle zeros."""
+    if not isinstance(value, Decimal) or not value.is_finite():
+        return cell(value)
+    places = max(4, 5 - value.adjusted())
+    digits = f"{value:.{places}f}"
+    return digits.rstrip("0").rstrip(".") if "." in digits else digits
+
+
 def plain(value: Any) -> Any:
-    """A decimal as its digits: zero dollars are 0.000000000000, not 0E-12."""
+    """A decimal as its digits, zero dollars being 0.000000000000 and not 0E-12; maps, lists and structures as JSON."""
+    if isinstance(value, Mapping | list | tuple):
+        return as_json(value)
     return f"{value:f}" if isinstance(value, Decimal) else value
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """The value as JSON: decimals as texts with all their digits, instants as ISO 8601, no infinity."""
+    return json.dumps(_jsonable(value), indent=indent, default=_json_text)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _json_text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
 
 
 def duration(seconds: float | None) -> str:

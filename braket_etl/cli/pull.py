@@ -1,14 +1,14 @@
-"""`sync` and `backfill`: Dagster runs in this process, with progress, and what came of them."""
+"""`sync` and `backfill`: Dagster runs in this process or in the daemon, with progress, and what came of them."""
 
 from __future__ import annotations
 
 import json
-import os
-import socket
-from collections.abc import Iterator, Sequence
+import time
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
-from typing import Any
+from typing import TYPE_CHECKING, Any
+from uuid import uuid4
 
 from rich.progress import (
     BarColumn,
@@ -27,7 +27,12 @@ from braket_etl.settings import SettingsError
 from braket_etl.tables import MAIN
 from braket_etl.warehouse import runs
 from braket_etl.warehouse.errors import WarehouseError
-from braket_etl.warehouse.publish import check_target, publish
+from braket_etl.warehouse.publish import check_group, check_target, publish
+
+if TYPE_CHECKING:  # Dagster takes most of a second to load
+    from dagster import DagsterEvent, DagsterInstance
+
+    from braket_etl.orchestration.backfill import Backfill
 
 
 def run_sync(accounts: Sequence[str], *, as_json: bool) -> int:
@@ -39,19 +44,35 @@ def run_sync(accounts: Sequence[str], *, as_json: bool) -> int:
     return run_job(runtime, "sync", first, last, accounts, as_json=as_json)
 
 
-def run_backfill(first: date, last: date, accounts: Sequence[str], *, as_json: bool) -> int:
-    """Search the days again, both ends in."""
-    from braket_etl.orchestration.partitions import LAUNCH
+def run_backfill(
+    first: date,
+    last: date,
+    accounts: Sequence[str],
+    regions: str | None,
+    *,
+    here: bool,
+    detach: bool,
+    as_json: bool,
+) -> int:
+    """Search the days again, both ends in: through the daemon where one runs, else (or with `here`) in this process.
 
-    runtime = _checked(Runtime())
-    today = datetime.now(UTC).date()
-    if last < first:
-        raise SettingsError(f"--to {last} is before --from {first}")
-    if first < date.fromisoformat(LAUNCH):
-        raise SettingsError(f"--from {first} is before Amazon Braket began, {LAUNCH}")
-    if last > today:
-        raise SettingsError(f"--to {last} has not begun yet; today is {today} in UTC")
-    return run_job(runtime, "backfill", first, last, accounts, as_json=as_json)
+    `detach` does not wait for the daemon. The daemon uses its own settings and credentials, for the accounts and
+    Regions that are named.
+    """
+    from braket_etl.orchestration.instance import daemon_serves, ready_instance
+
+    runtime = Runtime()
+    runtime.targets(accounts)
+    _check_days(first, last)
+    instance = ready_instance(runtime.settings)
+    if not here and daemon_serves(instance, runtime.settings):
+        chosen = runtime.settings.regions if regions else ()
+        return _submit(runtime, instance, first, last, accounts, chosen, detach=detach, as_json=as_json)
+    if detach:
+        raise SettingsError(
+            "--detach needs a running daemon of this home: start `braket-etl ui` or `braket-etl service install`"
+        )
+    return run_job(_checked(runtime), "backfill", first, last, accounts, as_json=as_json)
 
 
 def run_job(
@@ -59,36 +80,109 @@ def run_job(
 ) -> int:
     """Run a job for a range of days as a Dagster run of this process; its exit code."""
     from braket_etl.orchestration.build import build_defs
-    from braket_etl.orchestration.instance import ready_instance
-    from braket_etl.orchestration.resources import HOST_TAG, KIND_TAG, PID_TAG
-    from braket_etl.orchestration.schedules import RANGE_END, RANGE_START
+    from braket_etl.orchestration.instance import process_tags, ready_instance
+    from braket_etl.orchestration.jobs import pull_config
+    from braket_etl.orchestration.resources import KIND_TAG
 
-    tags = {
-        RANGE_START: first.isoformat(),
-        RANGE_END: last.isoformat(),
-        KIND_TAG: name,
-        HOST_TAG: socket.gethostname(),
-        PID_TAG: str(os.getpid()),
-    }
-    ours = {"accounts": list(accounts)}
-    config: dict[str, Any] = {
-        "ops": {
-            "pull": {"config": {**ours, "only_due": name == "sync"}},
-            "refresh_open_records": {"config": ours},
-            "read_task_results": {"config": ours},
-        },
+    run_id = str(uuid4())
+    config = {
+        **pull_config(accounts=accounts, days=(first, last), only_due=name == "sync"),
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # this module tells the user itself
     }
     instance = ready_instance(runtime.settings)
-    with runtime.warehouse.writing("closing dead runs") as connection:
-        runs.close_dead_runs(connection)
     with _progress(runtime, f"{name} {first} to {last}"):
         result = (
             build_defs(runtime=runtime)
             .resolve_job_def(name)
-            .execute_in_process(run_config=config, instance=instance, tags=tags, raise_on_error=False)
+            .execute_in_process(
+                run_id=run_id,
+                run_config=config,
+                instance=instance,
+                tags={KIND_TAG: name, **process_tags(run_id)},
+                raise_on_error=False,
+            )
         )
-    return _told(runtime, result, as_json=as_json)
+    steps = _published_steps(runtime, run_id)
+    if _was_interrupted(result):
+        raise KeyboardInterrupt
+    told = {"run_id": run_id, "steps": steps} if as_json else None
+    return _told(runtime, [steps], result.get_step_failure_events(), told)
+
+
+def _submit(
+    runtime: Runtime,
+    instance: DagsterInstance,
+    first: date,
+    last: date,
+    accounts: Sequence[str],
+    regions: Sequence[str],
+    *,
+    detach: bool,
+    as_json: bool,
+) -> int:
+    """Have the daemon run the backfill, and follow it to its end unless detached; the exit code."""
+    from braket_etl.orchestration import backfill
+    from braket_etl.orchestration.jobs import pull_config
+
+    config = pull_config(accounts=accounts, regions=regions)
+    backfill_id = backfill.submit(instance, runtime.settings, first, last, config)
+    if detach:
+        print(json.dumps({"backfill_id": backfill_id}) if as_json else backfill_id)
+        return 0
+    say(f"backfill {backfill_id} runs in the daemon; Ctrl-C cancels it")
+    try:
+        ended = _followed(instance, backfill_id, (last - first).days + 1)
+    except KeyboardInterrupt:
+        backfill.cancel(instance, backfill_id)
+        raise
+    if ended is None:
+        fail(
+            f"the daemon has stopped; backfill {backfill_id} goes on when it runs again (`braket-etl ui`, or "
+            "`braket-etl service status`)"
+        )
+        return 1
+    steps: dict[str, Any] = {}
+    with (
+        suppress(WarehouseError),
+        runtime.warehouse.reading() as connection,
+    ):  # no run may have come to publishing
+        steps = {run.run_id: runs.run_summary(connection, run.run_id) or {} for run in ended.runs}
+    failures = [event for run in ended.runs for event in backfill.step_failures(instance, run)]
+    told = {"backfill_id": backfill_id, "runs": steps} if as_json else None
+    code = _told(runtime, list(steps.values()), failures, told)
+    if ended.status.name in ("CANCELED", "FAILED"):
+        fail(f"backfill {backfill_id}: {ended.error or 'it was cancelled'}")
+        return 1
+    return code
+
+
+def _followed(instance: DagsterInstance, backfill_id: str, days: int) -> Backfill | None:
+    """The backfill when it has ended; None where the daemon stopped before."""
+    from braket_etl.orchestration import backfill
+    from braket_etl.orchestration.instance import daemon_is_alive
+
+    with _bar() as bar:
+        task = bar.add_task("backfill: days", total=days)
+        while True:
+            now = backfill.look_up(instance, backfill_id)
+            bar.update(task, completed=now.days_done)
+            if now.has_ended:
+                return now
+            if not daemon_is_alive(instance):
+                return None
+            time.sleep(1)
+
+
+def _check_days(first: date, last: date) -> None:
+    from braket_etl.orchestration.partitions import LAUNCH
+
+    today = datetime.now(UTC).date()
+    if last < first:
+        raise SettingsError(f"--to {last} is before --from {first}")
+    if first < date.fromisoformat(LAUNCH):
+        raise SettingsError(f"--from {first} is before Amazon Braket began, {LAUNCH}")
+    if last > today:
+        raise SettingsError(f"--to {last} has not begun yet; today is {today} in UTC")
 
 
 def _checked(runtime: Runtime) -> Runtime:
@@ -96,6 +190,7 @@ def _checked(runtime: Runtime) -> Runtime:
     runtime.targets()
     try:
         check_target(runtime.settings.published_warehouse)
+        check_group(runtime.settings.group)
     except WarehouseError as error:
         raise SettingsError(str(error)) from None
     useless: list[AwsProblem] = []
@@ -111,20 +206,24 @@ def _checked(runtime: Runtime) -> Runtime:
     return runtime
 
 
+_COLUMNS = (
+    SpinnerColumn(),
+    TextColumn("{task.description}"),
+    BarColumn(),
+    MofNCompleteColumn(),
+    TimeRemainingColumn(),
+)
+
+
+def _bar() -> Progress:
+    """A progress bar on standard error, which shows itself on terminals only."""
+    return Progress(*_COLUMNS, console=err, transient=True, disable=is_quiet() or not err.is_terminal)
+
+
 @contextmanager
 def _progress(runtime: Runtime, title: str) -> Iterator[None]:
-    columns = (
-        SpinnerColumn(),
-        TextColumn("{task.description}"),
-        BarColumn(),
-        MofNCompleteColumn(),
-        TextColumn("{task.speed}"),
-        TimeRemainingColumn(),
-    )
-    if is_quiet() or not err.is_terminal:
-        yield
-        return
-    with Progress(*columns[:4], columns[5], console=err, transient=True) as bar:
+    """Show how far the pull of the runtime is."""
+    with _bar() as bar:
         task = bar.add_task(title, total=None)
         expected = 0
 
@@ -137,23 +236,24 @@ def _progress(runtime: Runtime, title: str) -> Iterator[None]:
         yield
 
 
-def _told(runtime: Runtime, result: Any, *, as_json: bool) -> int:
-    """Say what came of a run; its exit code."""
-    steps = _published_steps(runtime, result.run_id)
-    if _was_interrupted(result):
-        raise KeyboardInterrupt
-    problems = [text for step in steps.values() for text in step["problems"]]
-    warnings = [text for step in steps.values() for text in step["warnings"]]
-    rejected = sum(step["rejected"] for step in steps.values())
-    drift = sum(step["drift"] for step in steps.values())
-    failures = [
-        event
-        for event in result.get_step_failure_events()
-        if event.step_key != "published_warehouse" or not problems
-    ]
+def _told(
+    runtime: Runtime,
+    run_steps: Sequence[Mapping[str, Any]],
+    failed_steps: Sequence[DagsterEvent],
+    as_json: dict[str, Any] | None,
+) -> int:
+    """Say what came of runs, from the summaries of their steps; the exit code. `as_json` is printed with it instead."""
+    from braket_etl.orchestration.failures import failure_line
+
+    steps = [step for run in run_steps for step in run.values()]
+    problems = list(dict.fromkeys(text for step in steps for text in step["problems"]))
+    warnings = list(dict.fromkeys(text for step in steps for text in step["warnings"]))
+    rejected = sum(step["rejected"] for step in steps)
+    drift = sum(step["drift"] for step in steps)
+    failures = [event for event in failed_steps if event.step_key != "published_warehouse" or not problems]
     code = 1 if problems or failures else 0
-    if as_json:
-        print(json.dumps({"run_id": result.run_id, "exit_code": code, "steps": steps}))
+    if as_json is not None:
+        print(json.dumps({**as_json, "exit_code": code}))
     elif not is_quiet():
         _show_rows(steps)
     if rejected:
@@ -167,8 +267,8 @@ def _told(runtime: Runtime, result: Any, *, as_json: bool) -> int:
     for text in problems:
         fail(text)
     for event in failures:
-        fail(_first_line(event))
-    if not as_json:
+        fail(failure_line(event))
+    if as_json is None and steps:
         say(f"published {runtime.warehouse.published}")
     return code
 
@@ -183,14 +283,6 @@ def _published_steps(runtime: Runtime, run_id: str) -> dict[str, Any]:
         runs.close(connection, run_id, "failure")
         publish(runtime.warehouse, connection, group=runtime.settings.group)
         return runs.run_summary(connection, run_id) or {}
-
-
-def _first_line(event: Any) -> str:
-    """What went wrong in a step, by the innermost error."""
-    error = event.step_failure_data.error
-    while error is not None and error.cause is not None:
-        error = error.cause
-    return f"{event.step_key}: {error.message.strip().splitlines()[0]}" if error else str(event.step_key)
 
 
 def _was_interrupted(result: Any) -> bool:
@@ -208,10 +300,10 @@ def _was_interrupted(result: Any) -> bool:
     return bool(names & {"KeyboardInterrupt", "DagsterExecutionInterruptedError", "InterruptException"})
 
 
-def _show_rows(steps: dict[str, Any]) -> None:
+def _show_rows(steps: Sequence[Mapping[str, Any]]) -> None:
     rows = []
     for table in MAIN:
-        found = [step["rows"][table.name] for step in steps.values() if table.name in step["rows"]]
+        found = [step["rows"][table.name] for step in steps if table.name in step["rows"]]
         if found:
             rows.append(
                 [table.name, *(sum(part[what] for part in found) for what in ("new", "changed", "unchanged"))]

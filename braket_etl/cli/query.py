@@ -1,44 +1,93 @@
-"""`sql`: one statement on the published copy, read-only, in the format that the reader wants."""
+"""`sql`: one question to the published copy, read-only, in the format that the reader wants."""
 
 from __future__ import annotations
 
 import csv
 import json
-import math
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
+from dataclasses import asdict
 from pathlib import Path
-from typing import Any
+from typing import Any, TextIO
 
 import duckdb
 
-from braket_etl.cli.output import cell, err, fail, is_terminal, plain, say, show_table
+from braket_etl.cli.output import as_json, cell, err, fail, is_terminal, plain, say, show_table
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
+from braket_etl.warehouse.connection import Connection
+from braket_etl.warehouse.hints import explained
+from braket_etl.warehouse.queries import Query, QueryError, named_query, queries, set_variables
 
 _TERMINAL_ROWS = 200
+_ROWS_AT_A_TIME = 10_000
 
 
-def run_sql(query: str | None, file: Path | None, style: str | None, output: Path | None) -> int:
-    """Run the statement and print its rows; 1 where it fails."""
-    statement = _statement(query, file)
+def run_sql(
+    query: str | None, file: Path | None, params: Sequence[str], style: str | None, output: Path | None
+) -> int:
+    """Run the query and print its rows; 1 where it fails."""
     style = style or ("table" if is_terminal() and output is None else "csv")
+    if style == "parquet" and output is None:
+        raise SettingsError("Parquet goes to a file: add --output FILE")
+    given = dict(_parameter(text) for text in params)
+    named = _named(query) if query and file is None else None
+    statement = named.sql if named else _statement(query, file)
     with Runtime().warehouse.reading() as connection:
         try:
-            relation: Any = connection.sql(
-                statement
-            )  # None for a statement without rows, whatever its stub says
-            if relation is not None:
+            set_variables(connection, named.values_of(given) if named else given)
+            if named and is_terminal():
+                say(named.title, "bold")
+                say(named.read)
+            if (relation := _relation(connection, statement)) is not None:
                 _FORMATS[style](relation, output)
+        except QueryError as error:
+            raise SettingsError(str(error)) from None
+        except duckdb.InterruptException:
+            raise KeyboardInterrupt("the answer is not whole") from None
         except duckdb.Error as error:
-            fail(str(error).strip())
+            fail(explained(error, connection))
             return 1
     return 0
 
 
+def run_list(style: str | None) -> int:
+    """Print the ready questions with their parameters."""
+    known = queries().values()
+    if style == "json":
+        print(json.dumps([asdict(query) for query in known], indent=2))
+        return 0
+    rows = [(f"@{query.name}", query.question or query.title, _shown_params(query)) for query in known]
+    show_table("", ("query", "what it asks", "parameters"), rows)
+    say("`braket-etl sql @cost_by_tag` asks one, `--param key=value` changes a parameter")
+    return 0
+
+
+def _shown_params(query: Query) -> str:
+    return " ".join(f"{param.name}={param.default}" for param in query.params)
+
+
+def _named(query: str) -> Query | None:
+    """The ready question that is asked for as @name; None for a query of one's own."""
+    if not query.startswith("@"):
+        return None
+    try:
+        return named_query(query[1:].strip())
+    except QueryError as error:
+        raise SettingsError(str(error)) from None
+
+
+def _parameter(text: str) -> tuple[str, str]:
+    name, equals, value = text.partition("=")
+    if not equals:
+        raise SettingsError(f"--param {text}: write it as name=value")
+    return name.strip(), value
+
+
 def _statement(query: str | None, file: Path | None) -> str:
     if (query is None) == (file is None):
-        raise SettingsError("give one statement, as an argument or with --file")
+        raise SettingsError("give one query: as an argument, as @name (see --list), or with --file")
     if file is not None:
         try:
             return file.read_text("utf-8")
@@ -47,80 +96,97 @@ def _statement(query: str | None, file: Path | None) -> str:
     return sys.stdin.read() if query == "-" else str(query)
 
 
+def _relation(connection: Connection, text: str) -> Any:
+    """The rows of the last statement, None where it has none; those before it (SET, ATTACH, …) are run first.
+
+    Raises QueryError where one before the last has rows too, since those would be lost.
+    """
+    statements = connection.extract_statements(text)
+    only_rows = [duckdb.ExpectedResultType.QUERY_RESULT]
+    if any(statement.expected_result_type == only_rows for statement in statements[:-1]):
+        raise QueryError(
+            f"there are {len(statements)} statements, and one before the last has rows, which would be lost: "
+            "ask one question at a time"
+        )
+    return connection.sql(text)
+
+
 def _as_table(relation: Any, output: Path | None) -> None:
-    limit = _TERMINAL_ROWS if is_terminal() and output is None else None
+    if output is not None:
+        raise SettingsError("a table goes to the screen: choose --format csv, json, markdown or parquet")
+    limit = _TERMINAL_ROWS if is_terminal() else None
     rows = (relation.limit(limit + 1) if limit else relation).fetchall()
-    cut = limit is not None and len(rows) > limit
     show_table("", relation.columns, rows[:limit])
-    if cut:
+    if limit is not None and len(rows) > limit:
         say(f"the first {limit} rows; `--format csv` or a pipe gives all")
 
 
 def _as_csv(relation: Any, output: Path | None) -> None:
+    # a file and a pipe get the data as they are; a terminal would obey control characters in them
+    text = cell if output is None and is_terminal() else plain
     with _stream(output) as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(relation.columns)
-        while rows := relation.fetchmany(10_000):
-            writer.writerows([plain(value) for value in row] for row in rows)
+        writer.writerow(map(text, relation.columns))
+        while rows := relation.fetchmany(_ROWS_AT_A_TIME):
+            writer.writerows([text(value) for value in row] for row in rows)
 
 
 def _as_json(relation: Any, output: Path | None) -> None:
+    names = distinct_names(relation.columns)
     with _stream(output) as stream:
-        separator = "["
-        while rows := relation.fetchmany(10_000):
+        separator = "[\n"
+        while rows := relation.fetchmany(_ROWS_AT_A_TIME):
             for row in rows:
-                stream.write(
-                    separator
-                    + "\n"
-                    + json.dumps(
-                        {n: jsonable(v) for n, v in zip(relation.columns, row, strict=True)}, default=str
-                    )
-                )
-                separator = ","
-        stream.write("[]\n" if separator == "[" else "\n]\n")
+                stream.write(separator + as_json(dict(zip(names, row, strict=True))))
+                separator = ",\n"
+        stream.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
 def _as_markdown(relation: Any, output: Path | None) -> None:
     with _stream(output) as stream:
-        stream.write("| " + " | ".join(map(_markdown_cell, relation.columns)) + " |\n")
+        stream.write(_markdown_row(relation.columns))
         stream.write("|" + " --- |" * len(relation.columns) + "\n")
-        for row in relation.fetchall():
-            stream.write("| " + " | ".join(map(_markdown_cell, row)) + " |\n")
+        while rows := relation.fetchmany(_ROWS_AT_A_TIME):
+            stream.writelines(map(_markdown_row, rows))
 
 
 def _as_parquet(relation: Any, output: Path | None) -> None:
-    if output is None:
-        raise SettingsError("Parquet goes to a file: add --output FILE")
     relation.write_parquet(str(output), compression="zstd")
+    err.print(f"wrote {output}", markup=False)
 
 
-def jsonable(value: Any) -> Any:
-    """A value that JSON has: a decimal as text with all its digits, no infinity."""
-    if isinstance(value, float) and not math.isfinite(value):
-        return None
-    return plain(value)
+def distinct_names(columns: Sequence[str]) -> list[str]:
+    """The names of columns, each once: a second `a` is `a_1`, as DuckDB itself calls it in a table."""
+    names: list[str] = []
+    for column in columns:
+        name, count = column, 0
+        while name in names or (count and name in columns):
+            count += 1
+            name = f"{column}_{count}"
+        names.append(name)
+    return names
 
 
-def _markdown_cell(value: Any) -> str:
-    return cell(value).replace("|", "\\|")
+def _markdown_row(values: Sequence[Any]) -> str:
+    # Markdown lets HTML through
+    return (
+        "| " + " | ".join(cell(value).replace("|", "\\|").replace("<", "&lt;") for value in values) + " |\n"
+    )
 
 
-class _stream:  # noqa: N801 - used as a function
+@contextmanager
+def _stream(output: Path | None) -> Iterator[TextIO]:
     """The file to write to, or standard output, which is not closed."""
-
-    def __init__(self, output: Path | None) -> None:
-        try:
-            self._file = output.open("w", encoding="utf-8", newline="") if output else None
-        except OSError as error:
-            raise SettingsError(f"{output} cannot be written: {error.strerror}") from None
-
-    def __enter__(self) -> Any:
-        return self._file or sys.stdout
-
-    def __exit__(self, *_: object) -> None:
-        if self._file:
-            self._file.close()
-            err.print(f"wrote {self._file.name}", markup=False)
+    if output is None:
+        yield sys.stdout
+        return
+    try:
+        file = output.open("w", encoding="utf-8", newline="")
+    except OSError as error:
+        raise SettingsError(f"{output} cannot be written: {error.strerror}") from None
+    with file:
+        yield file
+    err.print(f"wrote {output}", markup=False)
 
 
 _FORMATS: dict[str, Callable[[Any, Path | None], None]] = {

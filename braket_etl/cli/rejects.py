@@ -68,7 +68,7 @@ def run_show(arn: str, *, as_json: bool) -> int:
 def run_retry(arns: Sequence[str], *, as_json: bool) -> int:
     """Ask for rejected records again and publish; 1 where one could not be asked for."""
     runtime = Runtime()
-    plan = plan_retry(runtime.warehouse, runtime.accounts, arns)
+    plan = plan_retry(runtime.warehouse, runtime.sessions, arns)
     _check_known(arns, plan)
     if not plan.attempts and not as_json:
         say("there are no rejects")

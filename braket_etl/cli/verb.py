@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import errno
 import functools
+import os
 import sys
 from collections.abc import Callable
 from typing import ParamSpec
@@ -22,8 +24,10 @@ def verb(function: Callable[P, int]) -> Callable[P, None]:
     def command(*args: P.args, **kwargs: P.kwargs) -> None:
         try:
             code = function(*args, **kwargs)
-        except KeyboardInterrupt:
-            fail("interrupted; what had come by then is kept, and the next run goes on from there")
+        except KeyboardInterrupt as stop:
+            fail(
+                f"interrupted; {stop or 'what had come by then is kept, and the next run goes on from there'}"
+            )
             code = INTERRUPTED
         except BrokenPipeError:  # a reader such as `head` has seen enough
             sys.stderr.close()
@@ -32,7 +36,7 @@ def verb(function: Callable[P, int]) -> Callable[P, None]:
             known = exit_code_of(error)
             if known is None:
                 raise
-            fail(str(error))
+            fail(_told(error))
             code = known
         raise typer.Exit(code)
 
@@ -52,7 +56,26 @@ def exit_code_of(error: Exception) -> int | None:
         return 1
     if isinstance(error, _loaded("braket_etl.warehouse.errors", "WarehouseError")):
         return 1
-    return 1 if isinstance(error, _loaded("braket_etl.costs.errors", "CostError")) else None
+    if isinstance(error, _loaded("braket_etl.costs.errors", "CostError")):
+        return 1
+    if isinstance(error, OSError) and error.errno in _DISK:
+        return 1
+    return 1 if isinstance(error, _dagsters_database()) else None
+
+
+#: What a disk does: it is full, or may not be written.
+_DISK = (errno.ENOSPC, errno.EDQUOT, errno.EFBIG, errno.EACCES, errno.EPERM, errno.EROFS)
+
+
+def _told(error: Exception) -> str:
+    if isinstance(error, _dagsters_database()):
+        where, what = os.environ.get("DAGSTER_HOME", "its home"), str(error).split("\n", 1)[0]
+        return f"Dagster's database in {where} cannot be written: {what}. Make room there, or check owner and mode."
+    return str(error)
+
+
+def _dagsters_database() -> tuple[type[Exception], ...]:
+    return _loaded("sqlalchemy.exc", "OperationalError")
 
 
 def _loaded(module: str, *names: str) -> tuple[type[Exception], ...]:

@@ -26,6 +26,7 @@ from braket_etl.tables.billed_line_items import BILLED_LINE_ITEMS
 from braket_etl.tables.common import canonical_json
 from braket_etl.tables.declaration import quoted
 from braket_etl.tables.device_keys import device_key
+from braket_etl.tables.redact import Redactor
 from braket_etl.warehouse.connection import Connection, Warehouse, first_line, transaction
 
 #: The files of a delivery: name, and how to open each.
@@ -48,6 +49,9 @@ _CUR_KINDS = {
 _FOCUS_KINDS = {"Usage": "usage", "Purchase": "fee", "Credit": "credit", "Adjustment": "refund", "Tax": "tax"}
 
 
+_NOTHING_REDACTED = Redactor(())
+
+
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What an import did: rows stored, rows that they replaced, line items of other services passed over."""
@@ -64,17 +68,18 @@ class Imported:
         return f"{self.rows} line items of Amazon Braket from {self.files} files ({periods}), {self.replaced} replaced"
 
 
-def import_bill(warehouse: Warehouse, delivery: Delivery) -> Imported:
+def import_bill(warehouse: Warehouse, delivery: Delivery, redactor: Redactor = _NOTHING_REDACTED) -> Imported:
     """Store a delivery: all files of one export that belong together.
 
-    It replaces what was stored in the same format of the same paying accounts and billing periods. Raises
+    It replaces what was stored in the same format of the same paying accounts and billing periods; secrets in tags are
+    struck out. Raises
     BillingFileError, WarehouseError; then nothing was changed.
     """
     rows: list[dict[str, Any]] = []
     n_files = 0
     for name, opened in delivery:
         n_files += 1
-        rows += read_file(name, opened)
+        rows += [row | {"tags": redactor.tags(row["tags"])} for row in read_file(name, opened)]
     if n_files == 0:
         raise BillingFileError(f"there are no files to import ({', '.join(_SUFFIXES)})")
     _number_repeated(rows)

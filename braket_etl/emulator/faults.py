@@ -56,14 +56,16 @@ HOSTILE = (
 class Fault:
     """One fault to inject.
 
-    Fires with `probability`, or, with `first_n`, on the first so many calls that it concerns. `operations`,
-    `regions`, `accounts` and `arns` narrow it down; empty means all. `seconds` is how long a stall lasts,
-    `member` which required member goes missing; `buckets` (globs) which buckets refuse, all where it is empty.
+    Fires with `probability`, or, with `first_n`, on the first so many calls that it concerns; with `after`, the
+    first so many are spared. `operations`, `regions`, `accounts` and `arns` narrow it down; empty means all.
+    `seconds` is how long a stall lasts, `member` which required member goes missing; `buckets` (globs) which
+    buckets refuse, all where it is empty.
     """
 
     kind: str
     probability: float = 1.0
     first_n: int | None = None
+    after: int = 0
     operations: tuple[str, ...] = ()
     regions: tuple[str, ...] = ()
     accounts: tuple[str, ...] = ()
@@ -140,8 +142,9 @@ class Faults:
 
     def _fires(self, place: int, fault: Fault, target: Target) -> bool:
         self._concerned[place] += 1
-        if fault.first_n is not None:
-            return self._concerned[place] <= fault.first_n
+        met = self._concerned[place] - fault.after
+        if fault.first_n is not None or met <= 0:
+            return 0 < met <= (fault.first_n or 0)
         if fault.probability >= 1:
             return True
         chance = target.arn if fault.kind == "vanish" else target.number

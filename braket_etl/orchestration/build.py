@@ -8,6 +8,7 @@ from braket_etl.orchestration.assets import ASSETS
 from braket_etl.orchestration.checks import CHECKS
 from braket_etl.orchestration.jobs import JOBS
 from braket_etl.orchestration.schedules import SCHEDULES
+from braket_etl.orchestration.sensors import SENSORS
 from braket_etl.runtime import Runtime
 
 
@@ -18,5 +19,6 @@ def build_defs(*, runtime: Runtime | None = None) -> dg.Definitions:
         asset_checks=CHECKS,
         jobs=JOBS,
         schedules=SCHEDULES,
+        sensors=SENSORS,
         resources={"runtime": runtime or Runtime()},
     )

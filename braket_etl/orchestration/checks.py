@@ -1,52 +1,129 @@
-"""Asset checks. Only a check of corruption blocks what comes after it; completeness and availability never do."""
+"""Asset checks: the questions of the warehouse and of the costs, asked in two steps so that each opens the file once.
+
+Only a key that stands twice holds back what comes after it (see `warehouse.checks`): completeness, drift, prices and
+sums are shown beside what is right. The published copy has its checks in the step that publishes.
+"""
+
+from collections.abc import Iterator, Sequence
+from datetime import UTC, date, datetime, timedelta
 
 import dagster as dg
 
-from braket_etl.costs import checks as costs
+from braket_etl.costs.checks import CHECKS as COST_CHECKS
+from braket_etl.orchestration.assets import OPEN_RECORDS
 from braket_etl.orchestration.resources import RuntimeResource
-from braket_etl.tables import JOB_EVENTS, JOBS, QUANTUM_TASKS
+from braket_etl.pull.plan import midnight
+from braket_etl.runtime import Runtime
+from braket_etl.tables import JOBS, QUANTUM_TASKS
 from braket_etl.tables.declaration import Table
+from braket_etl.warehouse.checks import LATENCY_CHECKS, RECORD_CHECKS, Check, Finding, run_check
+from braket_etl.warehouse.connection import Connection
+
+YESTERDAY = "yesterday_is_present"
+#: Tables whose assets are partitioned by day of creation and searched by day.
+_BY_DAY = (QUANTUM_TASKS, JOBS)
 
 
-def unique_key_check(table: Table) -> dg.AssetChecksDefinition:
-    """No key stands twice: there is no index that would refuse it."""
-    keys = ", ".join(table.key)
-
-    @dg.asset_check(
-        name="unique_key",
-        asset=table.name,
-        blocking=True,
-        description=f"One row for each {keys}",
+def spec_of(check: Check) -> dg.AssetCheckSpec:
+    """The asset check of a question; those of records wait for the refresh, which writes to the same tables."""
+    after = [OPEN_RECORDS] if check in RECORD_CHECKS and check.table != OPEN_RECORDS else []
+    return dg.AssetCheckSpec(
+        check.name,
+        asset=check.table,
+        description=check.description,
+        blocking=check.is_blocking,
+        additional_deps=after,
     )
-    def check(runtime: RuntimeResource) -> dg.AssetCheckResult:
-        with runtime.warehouse.writing(f"checking {table.name}") as connection:
-            doubled = connection.execute(
-                f"SELECT count(*) FROM (SELECT {keys} FROM {table.qualified_name} GROUP BY ALL HAVING count(*) > 1)"
-            ).fetchall()[0][0]
-        return dg.AssetCheckResult(passed=doubled == 0, metadata={"keys_with_several_rows": doubled})
-
-    return check
 
 
-def cost_check(check: costs.CostCheck) -> dg.AssetChecksDefinition:
-    """One of the questions to ask before the costs are believed; it never blocks."""
-
-    @dg.asset_check(name=check.name, asset=check.model, description=check.description)
-    def run(runtime: RuntimeResource) -> dg.AssetCheckResult:
-        with runtime.warehouse.writing(f"checking {check.model}") as connection:
-            finding = costs.run_check(connection, check)
-        severity = dg.AssetCheckSeverity.ERROR if check.is_error else dg.AssetCheckSeverity.WARN
-        return dg.AssetCheckResult(
-            passed=finding.passed,
-            severity=severity,
-            description=finding.summary,
-            metadata=dict(finding.metadata),
-        )
-
-    return run
+def yesterday_spec(table: Table) -> dg.AssetCheckSpec:
+    """The asset check that looks at one partition, yesterday's."""
+    return dg.AssetCheckSpec(
+        YESTERDAY,
+        asset=table.name,
+        description="Yesterday (UTC) was pulled, and searched after its end in every account and Region of the settings",
+        additional_deps=[OPEN_RECORDS],
+    )
 
 
-CHECKS = [
-    *(unique_key_check(table) for table in (QUANTUM_TASKS, JOBS, JOB_EVENTS)),
-    *(cost_check(check) for check in costs.CHECKS),
-]
+@dg.multi_asset_check(
+    name="check_records",
+    specs=[*map(spec_of, RECORD_CHECKS), *map(yesterday_spec, _BY_DAY)],
+    can_subset=True,
+)
+def check_records(
+    context: dg.AssetCheckExecutionContext, runtime: RuntimeResource
+) -> Iterator[dg.AssetCheckResult]:
+    """Look at what was pulled and refreshed, before anything is made of it."""
+    yesterday = datetime.now(UTC).date() - timedelta(days=1)
+    selected = context.selected_asset_check_keys
+    with runtime.warehouse.writing("checking records") as connection:
+        yield from _asked(connection, RECORD_CHECKS, selected)
+        for table in _BY_DAY:
+            if dg.AssetCheckKey(dg.AssetKey(table.name), YESTERDAY) in selected:
+                missing = [
+                    *_not_pulled(context.instance, table, yesterday),
+                    *not_searched(connection, runtime, table, yesterday),
+                ]
+                yield dg.AssetCheckResult(
+                    asset_key=table.name,
+                    check_name=YESTERDAY,
+                    passed=not missing,
+                    severity=dg.AssetCheckSeverity.WARN,
+                    metadata={"day": yesterday.isoformat(), "missing": "\n".join(missing)},
+                )
+
+
+@dg.multi_asset_check(
+    name="check_models", specs=[spec_of(check) for check in (*LATENCY_CHECKS, *COST_CHECKS)], can_subset=True
+)
+def check_models(
+    context: dg.AssetCheckExecutionContext, runtime: RuntimeResource
+) -> Iterator[dg.AssetCheckResult]:
+    """Look at waits and costs before they are believed."""
+    with runtime.warehouse.writing("checking models") as connection:
+        yield from _asked(connection, (*LATENCY_CHECKS, *COST_CHECKS), context.selected_asset_check_keys)
+
+
+def not_searched(connection: Connection, runtime: Runtime, table: Table, day: date) -> list[str]:
+    """The accounts and Regions of the settings whose last search of the day began before its end, in words."""
+    searched = set(
+        connection.execute(
+            "SELECT account, region FROM etl.coverage WHERE table_name = ? AND day = ? AND searched_at >= ?",
+            [table.name, day, midnight(day + timedelta(days=1))],
+        ).fetchall()
+    )
+    return [
+        f"{target.account.name}/{target.region} was not searched"
+        for target in runtime.targets()
+        if (target.account.name, target.region) not in searched
+    ]
+
+
+def _not_pulled(instance: dg.DagsterInstance, table: Table, day: date) -> list[str]:
+    """A line where Dagster has no materialization of the day's partition."""
+    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(table.name), asset_partitions=[day.isoformat()])
+    return [] if instance.fetch_materializations(wanted, limit=1).records else [f"no run pulled {day}"]
+
+
+def _asked(
+    connection: Connection, checks: Sequence[Check], selected: set[dg.AssetCheckKey]
+) -> Iterator[dg.AssetCheckResult]:
+    for check in checks:
+        if dg.AssetCheckKey(dg.AssetKey(check.table), check.name) in selected:
+            yield _result_of(run_check(connection, check))
+
+
+def _result_of(finding: Finding) -> dg.AssetCheckResult:
+    check = finding.check
+    return dg.AssetCheckResult(
+        asset_key=check.table,
+        check_name=check.name,
+        passed=finding.passed,
+        severity=dg.AssetCheckSeverity.ERROR if check.is_error else dg.AssetCheckSeverity.WARN,
+        description=finding.summary,
+        metadata=dict(finding.metadata),
+    )
+
+
+CHECKS = [check_records, check_models]

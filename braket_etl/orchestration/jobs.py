@@ -2,14 +2,27 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+from typing import Any
+
 import dagster as dg
+from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from braket_etl.orchestration.assets import OPEN_RECORDS, PUBLISHED
+from braket_etl.orchestration.maintenance import MAINTAIN
 from braket_etl.orchestration.partitions import CREATION_DAYS
 from braket_etl.tables import DEVICE_OBSERVATIONS, DEVICES, JOB_OBSERVATIONS, TASK_OBSERVATIONS
 
-#: In one process: a process a step costs two seconds each.
-_EXECUTOR = dg.in_process_executor
+#: In one process unless the run config says otherwise: a process a step costs two seconds each.
+_EXECUTOR = dg.multi_or_in_process_executor.configured(
+    lambda config: config,
+    name="in_process_or_multiprocess",
+    config_schema=dg.Field(
+        dg.Selector({"in_process": dict, "multiprocess": dict}),  # type: ignore[no-untyped-call]
+        default_value={"in_process": {}},
+    ),
+)
 
 SYNC = dg.define_asset_job(
     "sync",
@@ -28,6 +41,8 @@ BACKFILL = dg.define_asset_job(
     description="Search the chosen days again, whatever is known of them; records stored in a final state are kept.",
 )
 
+OBSERVE_CONFIG = {"ops": {"pull_devices": {"config": {"only_in_use": True}}}}
+
 OBSERVE = dg.define_asset_job(
     "observe",
     selection=dg.AssetSelection.assets(
@@ -38,9 +53,32 @@ OBSERVE = dg.define_asset_job(
         DEVICE_OBSERVATIONS.name,
         PUBLISHED,
     ),
-    config={"ops": {"pull_devices": {"config": {"only_in_use": True}}}},
+    config=OBSERVE_CONFIG,
     executor_def=_EXECUTOR,
     description="Poll the open records, keep what was seen of their queue positions, publish.",
 )
 
-JOBS = [SYNC, BACKFILL, OBSERVE]
+JOBS: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = [SYNC, BACKFILL, OBSERVE, MAINTAIN]
+
+
+def pull_config(
+    *,
+    accounts: Sequence[str] = (),
+    regions: Sequence[str] = (),
+    days: tuple[date, date] | None = None,
+    only_due: bool = False,
+) -> dict[str, Any]:
+    """Run config of `sync` and `backfill`: for which accounts and Regions, and for which days, both ends in.
+
+    Without days the run takes those of its partitions; with `only_due` and neither, those that are due.
+    """
+    part = {"accounts": list(accounts), "regions": list(regions)}
+    first, last = (day.isoformat() for day in days) if days else (None, None)
+    pull = {**part, "only_due": only_due, "first_day": first, "last_day": last}
+    return {
+        "ops": {
+            "pull": {"config": {name: value for name, value in pull.items() if value is not None}},
+            "refresh_open_records": {"config": part},
+            "read_task_results": {"config": part},
+        }
+    }

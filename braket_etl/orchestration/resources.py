@@ -10,5 +10,8 @@ RuntimeResource = dg.ResourceParam[Runtime]
 
 #: The tag that says which settings-like choice started a run, shown in etl.runs.kind.
 KIND_TAG = "braket_etl/kind"
+#: The process that runs a run, so that its death is noticed: see `instance.sign_run`.
 HOST_TAG = "braket_etl/host"
-PID_TAG = "braket_etl/pid"
+PROCESS_TAG = "braket_etl/process"
+#: The home that a backfill is for; a daemon that serves another one refuses it.
+HOME_TAG = "braket_etl/home"

@@ -1,14 +1,15 @@
 """The schedules. They run as soon as a daemon does."""
 
+from collections.abc import Mapping
+from datetime import UTC, datetime, timedelta
+from typing import Any
+
 import dagster as dg
+from dagster import RunsFilter
 
-from braket_etl.orchestration.due import due_range
-from braket_etl.orchestration.jobs import OBSERVE, SYNC
+from braket_etl.orchestration.instance import UNFINISHED, close_dead_runs
+from braket_etl.orchestration.jobs import MAINTAIN, OBSERVE, OBSERVE_CONFIG, SYNC, pull_config
 from braket_etl.orchestration.resources import RuntimeResource
-
-RANGE_START = "dagster/asset_partition_range_start"
-RANGE_END = "dagster/asset_partition_range_end"
-
 
 _DEMO = dg.SkipReason("this is the demo's home: it is filled by `braket-etl demo` alone")
 
@@ -23,14 +24,10 @@ _DEMO = dg.SkipReason("this is the demo's home: it is filled by `braket-etl demo
 def hourly_sync(
     context: dg.ScheduleEvaluationContext, runtime: RuntimeResource
 ) -> dg.RunRequest | dg.SkipReason:
-    """One run for the range of due days; the key keeps a tick that is evaluated twice from running twice."""
+    """One run at a time for the days that are due."""
     if runtime.settings.is_demo:
         return _DEMO
-    first, last = due_range(runtime, runtime.targets())
-    return dg.RunRequest(
-        run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}",
-        tags={RANGE_START: first.isoformat(), RANGE_END: last.isoformat()},
-    )
+    return _unless_running(context, SYNC.name, pull_config(only_due=True))
 
 
 @dg.schedule(
@@ -55,7 +52,39 @@ def observe_open_records(
         ).fetchall()[0][0]
     if not still_open:
         return dg.SkipReason("no task and no job is open")
-    return dg.RunRequest(run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}")
+    return _unless_running(context, OBSERVE.name, OBSERVE_CONFIG)
 
 
-SCHEDULES = [hourly_sync, observe_open_records]
+@dg.schedule(
+    job=MAINTAIN,
+    cron_schedule="37 3 * * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="Every night: compact the warehouse where it is bloated, forget old runs and their files.",
+)
+def nightly_maintenance(
+    context: dg.ScheduleEvaluationContext, runtime: RuntimeResource
+) -> dg.RunRequest | dg.SkipReason:
+    """One run at a time."""
+    return _DEMO if runtime.settings.is_demo else _unless_running(context, MAINTAIN.name)
+
+
+def _unless_running(
+    context: dg.ScheduleEvaluationContext, job: str, run_config: Mapping[str, Any] | None = None
+) -> dg.RunRequest | dg.SkipReason:
+    """A run of the job, unless one waits or runs: a first sync of hours would fill the queue, and nothing could poll.
+
+    The key keeps a tick that is evaluated twice from running twice. A run that hangs for a day stops none.
+    """
+    close_dead_runs(context.instance)
+    yesterday = datetime.now(UTC) - timedelta(days=1)
+    if context.instance.get_runs(
+        RunsFilter(job_name=job, statuses=UNFINISHED, created_after=yesterday), limit=1
+    ):
+        return dg.SkipReason(f"a run of {job} has not ended yet")
+    return dg.RunRequest(
+        run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}", run_config=run_config or {}
+    )
+
+
+SCHEDULES = [hourly_sync, observe_open_records, nightly_maintenance]

@@ -6,7 +6,7 @@ Turning bodies into Arrow happens before the writer lock is taken, so that the l
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass, field
+from dataclasses import dataclass, field, replace
 from datetime import datetime
 from typing import Any
 
@@ -21,9 +21,12 @@ from braket_etl.tables.declaration import Table
 from braket_etl.tables.job_events import event_bodies
 from braket_etl.tables.normalize import Drift, Normalized, Reject, normalize, rejected, storable
 from braket_etl.tables.observations import with_position
+from braket_etl.tables.redact import Redactor
 from braket_etl.warehouse.connection import Connection, Warehouse, transaction
 from braket_etl.warehouse.listing import mark_expired
 from braket_etl.warehouse.upsert import Counts, append_events, extend_observations, upsert
+
+_NOTHING_REDACTED = Redactor(())
 
 
 @dataclass(slots=True)
@@ -58,8 +61,11 @@ class _Event:
     operation: str = "GetJob"
 
 
-def merge(warehouse: Warehouse, batch: Batch, run_id: str, purpose: str) -> Merged:
+def merge(
+    warehouse: Warehouse, batch: Batch, run_id: str, purpose: str, redactor: Redactor = _NOTHING_REDACTED
+) -> Merged:
     """Store the batch in one transaction; raises WarehouseError and leaves the warehouse as it was."""
+    batch = _redacted(batch, redactor)
     records, observations, events, rejects, drift = _prepared(batch)
     merged = Merged(rejected=len(rejects))
     with warehouse.writing(purpose) as connection, transaction(connection):
@@ -77,6 +83,15 @@ def merge(warehouse: Warehouse, batch: Batch, run_id: str, purpose: str) -> Merg
             gone = [(m.arn, m.at) for m in batch.expired if m.operation == resource.get]
             merged.expired += mark_expired(connection, resource.table, gone)
     return merged
+
+
+def _redacted(batch: Batch, redactor: Redactor) -> Batch:
+    """The batch without the secrets that users put into tags and hyperparameters."""
+    return Batch(
+        [replace(record, body=redactor.body(record.body)) for record in batch.fetched],
+        [replace(reject, payload=redactor.payload(reject.payload)) for reject in batch.rejected],
+        batch.expired,
+    )
 
 
 def _prepared(
@@ -108,7 +123,7 @@ def _prepared(
         for part in found:
             rejects += part.rejects
             drift |= part.drift
-    return records, observations, events, _one_each(rejects), drift
+    return records, observations, events, one_each(rejects), drift
 
 
 def _events(jobs: Sequence[Fetched]) -> Normalized:
@@ -123,7 +138,7 @@ def _events(jobs: Sequence[Fetched]) -> Normalized:
     return Normalized(flattened.rows, rejects + flattened.rejects, flattened.drift)
 
 
-def _one_each(rejects: Iterable[Reject]) -> list[Reject]:
+def one_each(rejects: Iterable[Reject]) -> list[Reject]:
     """The last reject of each (operation, ARN)."""
     return list({(reject.operation, reject.arn): reject for reject in rejects}.values())
 

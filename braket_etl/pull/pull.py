@@ -27,9 +27,11 @@ from braket_etl.aws.throttle import Budget, Budgets, Stopped
 from braket_etl.pull import plan
 from braket_etl.pull.merge import Batch, merge
 from braket_etl.pull.outcome import Outcome, Problem
+from braket_etl.pull.owners import owners
 from braket_etl.pull.resources import BY_GET, TASKS, Resource
 from braket_etl.tables.arns import account_id_of
 from braket_etl.tables.bookkeeping import COVERAGE
+from braket_etl.tables.redact import Redactor
 from braket_etl.warehouse import listing as listings
 from braket_etl.warehouse.connection import Connection, Warehouse, transaction
 from braket_etl.warehouse.upsert import replace_rows
@@ -118,6 +120,8 @@ class Puller:
     polled: set[str] = field(default_factory=set)
     """Open records that this run has fetched already."""
     threads_per_target: int = fetch.DEFAULT_THREADS
+    redactor: Redactor = field(default_factory=lambda: Redactor(()))
+    """Strikes out secrets in what comes, before it is stored."""
 
     def pull_days(
         self,
@@ -177,17 +181,15 @@ class Puller:
     def refresh_open(self, targets: Sequence[Target], resources: Sequence[Resource]) -> Outcome:
         """Fetch every stored record that can still change and that this run has not fetched yet."""
         with self.warehouse.writing("looking up open records") as connection:
-            owners = _owners(connection, self.sessions)
+            reached = owners(connection, self.sessions)
             work, outcome = [], Outcome()
             for resource in resources:
                 by_target: dict[Target, list[tuple[str, datetime]]] = {}
                 for account_id, region, arn, created_at in listings.open_records(connection, resource.table):
                     if arn in self.polled:
                         continue
-                    owner = owners.get(account_id)
-                    target = next(
-                        (t for t in targets if t.account.name == owner and t.region == region), None
-                    )
+                    owner = reached.get(account_id)
+                    target = next((t for t in targets if t.account == owner and t.region == region), None)
                     if target is not None:
                         by_target.setdefault(target, []).append((arn, created_at))
                     elif owner is None:
@@ -277,7 +279,7 @@ class _Desk:
         match message:
             case fetch.Fetched(arn=arn, body=body, operation=operation):
                 self.batch.fetched.append(message)
-                if body.get("status") not in BY_GET[operation].table.terminal_statuses:
+                if str(body.get("status")) not in BY_GET[operation].table.terminal_statuses:
                     self.puller.polled.add(arn)
             case fetch.Rejected():
                 self.batch.rejected.append(message)
@@ -311,7 +313,9 @@ class _Desk:
     def flush(self) -> None:
         """Merge the batch, then note the coverage of the listings that it completes."""
         if len(self.batch):
-            merged = merge(self.puller.warehouse, self.batch, self.puller.run_id, "merging records")
+            merged = merge(
+                self.puller.warehouse, self.batch, self.puller.run_id, "merging records", self.puller.redactor
+            )
             self.batch = Batch()  # only now: what an interruption rolled back is merged again at the end
             self.outcome.note(merged)
         if self.waiting:
@@ -528,7 +532,7 @@ class _Worker:
                     "arn": s.arn,
                     "created_at": s.created_at,
                     "status": s.status,
-                    "tags": s.tags,
+                    "tags": self.puller.redactor.tags(s.tags),
                     "listed_at": at,
                 }
                 for s, at in found.values()
@@ -580,16 +584,3 @@ def _share_one_arena() -> None:
     """
     with suppress(OSError, AttributeError):
         ctypes.CDLL(None).mallopt(_M_ARENA_MAX, 1)
-
-
-def _owners(connection: Connection, sessions: Sessions) -> dict[str, str]:
-    """The configured account that reaches each account id, from what earlier searches with its credentials found."""
-    principals = {account.name: sessions.principal(account) for account in sessions.accounts}
-    known = connection.execute(
-        "SELECT DISTINCT account_id, account, principal FROM etl.coverage WHERE account_id IS NOT NULL"
-    ).fetchall()
-    return {
-        account_id: account
-        for account_id, account, principal in known
-        if account in principals and principals[account] == principal
-    }

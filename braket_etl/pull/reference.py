@@ -6,7 +6,7 @@ What cannot be had is a warning: no record of a task or job is missing for it.
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, datetime
 from typing import Any
 
@@ -15,7 +15,7 @@ import pyarrow as pa
 from braket_etl.aws import fetch, search
 from braket_etl.aws.errors import AwsProblem
 from braket_etl.aws.sessions import Target
-from braket_etl.pull.merge import store_rejects
+from braket_etl.pull.merge import one_each, store_rejects
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.pull import Puller
 from braket_etl.tables import DEVICE_OBSERVATIONS, DEVICES, SPENDING_LIMITS
@@ -51,11 +51,12 @@ def pull_devices(puller: Puller, targets: Sequence[Target], *, only_in_use: bool
     answers = list(_device_answers(puller, targets, sorted(arns), outcome))
     rows = normalize(DEVICES, answers, bookkeeping={"origin": "api"})
     polls = _device_polls(answers)
-    outcome.rejected += len(rows.rejects)
+    rejects = one_each([*rows.rejects, *polls.rejects])
+    outcome.rejected += len(rejects)
     if answers:
         with puller.warehouse.writing("merging devices") as connection, transaction(connection):
             outcome.counts[DEVICES.name] = replace_rows(connection, DEVICES, rows.rows)
-            store_rejects(connection, rows.rejects, puller.run_id)
+            store_rejects(connection, rejects, puller.run_id)
             outcome.counts[DEVICE_OBSERVATIONS.name] = extend_observations(
                 connection, DEVICE_OBSERVATIONS, polls.rows, DEVICE_STATE
             )
@@ -74,7 +75,9 @@ def pull_spending_limits(puller: Puller, targets: Sequence[Target]) -> Outcome:
             outcome.warnings[f"spending limits of {target.label} cannot be listed: {problem.message}"] += 1
             continue
         now = datetime.now(UTC).replace(microsecond=0)
-        limits += [_Limit(str(limit.get("spendingLimitArn")), limit, now) for limit in found]
+        limits += [
+            _Limit(str(limit.get("spendingLimitArn")), puller.redactor.body(limit), now) for limit in found
+        ]
     rows = normalize(SPENDING_LIMITS, limits, bookkeeping={"origin": "api"})
     outcome.rejected += len(rows.rejects)
     if limits:
@@ -106,7 +109,7 @@ def _device_answers(
     ]
     for answer in fetch.fetch_all(puller.sessions, puller.budgets, requests):
         if isinstance(answer, fetch.Fetched):
-            yield answer
+            yield replace(answer, body=puller.redactor.body(answer.body))
         elif isinstance(answer, fetch.Failed):
             outcome.warnings[f"GetDevice: {answer.problem.message}"] += 1
         elif isinstance(answer, fetch.Rejected):

@@ -6,11 +6,11 @@ from collections.abc import Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
-from braket_etl.aws.sessions import Account, Target
+from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.pull.outcome import Outcome
+from braket_etl.pull.owners import owners
 from braket_etl.pull.pull import Puller
 from braket_etl.pull.resources import BY_GET, Resource
-from braket_etl.pull.results import owners
 from braket_etl.tables.bookkeeping import REJECTED_RECORDS
 from braket_etl.warehouse.connection import Connection, Warehouse, transaction
 
@@ -56,14 +56,16 @@ def stored_rejects(connection: Connection, arns: Sequence[str] = ()) -> list[dic
     return [dict(zip(COLUMNS, row, strict=True)) for row in rows]
 
 
-def plan_retry(warehouse: Warehouse, accounts: Sequence[Account], arns: Sequence[str] = ()) -> RetryPlan:
+def plan_retry(warehouse: Warehouse, sessions: Sessions, arns: Sequence[str] = ()) -> RetryPlan:
     """Whom to ask for the rejected records, or for those of them that are named. Raises WarehouseError."""
     plan = RetryPlan()
     with warehouse.writing("looking up rejects") as connection:
         rejects = stored_rejects(connection, arns)
-        known = owners(connection, accounts)
-    # Whoever has one account need not have searched it with success before.
-    only = accounts[0] if len(accounts) == 1 else None
+        known = owners(connection, sessions)
+    # Whoever has one account need not have searched it with success before; credentials reach no second one.
+    only = sessions.accounts[0] if len(sessions.accounts) == 1 else None
+    if only in known.values():
+        only = None
     for reject in rejects:
         operation, arn = reject["operation"], reject["arn"]
         plan.attempts[operation, arn] = reject["attempts"]

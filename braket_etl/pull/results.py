@@ -6,7 +6,7 @@ and asked for again on later days only. Finding tasks that Braket has forgotten 
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Container, Iterator, Mapping, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
@@ -18,16 +18,19 @@ from braket_etl.aws.errors import safe_text
 from braket_etl.aws.results import NoResult, NotATask, Result, ResultMetadata, S3Results, Skipped, Unreadable
 from braket_etl.aws.sessions import Account, Sessions
 from braket_etl.pull.outcome import Outcome
+from braket_etl.pull.owners import owners
 from braket_etl.pull.pull import Progress
 from braket_etl.tables import TASK_RESULTS
 from braket_etl.tables.arns import account_id_of, region_of
-from braket_etl.warehouse.connection import Connection, Warehouse, transaction
+from braket_etl.warehouse.connection import Warehouse, transaction
 from braket_etl.warehouse.upsert import Counts, replace_rows
 
 #: Files read side by side; S3 bears far more, and most are small.
 THREADS = 16
 #: Tasks looked up, read and stored together.
 BATCH_TASKS = 1_000
+#: Buckets that a warning names.
+_MOST_NAMED = 3
 PROGRAM_SET = "braket.ir.openqasm.program_set"
 
 # Newest first: their results are the likeliest to be there still, and a bucket that does not tell "missing" from
@@ -99,8 +102,8 @@ def read_results(
 ) -> Outcome:
     """Read results.json of every finished simulator task and program set that has not been read yet.
 
-    `now` (aware) is what days are counted from. Nothing that S3 can do is raised: a bucket that refuses or
-    cannot be reached is one warning. Raises WarehouseError.
+    `now` (aware) is what days are counted from. Nothing that S3 can do is raised: a bucket that refuses is one
+    warning, and so is all that cannot be reached. Raises WarehouseError.
     """
     outcome, progress, now = Outcome(), progress or Progress(), now or datetime.now(UTC)
     read: dict[str, S3Results] = {}
@@ -119,12 +122,27 @@ def read_results(
                 progress.advance(1)
         counts = store_results(warehouse, rows)
         outcome.counts[TASK_RESULTS.name] = outcome.counts.get(TASK_RESULTS.name, Counts()) + counts
-    for bucket, reason in skipped.items():
-        outcome.warnings[
-            f"results.json in bucket {safe_text(bucket)} could not be read, so its simulator tasks have no run "
-            f"time: {reason}"
-        ] = 1
+    for warning in _warnings(skipped, {reason for s3 in read.values() for reason in s3.unreachable.values()}):
+        outcome.warnings[warning] = 1
     return outcome
+
+
+def _warnings(skipped: Mapping[str, str], out_of_reach: Container[str]) -> Iterator[str]:
+    """One warning for each bucket that refuses, and one for all that are out of reach."""
+    unreached = sorted(bucket for bucket, reason in skipped.items() if reason in out_of_reach)
+    for bucket, reason in skipped.items():
+        if bucket not in unreached:
+            yield (
+                f"results.json in bucket {safe_text(bucket)} could not be read, so its simulator tasks have no run "
+                f"time: {reason}"
+            )
+    if unreached:
+        more = f" and {len(unreached) - _MOST_NAMED} more" if len(unreached) > _MOST_NAMED else ""
+        named = ", ".join(safe_text(bucket) for bucket in unreached[:_MOST_NAMED])
+        yield (
+            f"S3 is out of reach, so simulator tasks with results in buckets {named}{more} have no run time: "
+            f"{skipped[unreached[0]]}"
+        )
 
 
 def result_row(metadata: ResultMetadata, read_at: datetime, attempts: int | None = None) -> pa.Table:
@@ -149,15 +167,6 @@ def store_results(warehouse: Warehouse, rows: Sequence[pa.Table]) -> Counts:
         return replace_rows(connection, TASK_RESULTS, pa.concat_tables(rows).combine_chunks())
 
 
-def owners(connection: Connection, accounts: Iterable[Account]) -> dict[str, Account]:
-    """The configured account that reaches each account id, from what searches found."""
-    by_name = {account.name: account for account in accounts}
-    known = connection.execute(
-        "SELECT DISTINCT account_id, account FROM etl.coverage WHERE account_id IS NOT NULL ORDER BY ALL"
-    ).fetchall()
-    return {account_id: by_name[name] for account_id, name in known if name in by_name}
-
-
 def _due(
     warehouse: Warehouse,
     sessions: Sessions,
@@ -170,12 +179,16 @@ def _due(
     refused = [f"{account_id}/{bucket}" for account_id, s3 in read.items() for bucket in list(s3.refused)]
     created_at, arn = before
     with warehouse.writing("looking up results to read") as connection:
-        found = owners(connection, accounts)
+        mine = {
+            account_id: owner
+            for account_id, owner in owners(connection, sessions).items()
+            if owner is not None and owner in accounts
+        }
         today = now.astimezone(UTC).date()
-        rows = connection.execute(_DUE, [list(found), refused, today, created_at, created_at, arn]).fetchall()
+        rows = connection.execute(_DUE, [list(mine), refused, today, created_at, created_at, arn]).fetchall()
     due = [_Due(*row) for row in rows]
     for account_id in {task.account_id for task in due} - read.keys():
-        read[account_id] = S3Results(sessions, found[account_id])
+        read[account_id] = S3Results(sessions, mine[account_id])
     return due
 
 

@@ -17,6 +17,7 @@ RUNS = Table(
         text("outcome", "running, success, warning or failure", required=True),
         text("host", "Machine it ran on"),
         integer("pid", "Process id on that machine"),
+        text("pid_began", "When that process began, as its machine tells it: a process id is used again"),
         text("version", "Version of braket_etl"),
         text("summary", "JSON object: rows, calls, throttles, problems"),
     ),

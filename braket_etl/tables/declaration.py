@@ -29,7 +29,8 @@ class Column:
     computes the value from the columns with a source instead. A column with neither is filled by the
     warehouse or by whoever builds the rows. `values` are the enum values that the API documents: others are
     stored all the same and noted as drift. `content` says whether the column takes part in the row hash, that
-    is, whether a change of it is a change of the record.
+    is, whether a change of it is a change of the record. `reads` is for lineage alone, where `source` and `derive`
+    do not tell: members of the response, or `table.column` where the table has no operation.
     """
 
     name: str
@@ -41,6 +42,7 @@ class Column:
     required: bool = False
     wide: bool = False
     content: bool = True
+    reads: tuple[str, ...] = ()
 
     @property
     def member_path(self) -> tuple[str, ...]:
@@ -52,9 +54,10 @@ class Column:
 class Table:
     """A table of the warehouse: its grain (`key`), its meaning and its columns, in order.
 
-    `operation` and `members_elsewhere` are set for tables whose rows are API responses: the operation that
-    yields one row, and the response's members that live in another table, each with its inner members where
-    unknown ones among those are still this table's `extra`.
+    `operation` and `members_elsewhere` are set for tables whose rows are API responses: the operation (or the kind
+    of event or file) that yields one row, and the response's members that live in another table, each with its
+    inner members where unknown ones among those are still this table's `extra`. `rows_in` is the list in the
+    response whose items are the rows, where one response has several.
     """
 
     name: str
@@ -63,6 +66,7 @@ class Table:
     columns: tuple[Column, ...]
     schema: str = "main"
     operation: str | None = None
+    rows_in: str | None = None
     members_elsewhere: tuple[tuple[str, tuple[str, ...] | None], ...] = ()
     immutable: str | None = None
     """A column that never changes for a key and grows with time: it narrows a merge to few row groups."""

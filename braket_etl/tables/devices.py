@@ -87,10 +87,19 @@ DEVICES = Table(
 
 
 def _queue_columns(prefix: str, what: str) -> tuple[Column, ...]:
+    reads = ("deviceQueueInfo.queueSize",)
     return (
-        integer(f"{prefix}_queue_size", f"{what} in the queue, of all customers; NULL where none is shown"),
-        flag(f"{prefix}_queue_is_capped", f"Whether {prefix}_queue_size is only a lower bound, as in >4000"),
-        text(f"{prefix}_queue_raw", f"{prefix}_queue_size as Braket wrote it"),
+        integer(
+            f"{prefix}_queue_size",
+            f"{what} in the queue, of all customers; NULL where none is shown",
+            reads=reads,
+        ),
+        flag(
+            f"{prefix}_queue_is_capped",
+            f"Whether {prefix}_queue_size is only a lower bound, as in >4000",
+            reads=reads,
+        ),
+        text(f"{prefix}_queue_raw", f"{prefix}_queue_size as Braket wrote it", reads=reads),
     )
 
 
@@ -101,6 +110,7 @@ DEVICE_OBSERVATIONS = Table(
         "customers (AWS calls them approximate) and execution windows."
     ),
     key=("device_arn", "observed_at"),
+    operation="GetDevice",
     columns=(
         text("device_arn", "ARN of the device", "deviceArn", required=True),
         *_owner_columns(),
@@ -116,6 +126,7 @@ DEVICE_OBSERVATIONS = Table(
             WINDOWS,
             "When the device runs tasks: day or days, start and end (UTC, HH:MM:SS, both in; an end before its "
             "start lies on the next day); NULL where the capabilities do not say",
+            reads=("deviceCapabilities",),
         ),
         fetched_column(),
     ),

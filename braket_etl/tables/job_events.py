@@ -29,20 +29,25 @@ JOB_EVENTS = Table(
     ),
     key=("job_arn", "event_index"),
     immutable="job_created_at",
+    operation="GetJob",
+    rows_in="events",
     only_grows=True,
     columns=(
-        text("job_arn", "ARN of the job", "jobArn", required=True),
+        text("job_arn", "ARN of the job", "jobArn", required=True, reads=("jobArn",)),
         integer(
             "event_index",
             "Position of the event, from 0, in order of first sight",
             "eventIndex",
             required=True,
+            reads=("events",),
         ),
         *owner_columns("job_arn"),
         text("event_type", "Kind of the event", "eventType", values=EVENT_TYPES),
         instant("time_of_event", "When it happened", "timeOfEvent"),
         text("message", "What Braket says about it", "message", wide=True),
-        instant("job_created_at", "When the job was created", "createdAt", required=True),
+        instant(
+            "job_created_at", "When the job was created", "createdAt", required=True, reads=("createdAt",)
+        ),
         fetched_column(),
         text("extra", "JSON object of members of the event that have no column here, else NULL", wide=True),
     ),

@@ -183,7 +183,7 @@ def _members_of(arrow_type: pa.DataType) -> dict[str, Any] | None:
     if pa.types.is_list(arrow_type):
         return _members_of(arrow_type.value_type)
     if pa.types.is_struct(arrow_type):
-        return {_wire_name(f.name): _members_of(f.type) for f in arrow_type}
+        return {wire_name(f.name): _members_of(f.type) for f in arrow_type}
     return None
 
 
@@ -213,7 +213,7 @@ def converter(arrow_type: pa.DataType) -> Convert:
     if pa.types.is_list(arrow_type):
         return _list_converter(converter(arrow_type.value_type))
     if pa.types.is_struct(arrow_type):
-        return _struct_converter({f.name: (_wire_name(f.name), converter(f.type)) for f in arrow_type})
+        return _struct_converter({f.name: (wire_name(f.name), converter(f.type)) for f in arrow_type})
     raise TypeError(f"no conversion from JSON is declared for the Arrow type {arrow_type}")
 
 
@@ -248,7 +248,7 @@ def _decimal_converter(precision: int, scale: int) -> Convert:
             number = Decimal(str(value).strip())
         except InvalidOperation:
             raise ValueError(f"expected a decimal number, got {value!r:.60}") from None
-        if not number.is_finite() or abs(number) >= limit:
+        if not number.is_finite() or number.copy_abs() >= limit:  # abs() would round to 28 digits
             raise ValueError(f"{value!r:.60} does not fit in DECIMAL({precision}, {scale})")
         with localcontext(prec=precision + scale):
             return number.quantize(smallest)
@@ -305,8 +305,8 @@ def _struct_converter(members: Mapping[str, tuple[str, Convert]]) -> Convert:
 
 
 @lru_cache
-def _wire_name(name: str) -> str:
-    """The API's spelling of a snake_case member: `s3_data_source` → `s3DataSource`."""
+def wire_name(name: str) -> str:
+    """The API's spelling of a snake_case member: `s3_data_source` → `s3DataSource`; ValueError where there is none."""
     head, *rest = name.split("_")
     wire = head + "".join(part.capitalize() for part in rest)
     if xform_name(wire) != name:

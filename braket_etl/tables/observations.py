@@ -20,7 +20,12 @@ _NUMBER = re.compile(r"\s*(>?)\s*(\d{1,18})")
 
 
 def _observations(
-    name: str, record: str, arn_column: str, arn_member: str, terminal_statuses: frozenset[str]
+    name: str,
+    operation: str,
+    record: str,
+    arn_column: str,
+    arn_member: str,
+    terminal_statuses: frozenset[str],
 ) -> Table:
     return Table(
         name=name,
@@ -29,6 +34,7 @@ def _observations(
             f"of a {record} that ended while it was watched is its terminal status. Times are Braket's own."
         ),
         key=(arn_column, "observed_at"),
+        operation=operation,
         terminal_statuses=terminal_statuses,
         only_grows=True,
         columns=(
@@ -40,8 +46,16 @@ def _observations(
             text("status", "Status seen", "status", required=True),
             text("queue", "Queue in which it waits", "queueInfo.queue"),
             text("queue_priority", "Normal, or Priority for tasks of hybrid jobs", "queueInfo.queuePriority"),
-            integer("position", "Number read from position_raw; NULL where it has none"),
-            flag("is_capped", "Whether position is only a lower bound, as in >2000"),
+            integer(
+                "position",
+                "Number read from position_raw; NULL where it has none",
+                reads=("queueInfo.position",),
+            ),
+            flag(
+                "is_capped",
+                "Whether position is only a lower bound, as in >2000",
+                reads=("queueInfo.position",),
+            ),
             text("position_raw", "Queue position as Braket wrote it", "queueInfo.position"),
             text("message", "What Braket says about the position", "queueInfo.message"),
             fetched_column(),
@@ -50,9 +64,14 @@ def _observations(
 
 
 TASK_OBSERVATIONS = _observations(
-    "task_observations", "task", "quantum_task_arn", "quantumTaskArn", quantum_tasks.TERMINAL
+    "task_observations",
+    "GetQuantumTask",
+    "task",
+    "quantum_task_arn",
+    "quantumTaskArn",
+    quantum_tasks.TERMINAL,
 )
-JOB_OBSERVATIONS = _observations("job_observations", "job", "job_arn", "jobArn", jobs.TERMINAL)
+JOB_OBSERVATIONS = _observations("job_observations", "GetJob", "job", "job_arn", "jobArn", jobs.TERMINAL)
 
 
 def parsed_position(raw: str | None) -> tuple[int | None, bool | None]:

@@ -6,10 +6,13 @@ import pyarrow as pa
 
 from braket_etl.tables.declaration import Column, Table, day, instant, integer, text
 
+#: What the estimates are made of.
+INTERVALS = ("task_latency.stat_seconds_lower", "task_latency.stat_seconds_upper")
 
-def seconds(name: str, description: str) -> Column:
+
+def seconds(name: str, description: str, reads: tuple[str, ...] = INTERVALS) -> Column:
     """A DOUBLE column in seconds."""
-    return Column(name, pa.float64(), description)
+    return Column(name, pa.float64(), description, reads=reads)
 
 
 QUEUE_WAIT_QUANTILES = Table(
@@ -22,8 +25,12 @@ QUEUE_WAIT_QUANTILES = Table(
     key=("scope", "device_arn", "week_start", "quantile"),
     columns=(
         text("scope", "device (all weeks) or device_week", required=True),
-        text("device_arn", "The device", required=True),
-        day("week_start", "Monday of the UTC week in which the tasks were created; NULL for scope device"),
+        text("device_arn", "The device", required=True, reads=("task_latency.device_arn",)),
+        day(
+            "week_start",
+            "Monday of the UTC week in which the tasks were created; NULL for scope device",
+            reads=("task_latency.created_at",),
+        ),
         Column("quantile", pa.float64(), "0.5, 0.75, 0.9, 0.95 or 0.99", required=True),
         seconds("wait_seconds", "The quantile; NULL unless status is ok"),
         seconds(
@@ -34,27 +41,46 @@ QUEUE_WAIT_QUANTILES = Table(
         Column("ci_level", pa.float64(), "Confidence level of the interval", required=True),
         text("ci_method", "How the interval is made; see docs/queue-latency.md", required=True),
         seconds(
-            "bound_lower_seconds", "Certain: at least so much, as the same quantile of wait_seconds_lower"
+            "bound_lower_seconds",
+            "Certain: at least so much, as the same quantile of wait_seconds_lower",
+            reads=("task_latency.wait_seconds_lower",),
         ),
-        seconds("bound_upper_seconds", "Certain: at most so much, of wait_seconds_upper; NULL is no bound"),
+        seconds(
+            "bound_upper_seconds",
+            "Certain: at most so much, of wait_seconds_upper; NULL is no bound",
+            reads=("task_latency.wait_seconds_upper",),
+        ),
         Column(
             "cancelled_in_queue_share",
             pa.float64(),
             "Share of tasks that were cancelled in the queue by wait_seconds (Aalen-Johansen)",
+            reads=(*INTERVALS, "task_latency.end_kind", "task_latency.turnaround_seconds"),
         ),
-        integer("n", "Tasks in the estimate", required=True),
-        integer("n_censored", "Those of them whose wait is only known to exceed something", required=True),
-        integer("n_exact", "Those of them whose wait is known to the second", required=True),
+        integer("n", "Tasks in the estimate", required=True, reads=INTERVALS),
+        integer(
+            "n_censored",
+            "Those of them whose wait is only known to exceed something",
+            required=True,
+            reads=("task_latency.stat_seconds_upper",),
+        ),
+        integer("n_exact", "Those of them whose wait is known to the second", required=True, reads=INTERVALS),
         integer(
             "n_bounds_only",
             "Further tasks, first seen after their end and over a day after creation; only in the bounds",
             required=True,
+            reads=("task_latency.basis", "task_latency.stat_seconds_upper"),
         ),
         text(
             "status",
             "ok; not_enough_data; beyond_observed: too many were censored before the quantile",
             required=True,
+            reads=INTERVALS,
         ),
-        instant("computed_at", "When it was computed", required=True),
+        instant(
+            "computed_at",
+            "The instant as of which it was computed: the newest answer",
+            required=True,
+            reads=("quantum_tasks.fetched_at",),
+        ),
     ),
 )

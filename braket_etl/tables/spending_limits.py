@@ -15,6 +15,7 @@ SPENDING_LIMITS = Table(
     ),
     key=("spending_limit_arn",),
     operation="SearchSpendingLimits",
+    rows_in="spendingLimits",
     columns=(
         text("spending_limit_arn", "ARN of the spending limit", "spendingLimitArn", required=True),
         *owner_columns("spending_limit_arn"),

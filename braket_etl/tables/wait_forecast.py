@@ -5,11 +5,21 @@ from __future__ import annotations
 import pyarrow as pa
 
 from braket_etl.tables.declaration import Column, Table, instant, integer, text
-from braket_etl.tables.queue_wait_quantiles import seconds
+from braket_etl.tables.queue_wait_quantiles import INTERVALS, seconds
+
+_DEPTH = (
+    "device_observations.normal_tasks_queue_size",
+    "device_observations.priority_tasks_queue_size",
+)
+_POSITION = ("task_observations.position",)
+
+
+def _wait(name: str, description: str) -> Column:
+    return seconds(name, description, (*INTERVALS, *_POSITION, *_DEPTH))
 
 
 def _share(name: str, description: str) -> Column:
-    return Column(name, pa.float64(), description)
+    return Column(name, pa.float64(), description, reads=(*INTERVALS, *_POSITION))
 
 
 WAIT_FORECAST = Table(
@@ -21,7 +31,7 @@ WAIT_FORECAST = Table(
     ),
     key=("device_arn", "method", "hour_utc"),
     columns=(
-        text("device_arn", "The device", required=True),
+        text("device_arn", "The device", required=True, reads=("task_latency.device_arn",)),
         text(
             "method",
             "hour: tasks sent at that hour in the last weeks; depth: the queue as it is",
@@ -32,16 +42,23 @@ WAIT_FORECAST = Table(
             "Hour of submission, UTC; -1 for method depth, which holds for the present",
             required=True,
         ),
-        text("status", "ok, not_enough_data, or no_depth (none known, or only a lower bound)", required=True),
-        seconds("wait_p05_seconds", "Lower end of the 90 % interval"),
-        seconds("wait_p25_seconds", "Lower end of the 50 % interval"),
-        seconds("wait_p50_seconds", "Median"),
-        seconds("wait_p75_seconds", "Upper end of the 50 % interval; NULL where the data do not bound it"),
-        seconds("wait_p95_seconds", "Upper end of the 90 % interval; NULL where the data do not bound it"),
-        integer("n", "Tasks that the forecast rests on", required=True),
-        integer("hours_pooled", "Hours of the day that it rests on: fewer tasks, more hours"),
-        integer("depth", "Tasks ahead on the device, for method depth"),
-        instant("depth_at", "When the depth was seen"),
+        text(
+            "status",
+            "ok, not_enough_data, or no_depth (none known, or only a lower bound)",
+            required=True,
+            reads=(*INTERVALS, *_DEPTH),
+        ),
+        _wait("wait_p05_seconds", "Lower end of the 90 % interval"),
+        _wait("wait_p25_seconds", "Lower end of the 50 % interval"),
+        _wait("wait_p50_seconds", "Median"),
+        _wait("wait_p75_seconds", "Upper end of the 50 % interval; NULL where the data do not bound it"),
+        _wait("wait_p95_seconds", "Upper end of the 90 % interval; NULL where the data do not bound it"),
+        integer("n", "Tasks that the forecast rests on", required=True, reads=INTERVALS),
+        integer(
+            "hours_pooled", "Hours of the day that it rests on: fewer tasks, more hours", reads=INTERVALS
+        ),
+        integer("depth", "Tasks ahead on the device, for method depth", reads=_DEPTH),
+        instant("depth_at", "When the depth was seen", reads=("device_observations.last_observed_at",)),
         _share(
             "drain_rate_per_hour",
             "Tasks by which the queue ahead of a task of ours shrinks in an hour (median)",
@@ -50,8 +67,18 @@ WAIT_FORECAST = Table(
             "backtest_coverage_50", "Share of later waits inside their 50 % interval, in the held-out weeks"
         ),
         _share("backtest_coverage_90", "Share of later waits inside their 90 % interval"),
-        integer("backtest_n", "Held-out tasks; coverages are NULL where they are too few", required=True),
-        integer("backtest_weeks", "Held-out weeks", required=True),
-        instant("computed_at", "When it was computed", required=True),
+        integer(
+            "backtest_n",
+            "Held-out tasks; coverages are NULL where they are too few",
+            required=True,
+            reads=(*INTERVALS, *_POSITION),
+        ),
+        integer("backtest_weeks", "Held-out weeks", required=True, reads=("task_latency.created_at",)),
+        instant(
+            "computed_at",
+            "The instant as of which it was computed: the newest answer",
+            required=True,
+            reads=("quantum_tasks.fetched_at",),
+        ),
     ),
 )

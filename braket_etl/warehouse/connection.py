@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
@@ -18,6 +18,7 @@ from pathlib import Path
 import duckdb
 import filelock
 
+from braket_etl.private import private_folder
 from braket_etl.tables import MAIN
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.errors import (
@@ -27,6 +28,7 @@ from braket_etl.warehouse.errors import (
     WarehouseError,
 )
 from braket_etl.warehouse.migrate import migrate
+from braket_etl.warehouse.storage import damaged, explained
 
 Connection = duckdb.DuckDBPyConnection
 
@@ -48,28 +50,33 @@ class Warehouse:
         """The writer's own file; nobody else opens it."""
         return self.folder / "warehouse.duckdb"
 
+    @property
+    def is_missing(self) -> bool:
+        """Whether there is no writer's file, or an empty one, which DuckDB takes for a new database."""
+        return not self.file.exists() or not self.file.stat().st_size
+
     @contextmanager
     def writing(self, purpose: str) -> Iterator[Connection]:
         """A connection to the writer's file, under the lock; the file is checkpointed and closed at the end.
 
-        Raises LockHeldError, DamagedError, NewerWarehouseError.
+        Raises LockHeldError, DamagedError, NewerWarehouseError, NoSpaceError, and WarehouseError where writing is
+        not allowed; also for what the disk does to the block's own statements.
         """
-        try:
-            self.folder.mkdir(parents=True, exist_ok=True, mode=0o700)
-        except OSError as error:
-            raise WarehouseError(
-                f"cannot make {self.folder}: {error.strerror}. Set BRAKET_ETL_HOME to a folder that can be written."
-            ) from None
-        with self._lock(purpose):
-            connection = self._open()
+        with self.locked(purpose):
             try:
-                migrate(connection)
-                self._check_counts(connection)
-                yield connection
-                self._note_counts(connection)
-            finally:
-                with suppress(duckdb.Error):  # a connection that a fatal error invalidated
-                    connection.close()
+                connection = self._open()
+                try:
+                    self._check_counts(connection)
+                    migrate(connection)
+                    yield connection
+                    self.note_rows(row_counts(connection, kept_tables()))
+                finally:
+                    with suppress(duckdb.Error):  # a connection that a fatal error invalidated
+                        connection.close()
+            except (OSError, duckdb.Error) as error:
+                if told := explained(error, self.file, self.published):
+                    raise told from None
+                raise
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -88,6 +95,12 @@ class Warehouse:
             connection.close()
 
     def _open(self) -> Connection:
+        if self.is_missing and is_warehouse(self.published):
+            raise DamagedError(
+                f"there is a published copy, {self.published}, but not the file it was made from, {self.file}: a run "
+                "would replace the copy with what Braket still remembers. `braket-etl restore` makes the file from "
+                "the copy; to begin anew, move the copy away."
+            )
         try:
             connection = duckdb.connect(
                 str(self.file), config={"storage_compatibility_version": STORAGE_VERSION}
@@ -98,15 +111,25 @@ class Warehouse:
                     f"{self.file} is open in another program ({first_line(error)}): close it there; "
                     f"for queries use the published copy, {self.published}"
                 ) from None
-            raise DamagedError(
-                f"{self.file} cannot be opened: {first_line(error)}. Nothing was changed. "
-                f"The last published copy is {self.published}; docs/operations.md says how to bring it back."
-            ) from None
+            told = explained(error, self.file, self.published)
+            if told and not isinstance(told, DamagedError):
+                raise told from None
+            raise damaged(self.file, f"it cannot be opened: {first_line(error)}", self.published) from None
         self.file.chmod(0o600)
         return configured(connection)
 
     @contextmanager
-    def _lock(self, purpose: str) -> Iterator[None]:
+    def locked(self, purpose: str | None) -> Iterator[None]:
+        """The writer lock, in the folder that is made if need be; raises LockHeldError, WarehouseError.
+
+        Others are told the purpose; without one, what the last holder left behind stays too.
+        """
+        try:
+            private_folder(self.folder)
+        except OSError as error:
+            raise WarehouseError(
+                f"cannot make {self.folder}: {error.strerror}. Set BRAKET_ETL_HOME to a folder that can be written."
+            ) from None
         lock = filelock.FileLock(self.folder / "warehouse.lock", mode=0o600)
         holder = self.folder / "warehouse.holder"
         try:
@@ -121,44 +144,86 @@ class Warehouse:
                 "or set BRAKET_ETL_HOME to another place."
             ) from None
         try:
-            holder.write_text(
-                json.dumps(
-                    {
-                        "pid": os.getpid(),
-                        "host": socket.gethostname(),
-                        "purpose": purpose,
-                        "since": datetime.now(UTC).isoformat(timespec="seconds"),
-                    }
-                )
-            )
+            if purpose:
+                _tell_holder(holder, purpose)
             yield
         finally:
-            with suppress(OSError):
-                holder.unlink(missing_ok=True)
+            if purpose:
+                with suppress(OSError):
+                    holder.unlink(missing_ok=True)
             lock.release()
 
     # DuckDB opens a file whose log was cut short without a word, with fewer rows. So what was committed is
     # kept outside the file too, and a file that holds less is not written to.
 
     @property
-    def _counts_file(self) -> Path:
+    def counts_file(self) -> Path:
+        """Where the committed row counts are kept."""
         return self.folder / "row_counts.json"
 
     def _check_counts(self, connection: Connection) -> None:
-        try:
-            committed = json.loads(self._counts_file.read_text())
-        except (FileNotFoundError, ValueError):
-            return
-        present = row_counts(connection, kept_tables())
-        lost = {name: n - present.get(name, 0) for name, n in committed.items() if present.get(name, 0) < n}
-        if lost:
-            raise DamagedError(
-                f"{self.file} holds fewer rows than were committed ({lost}): its log was damaged. Nothing was "
-                f"changed. docs/operations.md says how to bring back the last published copy, {self.published}."
-            )
+        if lost := self.lost_rows(_present_rows(connection)):
+            # Closing must leave file and log as they were found.
+            connection.execute("PRAGMA disable_checkpoint_on_shutdown")
+            what = f"it holds fewer rows than were committed ({described_loss(lost)})"
+            raise damaged(self.file, what, self.published)
 
-    def _note_counts(self, connection: Connection) -> None:
-        replaced_atomically(self._counts_file, json.dumps(row_counts(connection, kept_tables())))
+    def lost_rows(self, present: Mapping[str, int]) -> dict[str, int]:
+        """How many rows less than were committed there are, by table whose rows are never removed."""
+        try:
+            committed = json.loads(self.counts_file.read_text())
+        except (FileNotFoundError, ValueError):
+            return {}
+        return {name: n - present.get(name, 0) for name, n in committed.items() if present.get(name, 0) < n}
+
+    def note_rows(self, present: Mapping[str, int]) -> None:
+        """Keep how many rows there are in each table whose rows are never removed."""
+        replaced_atomically(self.counts_file, json.dumps(present))
+
+
+def _present_rows(connection: Connection) -> dict[str, int]:
+    """Rows in those tables of `kept_tables` that are there; an older version may have had fewer."""
+    there = {
+        name
+        for (name,) in connection.execute(
+            "SELECT table_name FROM duckdb_tables() WHERE schema_name = 'main' AND database_name = current_database()"
+        ).fetchall()
+    }
+    present = [table for table in kept_tables() if table.name in there]
+    return row_counts(connection, present) if present else {}
+
+
+def described_loss(lost: Mapping[str, int]) -> str:
+    """Lost rows by table, in words."""
+    return ", ".join(f"{table}: {n:,} less" for table, n in lost.items())
+
+
+def is_warehouse(path: Path) -> bool:
+    """Whether the file there is a warehouse of ours: damaged, or open read-write elsewhere, a DuckDB file is."""
+    if not path.exists():
+        return False
+    try:
+        with duckdb.connect(str(path), read_only=True) as connection:
+            return bool(
+                connection.execute(
+                    "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'etl' AND table_name = 'properties'"
+                ).fetchall()[0][0]
+            )
+    except duckdb.Error:
+        with path.open("rb") as file:
+            return file.read(12)[8:] == b"DUCK"
+
+
+def _tell_holder(holder: Path, purpose: str) -> None:
+    """Write down who holds the lock; on a full disk nobody is told."""
+    held = {
+        "pid": os.getpid(),
+        "host": socket.gethostname(),
+        "purpose": purpose,
+        "since": datetime.now(UTC).isoformat(timespec="seconds"),
+    }
+    with suppress(OSError):
+        holder.write_text(json.dumps(held))
 
 
 def configured(connection: Connection) -> Connection:
@@ -195,9 +260,13 @@ def row_counts(connection: Connection, tables: Sequence[Table] = MAIN) -> dict[s
 def replaced_atomically(path: Path, content: str, *, mode: int = 0o600) -> None:
     """Write the file so that a reader sees the old content or the new, never a part."""
     draft = path.with_name(f".{path.name}.{os.getpid()}")
-    draft.write_text(content)
-    draft.chmod(mode)
-    draft.replace(path)
+    try:
+        draft.touch(mode)
+        draft.write_text(content, "utf-8")
+        draft.chmod(mode)
+        draft.replace(path)
+    finally:
+        draft.unlink(missing_ok=True)
 
 
 def described_holder(holder: Path) -> str:

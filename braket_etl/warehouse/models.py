@@ -1,14 +1,14 @@
 """sql/models as views: their order, their lineage and their creation.
 
 A model is one SELECT in a file; the file name is its name. The comment on top says grain and meaning, then,
-after an empty comment line, its group and what each column is (`-- cost_usd: what it cost`). What a model reads is found by
-parsing it, so no list of dependencies is kept by hand.
+after an empty comment line, its group, its key (what no two rows have in common) and what each column is
+(`-- cost_usd: what it cost`). What a model reads is found by parsing it, so no list of dependencies is kept by hand.
 """
 
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 from functools import cache
 from graphlib import TopologicalSorter
 from itertools import takewhile
@@ -24,14 +24,22 @@ from braket_etl.tables.declaration import quoted
 
 @dataclass(frozen=True)
 class Model:
-    """One model: its name, its and its columns' meaning, its SELECT, and the tables and models it reads."""
+    """One model: its name, key, its and its columns' meaning, its SELECT, and the tables and models it reads."""
 
     name: str
     group: str
+    key: tuple[str, ...]
     description: str
     columns: Mapping[str, str]
     sql: str
     reads: frozenset[str]
+    tree: exp.Expr = field(repr=False, compare=False)
+    """The SELECT as sqlglot parsed it; not to be changed."""
+
+    @property
+    def file(self) -> Path:
+        """Where its SELECT lies."""
+        return packaged_sql("models") / f"{self.name}.sql"
 
 
 @cache
@@ -71,14 +79,24 @@ def _files() -> list[Path]:
 def _model(name: str, text: str) -> Model:
     description, columns = _meaning(text)
     statement = text.strip().rstrip(";")
-    parsed = sqlglot.parse_one(statement, read="duckdb")
-    named_inside = {cte.alias for cte in parsed.find_all(exp.CTE)}
-    reads = frozenset(
-        f"{table.db}.{table.name}" if table.db and table.db != "main" else table.name
-        for table in parsed.find_all(exp.Table)
+    tree = sqlglot.parse_one(statement, read="duckdb")
+    group, key = columns.pop("group", "models"), tuple(filter(None, columns.pop("key", "").split(", ")))
+    return Model(name, group, key, description, columns, statement, tables_read(tree), tree)
+
+
+def tables_read(tree: exp.Expr) -> frozenset[str]:
+    """The tables and models that a statement reads, as `name_of` calls them."""
+    named_inside = {cte.alias for cte in tree.find_all(exp.CTE)}
+    return frozenset(
+        name_of(table)
+        for table in tree.find_all(exp.Table)
         if table.name and (table.db or table.name not in named_inside)
     )
-    return Model(name, columns.pop("group", "models"), description, columns, statement, reads)
+
+
+def name_of(table: exp.Table) -> str:
+    """The name of a table as a statement writes it, with its schema unless that is main."""
+    return f"{table.db}.{table.name}" if table.db and table.db != "main" else table.name
 
 
 def _meaning(text: str) -> tuple[str, dict[str, str]]:

@@ -6,45 +6,57 @@ one open keeps it.
 
 from __future__ import annotations
 
-import os
+import grp
 import shutil
 from pathlib import Path
 
 import duckdb
 
-from braket_etl.warehouse.connection import Connection, Warehouse, configured, row_counts
+from braket_etl.private import private_folder
+from braket_etl.tables import MAIN
+from braket_etl.warehouse.connection import (
+    Connection,
+    Warehouse,
+    configured,
+    first_line,
+    is_warehouse,
+    row_counts,
+)
 from braket_etl.warehouse.errors import DamagedError, NoSpaceError, WarehouseError
+from braket_etl.warehouse.storage import damaged, read_through, synced
 
 
 def publish(warehouse: Warehouse, connection: Connection, *, group: str | None = None) -> dict[str, int]:
     """Copy the writer's file to the published place; the rows in each table of the copy.
 
-    Runs under the writer lock, on its connection. The copy is opened and counted before it is shown. Raises
+    Runs under the writer lock, on its connection. Every value of the copy is read before it is shown. Raises
     NoSpaceError, and DamagedError where the copy does not hold what the writer does; the old copy stays then.
     """
     check_target(warehouse.published)
     connection.execute("CHECKPOINT")
     target = warehouse.published
-    target.parent.mkdir(parents=True, exist_ok=True)
+    private_folder(target.parent)
+    draft = target.with_name(f".{target.name}.draft")
+    draft.unlink(missing_ok=True)  # of a run that was killed; only one publishes at a time
     _check_space(warehouse.file, target.parent)
-    draft = target.with_name(f".{target.name}.{os.getpid()}")
     try:
         # Closing any handle of the file in this process drops DuckDB's own lock on it. Ours still holds, and
         # after the checkpoint the file is whole.
         shutil.copyfile(warehouse.file, draft)
-        with draft.open("rb+") as copy:
-            os.fsync(copy.fileno())
+        synced(draft)
         if draft.stat().st_size != warehouse.file.stat().st_size:
             raise DamagedError("the copy to be published was cut short; the old one stays")
-        counts = _counted(draft, row_counts(connection))
+        counts = _counted(draft, row_counts(connection), warehouse)
         # An analyst who opened the copy read-write and was killed left a log, which DuckDB would replay onto
         # the new file: wrong numbers without an error.
         target.with_name(target.name + ".wal").unlink(missing_ok=True)
         if group:
             shutil.chown(draft, group=group)
+            if target.parent == warehouse.folder.parent:
+                _let_in(group, target.parent)
         draft.chmod(0o440)
         draft.replace(target)
-        _sync_folder(target.parent)
+        synced(target.parent)
     finally:
         draft.unlink(missing_ok=True)
     return counts
@@ -52,29 +64,31 @@ def publish(warehouse: Warehouse, connection: Connection, *, group: str | None =
 
 def check_target(target: Path) -> None:
     """Raise WarehouseError where the place of the published copy holds something that is not ours."""
-    if not target.exists():
-        return
-    foreign = WarehouseError(
-        f"{target} exists and is no warehouse of braket_etl; it is not overwritten. Name another BRAKET_ETL_WAREHOUSE."
-    )
-    try:
-        with duckdb.connect(str(target), read_only=True) as connection:
-            ours = connection.execute(
-                "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'etl' AND table_name = 'properties'"
-            ).fetchall()[0][0]
-    except duckdb.Error:  # damaged, or open read-write elsewhere: a DuckDB file at our place is ours
-        with target.open("rb") as file:
-            ours = file.read(12)[8:] == b"DUCK"
-    if not ours:
-        raise foreign
+    if target.exists() and not is_warehouse(target):
+        raise WarehouseError(
+            f"{target} exists and is no warehouse of braket_etl; it is not overwritten. Move it away, or name another "
+            "BRAKET_ETL_WAREHOUSE."
+        )
 
 
-def _counted(copy: Path, expected: dict[str, int]) -> dict[str, int]:
+def check_group(group: str | None) -> None:
+    """Raise WarehouseError where this machine has no such group to give the published copy to."""
+    if group is not None:
+        try:
+            grp.getgrnam(group)
+        except KeyError:
+            raise WarehouseError(f"BRAKET_ETL_GROUP: this machine has no group {group!r}") from None
+
+
+def _counted(copy: Path, expected: dict[str, int], warehouse: Warehouse) -> dict[str, int]:
     try:
         with duckdb.connect(str(copy), read_only=True) as connection:
-            counts = row_counts(configured(connection))
+            found = read_through(configured(connection))
     except duckdb.Error as error:
-        raise DamagedError(f"the copy to be published cannot be opened: {error}; the old one stays") from None
+        raise damaged(
+            warehouse.file, f"its copy cannot be read, {first_line(error)}", warehouse.published
+        ) from None
+    counts = {table.name: found.get(f"{table.schema}.{table.name}", 0) for table in MAIN}
     if counts != expected:
         raise DamagedError(f"the copy to be published holds {counts}, not {expected}; the old one stays")
     return counts
@@ -89,9 +103,7 @@ def _check_space(file: Path, folder: Path) -> None:
         )
 
 
-def _sync_folder(folder: Path) -> None:
-    handle = os.open(folder, os.O_RDONLY)
-    try:
-        os.fsync(handle)
-    finally:
-        os.close(handle)
+def _let_in(group: str, home: Path) -> None:
+    """Let the group pass through our home to the published copy; a folder that a user chose is the user's to open."""
+    shutil.chown(home, group=group)
+    home.chmod(home.stat().st_mode & 0o777 | 0o050)

@@ -5,8 +5,11 @@ from __future__ import annotations
 import json
 import os
 import socket
+import subprocess
 from collections.abc import Mapping
+from contextlib import suppress
 from datetime import UTC, datetime
+from pathlib import Path
 from typing import Any
 
 from braket_etl import __version__
@@ -16,14 +19,36 @@ from braket_etl.warehouse.connection import Connection
 VERDICTS = ("success", "warning", "failure")
 
 
-def note_step(connection: Connection, run_id: str, kind: str, step: str, summary: Mapping[str, Any]) -> None:
-    """Add what a step of a run did; the first step of a run begins its row."""
+def note_step(
+    connection: Connection,
+    run_id: str,
+    kind: str,
+    step: str,
+    summary: Mapping[str, Any],
+    *,
+    pid: int | None = None,
+) -> None:
+    """Add what a step of a run did; the first step of a run begins its row, and closes those of dead runs.
+
+    `pid` is the process that lives as long as the run; by default this one.
+    """
     known = run_summary(connection, run_id)
     if known is None:
+        close_dead_runs(connection)
+        pid = pid or os.getpid()
         connection.execute(
-            "INSERT INTO etl.runs (run_id, kind, started_at, outcome, host, pid, version, summary) "
-            "VALUES (?, ?, ?, 'running', ?, ?, ?, ?)",
-            [run_id, kind, datetime.now(UTC), socket.gethostname(), os.getpid(), __version__, "{}"],
+            "INSERT INTO etl.runs (run_id, kind, started_at, outcome, host, pid, pid_began, version, summary) "
+            "VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?)",
+            [
+                run_id,
+                kind,
+                datetime.now(UTC),
+                socket.gethostname(),
+                pid,
+                process_began(pid),
+                __version__,
+                "{}",
+            ],
         )
     steps = {**(known or {}), step: summary}
     connection.execute("UPDATE etl.runs SET summary = ? WHERE run_id = ?", [json.dumps(steps), run_id])
@@ -67,16 +92,23 @@ def run_summary(connection: Connection, run_id: str) -> dict[str, Any] | None:
 def close_dead_runs(connection: Connection) -> int:
     """Mark runs of this host as failed whose process is gone; how many there were."""
     running = connection.execute(
-        "SELECT run_id, pid FROM etl.runs WHERE outcome = 'running' AND host = ?", [socket.gethostname()]
+        "SELECT run_id, pid, pid_began FROM etl.runs WHERE outcome = 'running' AND host = ?",
+        [socket.gethostname()],
     ).fetchall()
-    dead = [run_id for run_id, pid in running if pid != os.getpid() and not is_alive(pid)]
+    dead = [run_id for run_id, pid, began in running if not is_alive(pid, began)]
     for run_id in dead:
         connection.execute("UPDATE etl.runs SET outcome = 'failure' WHERE run_id = ?", [run_id])
     return len(dead)
 
 
-def is_alive(pid: int) -> bool:
-    """Whether a process of this machine with that id exists."""
+def is_alive(pid: int, began: str | None = None) -> bool:
+    """Whether that process of this machine still runs.
+
+    A process id alone is used again: in a container every program has the same. So it is also asked whether
+    the process with that id is the one that `process_began` told of, where that is known.
+    """
+    if began and (now := process_began(pid)):
+        return now == began
     try:
         os.kill(pid, 0)
     except ProcessLookupError:
@@ -84,3 +116,24 @@ def is_alive(pid: int) -> bool:
     except PermissionError:
         return True
     return True
+
+
+def process_began(pid: int) -> str | None:
+    """When that process of this machine began, as the system tells it; None where it cannot be told.
+
+    Linux counts clock ticks since the machine started (proc(5), field 22 of stat); others are asked through ps.
+    """
+    if Path("/proc/self/stat").exists():
+        with suppress(OSError):
+            return Path(f"/proc/{pid}/stat").read_text().rpartition(")")[2].split()[19]
+        return None
+    with suppress(OSError, subprocess.SubprocessError):
+        told = subprocess.run(  # noqa: S603 - a number is the only argument
+            ["ps", "-o", "lstart=", "-p", str(pid)],  # noqa: S607 - where ps lies differs between systems
+            capture_output=True,
+            text=True,
+            timeout=10,
+            check=False,
+        )
+        return " ".join(told.stdout.split()) or None
+    return None

@@ -3,6 +3,7 @@
 -- billed, paid by a reservation or not yet ended have their rows too: cost_status tells them apart.
 --
 -- group: costs
+-- key: record_arn, meter
 -- record_kind: task, job or reservation
 -- record_arn: ARN of the task, job or reservation
 -- job_arn: the job, of a job and of tasks in one

@@ -3,6 +3,7 @@
 -- Compared is usage with its discounts; credits and taxes stand beside it.
 --
 -- group: costs
+-- key: source_format, account_id, region, charge_date, product_family, device_key
 -- account_id: account
 -- region: Region
 -- charge_date: UTC day

@@ -2,6 +2,7 @@
 -- reservation on the day it began; what open tasks will cost stands on the day they were created.
 --
 -- group: costs
+-- key: charge_date, account_id, region, device_arn
 -- charge_date: UTC day
 -- account_id: account that pays
 -- region: Region of the usage

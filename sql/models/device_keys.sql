@@ -2,6 +2,7 @@
 -- devices otherwise than ARNs do (IBEX-Q1 and Ibex-Q1, Aspen-M for all Aspen-M-1 to 3).
 --
 -- group: costs
+-- key: device_name
 -- device_name: name as it is written in an ARN
 -- device_key: lower case, blanks and underscores as hyphens, generations that share a price folded into one
 WITH names AS (

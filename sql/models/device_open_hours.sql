@@ -3,6 +3,7 @@
 -- poll's windows, back to our first task on it. A device whose windows are not known counts as always open.
 --
 -- group: latency
+-- key: device_arn, open_from
 -- device_arn: the device
 -- open_from: when it opened
 -- open_to: when it closed; at the latest a week past the newest poll, beyond which nothing is said

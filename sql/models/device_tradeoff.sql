@@ -3,6 +3,7 @@
 -- with 0 shots count as tasks, but bring no shots.
 --
 -- group: latency
+-- key: device_arn
 -- device_arn: the device
 -- n_tasks: tasks that ended
 -- n_completed: those of them that completed

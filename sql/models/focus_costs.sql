@@ -4,6 +4,7 @@
 -- `braket-etl export focus` writes it to a file.
 --
 -- group: costs
+-- key: ResourceId, SkuMeter
 -- BilledCost: estimate of what is billed: list price less agreed discounts; no credits, free tier or taxes
 -- EffectiveCost: the same; nothing is paid upfront
 -- ListCost: cost at list price

@@ -4,6 +4,7 @@
 -- endedAt - startedAt, and used only where it fits the job as well.
 --
 -- group: costs
+-- key: job_arn
 -- job_arn: the job
 -- cost_usd: what it costs in all; NULL unless each part is known
 -- cost_status: priced; not_billed (no instance ran); pending (not ended); no_price; no_duration (no billable duration,

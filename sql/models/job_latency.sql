@@ -1,6 +1,7 @@
 -- One row a hybrid job: how long it waited, started up and ran. Exact, as Braket gives a job its start.
 --
 -- group: latency
+-- key: job_arn
 -- job_arn: the job
 -- device_arn: the device it has priority on, or local:provider/simulator
 -- created_at: when it was created

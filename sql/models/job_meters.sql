@@ -2,6 +2,7 @@
 -- For questions read job_costs.
 --
 -- group: costs
+-- key: job_arn
 -- job_arn: the job
 -- instance_cost_usd: instance price x billed time x instances, at list price
 -- volume_cost_usd: volume price x GB x billed time x instances, at list price; a month is 30 days

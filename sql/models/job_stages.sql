@@ -5,6 +5,7 @@
 -- runs from its startedAt.
 --
 -- group: latency
+-- key: job_arn, stage_index
 -- job_arn: the job
 -- stage_index: order of the stage in the job, from 0
 -- stage: CREATED, or the kind of the event that began it

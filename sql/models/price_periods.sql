@@ -3,6 +3,7 @@
 -- different prices in one publication for the same thing, Region and date are a contradiction and no price.
 --
 -- group: costs
+-- key: product_family, item, region, valid_from
 -- product_family: product family of the price list
 -- item: what is priced in it: the device key, the instance type, or empty for the volume of jobs
 -- region: Region of the usage. A thing listed in one Region only has that price in all; so has the seed

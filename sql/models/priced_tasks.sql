@@ -2,6 +2,7 @@
 -- one place. For questions read task_costs, which says what each column means.
 --
 -- group: costs
+-- key: quantum_task_arn
 -- quantum_task_arn: the task
 -- cost_usd: what it costs: task_fee_usd + shot_fee_usd + run_fee_usd; 0 for not_billed and reservation, else NULL
 -- cost_status: priced; not_billed (failed, cancelled); reservation (paid by the hour); pending (not ended);

@@ -2,6 +2,7 @@
 -- of our own tasks and jobs that waited. AWS calls these numbers approximate.
 --
 -- group: latency
+-- key: device_arn, kind, queue, record_arn, observed_at
 -- device_arn: the device; for a job, the device it has priority on
 -- kind: device_depth (all customers), task_position or job_position (one of ours)
 -- queue: normal_tasks, priority_tasks (tasks of hybrid jobs, which run first) or jobs

@@ -3,6 +3,7 @@
 -- Quantiles are NULL for fewer than 5 tasks.
 --
 -- group: latency
+-- key: device_arn, weekday, hour_utc
 -- device_arn: the device
 -- weekday: 1 is Monday, 7 is Sunday
 -- hour_utc: hour of submission, 0 to 23

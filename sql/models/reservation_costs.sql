@@ -1,6 +1,7 @@
 -- One row a reservation of device time: what it costs. Its tasks cost nothing themselves.
 --
 -- group: costs
+-- key: reservation_arn
 -- reservation_arn: the reservation
 -- account_id: account that pays for it
 -- region: Region of the device

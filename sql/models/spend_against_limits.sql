@@ -3,6 +3,7 @@
 -- limit was.
 --
 -- group: costs
+-- key: spending_limit_arn
 -- spending_limit_arn: the limit
 -- account_id: its account
 -- region: its Region

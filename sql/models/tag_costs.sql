@@ -3,6 +3,7 @@
 -- those of its job pass on to it is not documented, and they are not passed on here.
 --
 -- group: costs
+-- key: tag_key, tag_value, is_untagged, charge_date
 -- tag_key: key of the tag
 -- tag_value: its value; (untagged) where the key is not there
 -- is_untagged: whether the row is of what does not bear the key

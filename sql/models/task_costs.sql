@@ -3,6 +3,7 @@
 -- has not, those valid when it was last seen.
 --
 -- group: costs
+-- key: quantum_task_arn
 -- quantum_task_arn: the task
 -- cost_usd: what it costs: task_fee_usd + shot_fee_usd + run_fee_usd; 0 for not_billed and reservation, else NULL
 -- cost_status: priced; not_billed (failed, cancelled); reservation (paid by the hour); pending (not ended);

@@ -3,6 +3,7 @@
 -- means known to the second, the resolution of Braket's clock in events and polls.
 --
 -- group: latency
+-- key: quantum_task_arn
 -- quantum_task_arn: the task
 -- device_arn: the device it was sent to
 -- created_at: when it was created

@@ -2,6 +2,7 @@
 -- and the time in which it was closed, and its slowdown. Each is a pair of bounds, as the wait is.
 --
 -- group: latency
+-- key: quantum_task_arn
 -- quantum_task_arn: the task
 -- device_arn: the device
 -- created_at: when it was created

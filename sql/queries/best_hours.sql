@@ -2,6 +2,7 @@
 -- question: At which hour of the week did tasks wait least?
 -- read: bounds on the median wait of tasks sent in that hour (UTC); hours with fewer than 5 tasks are left out.
 --   open_share is the part of the hour inside the device's execution windows.
+-- param device (default all): name of one device, or all
 SELECT
     device_arn,
     weekday,
@@ -12,4 +13,5 @@ SELECT
     open_share
 FROM queue_heatmap
 WHERE p50_wait_seconds_lower IS NOT NULL
+    AND coalesce(getvariable('device'), 'all') IN ('all', string_split(device_arn, '/')[-1])
 ORDER BY device_arn, p50_wait_seconds_upper NULLS LAST, weekday, hour_utc

@@ -17,4 +17,4 @@ SELECT
     c.price_source
 FROM job_costs AS c
 JOIN jobs AS j ON j.job_arn = c.job_arn
-ORDER BY j.created_at DESC
+ORDER BY j.created_at DESC, j.job_arn

@@ -13,4 +13,4 @@ SELECT
     sum(n_unknown)::BIGINT AS n_unknown
 FROM daily_costs
 GROUP BY month, device
-ORDER BY month DESC, cost_usd DESC
+ORDER BY month DESC, cost_usd DESC, device

@@ -1,7 +1,8 @@
 -- title: What each task cost
 -- question: What did every task cost, by which price and which rule?
 -- read: cost_usd is at list price; where it is empty, cost_status says why and the bounds say what is known.
---   `braket-etl sql --file cost_by_task.sql --format csv` makes a spreadsheet of it.
+--   `braket-etl sql @cost_by_task --format csv` makes a spreadsheet of it.
+-- param device (default all): name of one device, or all
 SELECT
     t.quantum_task_arn,
     t.account_id,
@@ -22,4 +23,5 @@ SELECT
     t.job_arn
 FROM task_costs AS c
 JOIN quantum_tasks AS t ON t.quantum_task_arn = c.quantum_task_arn
-ORDER BY t.created_at DESC
+WHERE coalesce(getvariable('device'), 'all') IN ('all', t.device_name)
+ORDER BY t.created_at DESC, t.quantum_task_arn

@@ -6,4 +6,4 @@ SELECT record_kind, meter, device_name, cost_status, count(*) AS records, min(ch
 FROM charges
 WHERE cost_usd IS NULL
 GROUP BY record_kind, meter, device_name, cost_status
-ORDER BY records DESC
+ORDER BY records DESC, record_kind, meter, device_name, cost_status

@@ -10,4 +10,4 @@ SELECT
 FROM job_stages AS s
 JOIN job_latency AS j ON j.job_arn = s.job_arn
 GROUP BY j.device_arn, s.phase
-ORDER BY j.device_arn, minutes DESC
+ORDER BY j.device_arn, minutes DESC, s.phase

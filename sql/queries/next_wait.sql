@@ -3,6 +3,7 @@
 -- read: half of such tasks start between p25 and p75, nine tenths between p05 and p95. held_50 and held_90 say how
 --   often that was true in weeks that the forecast had not seen: near 0.5 and 0.9, believe it. Method depth is for the
 --   present (hour_utc -1), method hour for a task sent at that hour.
+-- param device (default all): name of one device, or all
 SELECT
     device_arn,
     method,
@@ -18,4 +19,5 @@ SELECT
     round(backtest_coverage_90, 2) AS held_90,
     backtest_n
 FROM wait_forecast
+WHERE coalesce(getvariable('device'), 'all') IN ('all', string_split(device_arn, '/')[-1])
 ORDER BY device_arn, method, hour_utc

@@ -1,6 +1,7 @@
 -- title: How waits change from week to week
 -- question: Is a device's queue getting longer?
 -- read: one row a device and week. Weeks overlap if their confidence intervals do: then the change may be chance.
+-- param quantile (default 0.5): 0.5, 0.75, 0.9, 0.95 or 0.99
 SELECT
     device_arn,
     week_start,
@@ -11,5 +12,5 @@ SELECT
     n,
     n_censored
 FROM queue_wait_quantiles
-WHERE scope = 'device_week' AND quantile = 0.5
+WHERE scope = 'device_week' AND quantile = coalesce(getvariable('quantile')::DOUBLE, 0.5)
 ORDER BY device_arn, week_start

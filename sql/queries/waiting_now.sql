@@ -26,4 +26,4 @@ LEFT JOIN (
     QUALIFY row_number() OVER (PARTITION BY record_arn ORDER BY observed_at DESC) = 1
 ) AS d ON d.record_arn = l.job_arn
 WHERE l.is_censored AND l.end_kind IS NULL
-ORDER BY waited_minutes DESC
+ORDER BY waited_minutes DESC, arn

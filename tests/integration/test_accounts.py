@@ -9,7 +9,7 @@ import pytest
 from moto.server import ThreadedMotoServer
 
 from braket_etl.emulator import Emulator, running
-from tests.conftest import NOW, Program
+from tests.conftest import NOW, Program, as_json
 
 ACCOUNTS = ("111122223333", "444455556666")
 START = {"BRAKET_ETL_START_DATE": "2026-11-14"}
@@ -100,6 +100,25 @@ def test_other_credentials_under_the_same_name_are_told_apart(
     assert program.one(days) >= 5
     still_open = "SELECT count(*) FROM quantum_tasks WHERE NOT is_terminal AND expired_at IS NULL"
     assert program.one(f"{still_open} AND account_id = '{ACCOUNTS[0]}'") == open_before
+
+
+@pytest.mark.parametrize("start", ["2026-11-14", "2026-11-19"])
+def test_rejects_are_not_asked_for_with_the_keys_of_another_account(
+    program: Program, two_accounts: Emulator, start: str
+) -> None:
+    first, second = (two_accounts.env(account) for account in ACCOUNTS)
+    two_accounts.set_faults([{"kind": "wrong_type", "probability": 1, "operations": ["GetQuantumTask"]}])
+    program.ok("sync", env={**first, **START})
+    two_accounts.set_faults([])
+    rejects = program.one("SELECT count(*) FROM etl.rejected_records")
+    program.ok(
+        "sync", env={**second, "BRAKET_ETL_START_DATE": start}
+    )  # whether the first's coverage is gone or not
+    two_accounts.reset_stats()
+    told = as_json(program.ok("rejects", "retry", "--json", env=second))
+    assert told["unanswered"] == rejects > 0
+    assert two_accounts.stats()["calls"] == {}
+    assert as_json(program.ok("rejects", "retry", "--json", env=first))["healed"] == rejects
 
 
 def test_one_account_can_be_chosen(with_roles: Program) -> None:

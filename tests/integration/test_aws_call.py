@@ -7,7 +7,7 @@ import threading
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -24,9 +24,10 @@ from braket_etl.aws.errors import (
     SearchFailed,
 )
 from braket_etl.aws.fetch import Rejected, get_device
-from braket_etl.aws.search import Window, search_devices, search_tasks
+from braket_etl.aws.search import Window, search_devices, search_pages
 from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.aws.throttle import Budget, Stopped
+from tests.http_server import answered_by
 
 ARN = "arn:aws:braket:us-east-1:123456789012:quantum-task/1"
 TASK = {
@@ -101,18 +102,11 @@ class Handler(BaseHTTPRequestHandler):
 
     do_POST = do_GET  # noqa: N815
 
-    def log_message(self, *_: Any) -> None:
-        pass
-
 
 @pytest.fixture(scope="module")
 def url() -> Iterator[str]:
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    server.daemon_threads = True
-    threading.Thread(target=server.serve_forever, args=(0.01,), daemon=True).start()
-    yield f"http://127.0.0.1:{server.server_address[1]}"
-    server.shutdown()
-    server.server_close()
+    with answered_by(Handler) as started:
+        yield started
 
 
 @pytest.fixture(autouse=True)
@@ -336,8 +330,8 @@ def test_a_search_asks_a_little_more_and_keeps_what_is_in_the_window(
             )
         ]
     )
-    found = [item.arn for found in search_tasks(client_for(script), None, JANUARY) for item in found]
-    assert found == [f"{ARN}2", f"{ARN}3"]
+    (found,) = search_pages("tasks", client_for(script), None, JANUARY)
+    assert [item.arn for item in found.summaries] == [f"{ARN}2", f"{ARN}3"]
     (asked,) = (json.loads(body) for body in script.bodies)
     assert asked["maxResults"] == 100
     (created,) = asked["filters"]
@@ -346,15 +340,13 @@ def test_a_search_asks_a_little_more_and_keeps_what_is_in_the_window(
     assert created["values"][1] >= "2026-02-01T00:00:01Z"
 
 
-def test_a_record_on_two_pages_is_given_once_and_tags_may_be_absent(
-    client_for: Callable[[Script], Any],
-) -> None:
+def test_pages_come_as_they_are_and_tags_may_be_absent(client_for: Callable[[Script], Any]) -> None:
     tagged = {**summary(2), "tags": {"team": "a", "n": 5}}
     script = Script([page(summary(1), token="t1"), page(summary(1), token="t2"), page(tagged)])
-    pages = list(search_tasks(client_for(script), None, JANUARY))
-    assert [[item.arn for item in found] for found in pages] == [[f"{ARN}1"], [f"{ARN}2"]]
+    pages = [found.summaries for found in search_pages("tasks", client_for(script), None, JANUARY)]
+    assert [[item.arn for item in found] for found in pages] == [[f"{ARN}1"], [f"{ARN}1"], [f"{ARN}2"]]
     assert pages[0][0].tags is None
-    assert pages[1][0].tags == {"team": "a", "n": "5"}
+    assert pages[2][0].tags == {"team": "a", "n": "5"}
     assert pages[0][0].created_at == datetime(2026, 1, 2, 3, 4, 5, tzinfo=UTC)
 
 
@@ -372,7 +364,7 @@ def test_a_search_that_breaks_off_fails_and_names_its_window(
 ) -> None:
     script = Script([page(summary(1), token="t1"), last])
     with pytest.raises(SearchFailed, match=reason) as caught:
-        list(search_tasks(client_for(script), None, JANUARY))
+        list(search_pages("tasks", client_for(script), None, JANUARY))
     assert "us-east-1" in str(caught.value)
     assert "[2026-01-01T00:00:00Z, 2026-02-01T00:00:00Z)" in str(caught.value)
 

@@ -15,16 +15,20 @@ import pytest
 from braket_etl.aws.errors import AccessDenied, BadConfiguration, ExpiredCredentials, SearchFailed
 from braket_etl.aws.fetch import Failed, Fetched, Missing, Rejected, Request, fetch_all, get_device
 from braket_etl.aws.search import (
+    Kind,
     Window,
     search_devices,
     search_pages,
     search_spending_limits,
-    search_tasks,
-    search_window,
 )
 from braket_etl.aws.sessions import Account, Sessions, Target, braket_regions
 from braket_etl.aws.throttle import Budgets
 from braket_etl.emulator import Emulator, running
+from braket_etl.pull import pull
+from braket_etl.pull.outcome import Outcome
+from braket_etl.pull.plan import days_between
+from braket_etl.pull.resources import TASKS
+from braket_etl.warehouse.connection import Warehouse
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -77,8 +81,23 @@ def requests_for(arns: dict[str, set[str]], region: str, count: int) -> list[Req
 
 
 def found(sessions: Sessions, region: str, window: Window = EVERYTHING) -> list[str]:
-    pages = search_window(sessions, in_region(region), None, "tasks", window)
-    return [summary.arn for page in pages for summary in page]
+    pages = search_pages("tasks", sessions.braket(in_region(region)), None, window, account="lab")
+    return [summary.arn for page in pages for summary in page.summaries]
+
+
+def fewest(arns: dict[str, set[str]], *, more_than: int) -> tuple[str, set[str]]:
+    """The Region with the fewest tasks of those with more than so many, and these tasks."""
+    return min(
+        ((region, known) for region, known in arns.items() if len(known) > more_than), key=lambda r: len(r[1])
+    )
+
+
+def pulled(sessions: Sessions, region: str, folder: Path) -> Outcome:
+    """What a pull of all tasks of a Region did."""
+    warehouse = Warehouse(folder / "writer", folder / "warehouse.duckdb")
+    days = days_between(EVERYTHING.start.date(), NOW.date())
+    puller = pull.Puller(warehouse, sessions, None, "run")
+    return puller.pull_days([in_region(region)], [TASKS], days, only_due=False)
 
 
 def test_a_search_finds_every_task_once_in_every_region(
@@ -90,23 +109,30 @@ def test_a_search_finds_every_task_once_in_every_region(
         assert set(listed) == arns.get(region, set())
 
 
-def test_a_long_window_is_split_at_the_price_of_a_few_pages(
-    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]]
+def test_a_long_search_is_split_at_the_price_of_a_few_pages(
+    braket: Emulator,
+    sessions: Sessions,
+    arns: dict[str, set[str]],
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    region = max(arns, key=lambda name: len(arns[name]))
-    window = Window(NOW - 400 * DAY, NOW + DAY)
-    assert len(set(found(sessions, region, window))) == len(arns[region])
-    pages = -(-len(arns[region]) // 100)
-    assert pages > 10
-    assert pages < braket.stats()["calls"]["SearchQuantumTasks"] <= pages + 10 + 4
+    monkeypatch.setattr(pull, "_PROBE_PAGES", 2)
+    monkeypatch.setattr(pull, "_SLICE_RECORDS", 100)
+    region, known = fewest(arns, more_than=300)
+    outcome = pulled(sessions, region, tmp_path)
+    assert (outcome.verdict, outcome.listed["quantum_tasks"]) == ("success", len(known))
+    pages = -(-len(known) // 100)
+    # A slice ends within a page, and one that proves long is probed again.
+    assert pages < braket.stats()["calls"]["SearchQuantumTasks"] <= 3 * pages + 2
 
 
 def test_a_day_costs_exactly_its_pages(braket: Emulator, sessions: Sessions) -> None:
-    target = in_region("us-east-1")
+    client = sessions.braket(in_region("us-east-1"))
     day = Window(NOW.replace(hour=0) - 5 * DAY, NOW.replace(hour=0) - 4 * DAY)
+    kind: Kind
     for kind, operation in (("tasks", "SearchQuantumTasks"), ("jobs", "SearchJobs")):
         braket.reset_stats()
-        count = sum(len(page) for page in search_window(sessions, target, None, kind, day))
+        count = sum(len(page.summaries) for page in search_pages(kind, client, None, day))
         assert braket.stats()["calls"][operation] == max(1, -(-count // 100))
 
 
@@ -119,21 +145,27 @@ def test_pages_tell_when_they_were_given_and_whether_more_follow(
 
 
 def test_summaries_tell_when_what_and_tags(braket: Emulator, sessions: Sessions) -> None:
-    pages = search_tasks(sessions.braket(in_region("us-east-1")), None, EVERYTHING)
-    summaries = [summary for page in pages for summary in page]
+    pages = search_pages("tasks", sessions.braket(in_region("us-east-1")), None, EVERYTHING)
+    summaries = [summary for page in pages for summary in page.summaries]
     assert all(EVERYTHING.start <= summary.created_at < EVERYTHING.end for summary in summaries)
     assert {summary.created_at.utcoffset() for summary in summaries} == {timedelta(0)}
     assert any(summary.tags for summary in summaries)
     assert {"COMPLETED", "FAILED"} <= {summary.status for summary in summaries}
 
 
-def test_a_record_that_comes_again_on_the_next_page_is_given_once(
-    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]]
+def test_a_record_that_comes_again_on_the_next_page_is_listed_and_fetched_once(
+    braket: Emulator, sessions: Sessions, arns: dict[str, set[str]], tmp_path: Path
 ) -> None:
     braket.set_faults([{"kind": "duplicate_page", "probability": 1.0}])
-    listed = found(sessions, "us-east-1")
-    assert Counter(listed).most_common(1)[0][1] == 1
-    assert set(listed) == arns["us-east-1"]
+    region, known = fewest(arns, more_than=300)
+    assert set(found(sessions, region)) == known
+    outcome = pulled(sessions, region, tmp_path)
+    assert (outcome.verdict, outcome.listed["quantum_tasks"], outcome.fetched) == (
+        "success",
+        len(known),
+        len(known),
+    )
+    assert braket.stats()["calls"]["GetQuantumTask"] == len(known)
 
 
 @pytest.mark.parametrize(
@@ -146,14 +178,6 @@ def test_a_search_that_cannot_be_finished_fails(
     braket.set_faults([{"kind": kind, "probability": 1.0, "operations": [operation]}])
     with pytest.raises(SearchFailed, match="lab/us-east-1"):
         found(sessions, "us-east-1")
-
-
-def test_leaving_a_search_early_ends_its_threads(braket: Emulator, sessions: Sessions) -> None:
-    before = threading.active_count()
-    pages = search_window(sessions, in_region("us-east-1"), None, "tasks", EVERYTHING)
-    next(pages)
-    pages.close()
-    wait_until(lambda: threading.active_count() <= before)
 
 
 def test_devices_and_spending_limits_are_listed(braket: Emulator, sessions: Sessions) -> None:
@@ -339,7 +363,8 @@ def test_the_quota_of_a_region_is_used_and_not_overrun(
         jobs = Window(datetime.now(UTC) - 6 * DAY, datetime.now(UTC) + DAY)
         sessions, budgets, target = Sessions([ACCOUNT]), Budgets(tmp_path, 1.0), in_region("us-east-1")
         budget = budgets.budget("lab", "us-east-1")
-        listed = [item for page in search_window(sessions, target, budget, "jobs", jobs) for item in page]
+        pages = search_pages("jobs", sessions.braket(target), budget, jobs)
+        listed = [item for page in pages for item in page.summaries]
         requests = [Request(target, "GetJob", item.arn) for item in (listed * 5)[:30]]
         outcomes = list(fetch_all(sessions, budgets, requests))
         assert {type(outcome) for outcome in outcomes} == {Fetched}

@@ -3,17 +3,13 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
-from typing import Any
+from http.server import BaseHTTPRequestHandler
 from urllib.parse import parse_qs
 
-import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from braket_etl.aws.errors import AwsProblem, BadConfiguration
 from braket_etl.aws.results import (
@@ -27,6 +23,8 @@ from braket_etl.aws.results import (
     walk,
 )
 from braket_etl.aws.sessions import Account, Sessions, Target
+from tests.http_server import answered_by
+from tests.integration.buckets import Buckets, serving
 
 LAB = Account("lab")
 ARN = "arn:aws:braket:us-west-2:123456789012:quantum-task/1"
@@ -51,31 +49,25 @@ def credentials(monkeypatch: pytest.MonkeyPatch) -> None:
 
 
 @pytest.fixture(scope="module")
-def moto() -> Iterator[str]:
-    server = ThreadedMotoServer(port=0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+def buckets() -> Iterator[Buckets]:
+    with serving() as started:
+        yield started
 
 
 @pytest.fixture
-def s3(moto: str, monkeypatch: pytest.MonkeyPatch) -> Any:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", moto)
-    client = boto3.Session().client("s3", region_name="us-east-1")
-    client.create_bucket(Bucket="results")
-    return client
+def s3(buckets: Buckets, monkeypatch: pytest.MonkeyPatch) -> Buckets:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_S3", buckets.url)
+    return buckets
 
 
-def put(s3: Any, key: str, content: Any) -> None:
-    body = content if isinstance(content, bytes) else json.dumps(content).encode()
-    s3.put_object(Bucket="results", Key=key, Body=body)
-
-
-def test_the_metadata_of_a_task_are_read_from_its_directory(s3: Any) -> None:
-    put(s3, "tasks/1/results.json", RESULT)
-    put(s3, "tasks/2/results.json", {"braketSchemaHeader": {"name": "braket.jobs_data.persisted_job_data"}})
-    put(s3, "tasks/3/results.json", json.dumps(RESULT).encode()[:-20])
+def test_the_metadata_of_a_task_are_read_from_its_directory(s3: Buckets) -> None:
+    s3.put("results", "tasks/1/results.json", RESULT)
+    s3.put(
+        "results",
+        "tasks/2/results.json",
+        {"braketSchemaHeader": {"name": "braket.jobs_data.persisted_job_data"}},
+    )
+    s3.put("results", "tasks/3/results.json", json.dumps(RESULT).encode()[:-20])
     results = S3Results(Sessions([LAB]), LAB)
     read = results.read("results", "tasks/1", "us-east-1")
     assert isinstance(read, ResultMetadata)
@@ -86,7 +78,7 @@ def test_the_metadata_of_a_task_are_read_from_its_directory(s3: Any) -> None:
     assert results.refused == {}
 
 
-def test_a_bucket_that_is_gone_or_has_no_valid_name_is_told_once(s3: Any) -> None:
+def test_a_bucket_that_is_gone_or_has_no_valid_name_is_told_once(s3: Buckets) -> None:
     results = S3Results(Sessions([LAB]), LAB)
     for bucket in ("gone", "../not a bucket\x1b[31m"):
         for _ in range(2):
@@ -96,18 +88,18 @@ def test_a_bucket_that_is_gone_or_has_no_valid_name_is_told_once(s3: Any) -> Non
     assert all(reason.isprintable() for reason in results.refused.values())
 
 
-def test_a_bucket_is_walked_and_can_be_resumed(s3: Any) -> None:
+def test_a_bucket_is_walked_and_can_be_resumed(s3: Buckets) -> None:
     for key in ("walk/1/results.json", "walk/2/other.json", "walk/2/xresults.json", "walk/3/results.json"):
-        put(s3, key, RESULT)
-    names = [name for name, _ in walk("s3://results/walk/", client=s3)]
+        s3.put("results", key, RESULT)
+    names = [name for name, _ in walk("s3://results/walk/", client=s3.client)]
     assert names == ["s3://results/walk/1/results.json", "s3://results/walk/3/results.json"]
-    rest = list(walk("s3://results/walk/", client=s3, start_after=names[0]))
+    rest = list(walk("s3://results/walk/", client=s3.client, start_after=names[0]))
     assert [name for name, _ in rest] == names[1:]
     stream = rest[0][1]()
     assert isinstance(read_metadata(stream), ResultMetadata)
     stream.close()
     with pytest.raises(AwsProblem, match="NoSuchBucket"):
-        list(walk("s3://no-such-bucket/walk", client=s3))
+        list(walk("s3://no-such-bucket/walk", client=s3.client))
 
 
 @contextmanager
@@ -129,17 +121,8 @@ def server(answers: list[tuple[int, bytes]], asked: list[tuple[str, str]]) -> It
 
         do_POST = do_GET  # noqa: N815
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running.daemon_threads = True
-    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{running.server_address[1]}"
-    finally:
-        running.shutdown()
-        running.server_close()
+    with answered_by(Handler) as url:
+        yield url
 
 
 def refusal(code: str) -> bytes:
@@ -230,8 +213,8 @@ def test_a_role_that_runs_out_is_assumed_again(monkeypatch: pytest.MonkeyPatch) 
         assert "ASIAROLEKEY000000002" in signed_with(sessions, monkeypatch)
 
 
-def test_moto_knows_the_role_too(moto: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", moto)
+def test_moto_knows_the_role_too(buckets: Buckets, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("AWS_ENDPOINT_URL_STS", buckets.url)
     Sessions([ROLE]).check_credentials(ROLE)
 
 

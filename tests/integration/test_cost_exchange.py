@@ -6,12 +6,11 @@ import csv
 import json
 import os
 import subprocess
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import date
 from decimal import Decimal
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -23,6 +22,7 @@ import typer
 from typer.testing import CliRunner
 
 from braket_etl.cli import costs as verbs
+from braket_etl.cli.export import export
 from braket_etl.costs.billing import import_bill, local_delivery
 from braket_etl.costs.errors import BillingFileError, CostError, PriceListError, UnknownPriceError
 from braket_etl.costs.estimate import estimate, reservation_price
@@ -38,6 +38,7 @@ from tests.cost_cases import (
     ACCOUNT,
     FORTE,
     SV1,
+    TASK_PRICES,
     Result,
     instance_and_volume,
     job,
@@ -45,20 +46,18 @@ from tests.cost_cases import (
     offer,
     one,
     price,
-    qpu,
     store,
     store_results,
     task,
     usd,
     warehouse,
 )
+from tests.http_server import answered_by
 
 pytestmark = pytest.mark.warehouse
 
 PRICES = [
-    *qpu("Garnet", "0.30", "0.00145", "eu-north-1"),
-    *qpu("Forte-1", "0.30", "0.08", "us-east-1"),
-    price("Simulator Task", "0.075", "minutes", device="SV1"),
+    *TASK_PRICES,
     *instance_and_volume(),
 ]
 
@@ -454,18 +453,8 @@ def served(content: bytes, *, announced: int | None = None, status: int = 200) -
             self.end_headers()
             self.wfile.write(content)
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    server = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    thread = threading.Thread(target=server.serve_forever, daemon=True)
-    thread.start()
-    try:
-        yield f"http://127.0.0.1:{server.server_port}/index.csv?X-Amz-Signature=secret"
-    finally:
-        server.shutdown()
-        server.server_close()
-        thread.join()
+    with answered_by(Handler) as url:
+        yield f"{url}/index.csv?X-Amz-Signature=secret"
 
 
 def stored_prices(place: Warehouse) -> list[Any]:
@@ -552,7 +541,7 @@ def test_an_unknown_device_is_refused_with_those_that_are_known() -> None:
 app = typer.Typer()
 app.add_typer(verbs.prices, name="prices")
 app.add_typer(verbs.billing, name="billing")
-app.add_typer(verbs.export, name="export")
+app.add_typer(export, name="export")
 app.command()(verbs.estimate)
 
 

@@ -14,11 +14,12 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braket_etl.costs.checks import CHECKS, Finding, run_check
+from braket_etl.costs.checks import CHECKS
 from braket_etl.costs.kept_files import read_discounts, read_reservations, replace_table
 from braket_etl.tables import SPENDING_LIMITS
 from braket_etl.tables.normalize import normalize
 from braket_etl.tables.reservations import DISCOUNTS, RESERVATIONS
+from braket_etl.warehouse.checks import Finding, run_check
 from braket_etl.warehouse.upsert import replace_rows
 from tests.cost_cases import (
     ACCOUNT,
@@ -26,6 +27,7 @@ from tests.cost_cases import (
     GARNET,
     START,
     SV1,
+    TASK_PRICES,
     Response,
     Result,
     instance_and_volume,
@@ -45,10 +47,8 @@ from tests.cost_cases import (
 pytestmark = pytest.mark.warehouse
 
 PRICES = [
-    *qpu("Garnet", "0.30", "0.00145", "eu-north-1"),
+    *TASK_PRICES,
     *qpu("Garnet", "0.30", "0.001", "eu-north-1", in_job=True),
-    *qpu("Forte-1", "0.30", "0.08", "us-east-1"),
-    price("Simulator Task", "0.075", "minutes", device="SV1"),
     price("Braket Managed Jobs Simulator Task", "0.06", "minutes", device="SV1"),
     price("Quantum Reservation", "7000", "hours", device="Forte-1"),
     *instance_and_volume(hourly="0.12", month="0.72"),

@@ -10,16 +10,18 @@ from typing import Any
 import duckdb
 import pytest
 
-from braket_etl.costs.checks import CHECKS, run_check
+from braket_etl.costs.checks import CHECKS
 from braket_etl.costs.errors import PriceListError
 from braket_etl.costs.seed import ensure_seed
 from braket_etl.tables.device_keys import device_key
+from braket_etl.warehouse.checks import run_check
 from braket_etl.warehouse.models import models
 from tests.cost_cases import (
     FORTE,
     GARNET,
     START,
     SV1,
+    TASK_PRICES,
     Result,
     instance_and_volume,
     load,
@@ -37,10 +39,8 @@ from tests.cost_cases import (
 pytestmark = pytest.mark.warehouse
 
 PRICES = [
-    *qpu("Garnet", "0.30", "0.00145", "eu-north-1"),
+    *TASK_PRICES,
     *qpu("Garnet", "0.20", "0.001", "eu-north-1", in_job=True),
-    *qpu("Forte-1", "0.30", "0.08", "us-east-1"),
-    price("Simulator Task", "0.075", "minutes", device="SV1"),
     price("Braket Managed Jobs Simulator Task", "0.06", "minutes", device="SV1"),
     *instance_and_volume(),
 ]

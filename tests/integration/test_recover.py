@@ -5,12 +5,11 @@ from __future__ import annotations
 import json
 import os
 import signal
-import threading
 import time
 from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 from urllib.parse import parse_qs
@@ -23,6 +22,7 @@ from braket_etl.pull.merge import Batch, merge
 from braket_etl.pull.recover import Source, Tally, recover
 from braket_etl.warehouse.connection import Warehouse
 from tests.conftest import Program
+from tests.http_server import answered_by
 from tests.integration.buckets import (
     GARNET,
     JOB_RESULT,
@@ -372,17 +372,8 @@ def listing(
             self.end_headers()
             self.wfile.write(text.encode())
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running.daemon_threads = True
-    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield Buckets(f"http://127.0.0.1:{running.server_address[1]}")
-    finally:
-        running.shutdown()
-        running.server_close()
+    with answered_by(Handler) as url:
+        yield Buckets(url)
 
 
 def test_a_bucket_that_lists_but_gives_nothing_is_given_up_and_gone_on_with_later(

@@ -3,11 +3,10 @@
 from __future__ import annotations
 
 import json
-import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +16,7 @@ import pytest
 from braket_etl.aws.fetch import Fetched
 from braket_etl.aws.sessions import Account, Sessions
 from braket_etl.emulator import running
+from braket_etl.emulator.callers import access_key_for
 from braket_etl.orchestration.assets import task_results
 from braket_etl.pull import results as module
 from braket_etl.pull.merge import Batch, merge
@@ -25,6 +25,7 @@ from braket_etl.pull.results import PROGRAM_SET, read_results
 from braket_etl.runtime import Runtime
 from braket_etl.warehouse.connection import Warehouse
 from tests.conftest import NOW, Program
+from tests.http_server import answered_by
 from tests.integration.buckets import (
     GARNET,
     JOB_RESULT,
@@ -53,8 +54,10 @@ def warehouse(tmp_path: Path) -> Warehouse:
     return Warehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
 
 
-def store(warehouse: Warehouse, *tasks: dict[str, Any], account: str = "lab") -> None:
-    """Store tasks as the API gave them to the account that is called so in the settings."""
+def store(
+    warehouse: Warehouse, *tasks: dict[str, Any], account: str = "lab", principal: str | None = None
+) -> None:
+    """Store tasks as the API gave them to the account that is called so in the settings, with its credentials."""
     bodies = []
     for number, members in enumerate(tasks, 1):
         body = {
@@ -73,16 +76,23 @@ def store(warehouse: Warehouse, *tasks: dict[str, Any], account: str = "lab") ->
     merge(warehouse, Batch(bodies), "run", "a test")
     with warehouse.writing("a test") as connection:
         connection.execute(
-            "INSERT INTO etl.coverage (account, account_id, region, table_name, day, searched_at, listed, stored, "
-            "rejected, run_id) SELECT ?, account_id, 'us-west-2', 'quantum_tasks', DATE '2026-11-19', "
+            "INSERT INTO etl.coverage (account, principal, account_id, region, table_name, day, searched_at, listed, "
+            "stored, rejected, run_id) SELECT ?, ?, account_id, 'us-west-2', 'quantum_tasks', DATE '2026-11-19', "
             "?, 1, 1, 0, 'run' FROM (SELECT DISTINCT account_id FROM quantum_tasks)",
-            [account, TODAY],
+            [account, principal, TODAY],
         )
 
 
-def read(warehouse: Warehouse, url: str, monkeypatch: pytest.MonkeyPatch, *, at: datetime = TODAY) -> Outcome:
+def read(
+    warehouse: Warehouse,
+    url: str,
+    monkeypatch: pytest.MonkeyPatch,
+    *,
+    at: datetime = TODAY,
+    key: str = "AKIAEXAMPLE123456789",
+) -> Outcome:
     monkeypatch.setenv("AWS_ENDPOINT_URL_S3", url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "AKIAEXAMPLE123456789")
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", key)
     monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", SECRET)
     sessions = Sessions([LAB], attempts=1)
     return read_results(warehouse, sessions, [LAB], now=at)
@@ -105,17 +115,8 @@ def answering(status: int, body: str, asked: list[str]) -> Iterator[str]:
             self.end_headers()
             self.wfile.write(body.encode())
 
-        def log_message(self, *_: Any) -> None:
-            pass
-
-    running = ThreadingHTTPServer(("127.0.0.1", 0), Handler)
-    running.daemon_threads = True
-    threading.Thread(target=running.serve_forever, args=(0.01,), daemon=True).start()
-    try:
-        yield f"http://127.0.0.1:{running.server_address[1]}"
-    finally:
-        running.shutdown()
-        running.server_close()
+    with answered_by(Handler) as url:
+        yield url
 
 
 MISSING = "<Error><Code>NoSuchKey</Code></Error>"
@@ -159,6 +160,19 @@ def test_a_task_of_an_account_that_is_configured_no_longer_is_left_alone(
     with answering(500, "", asked) as url:
         assert read(warehouse, url, monkeypatch).verdict == "success"
     assert asked == []
+
+
+def test_other_credentials_under_the_same_name_ask_for_nothing_of_the_first(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    first, second = "123456789012", "444455556666"
+    store(warehouse, {}, principal=first)
+    asked: list[str] = []
+    with answering(404, MISSING, asked) as url:
+        assert read(warehouse, url, monkeypatch, key=access_key_for(second)).verdict == "success"
+        assert asked == []
+        read(warehouse, url, monkeypatch, key=access_key_for(first))
+    assert asked == ["/lab/tasks/1/results.json"]
 
 
 def test_what_the_files_say_is_stored_once(
@@ -246,13 +260,31 @@ def test_a_bucket_that_refuses_is_one_warning_and_is_asked_again_by_the_next_run
     assert [warning for warning in outcome.warnings if "bucket other" in warning]
 
 
-def test_an_endpoint_out_of_reach_is_a_warning_for_each_bucket(
+def test_an_endpoint_out_of_reach_is_one_warning_a_run(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    store(warehouse, *[{"outputS3Bucket": bucket} for bucket in ("one", "one", "two")])
+    places = [("us-west-2", "one"), ("us-west-2", "one"), ("us-west-2", "two"), ("eu-west-2", "three")]
+    store(
+        warehouse,
+        *[
+            {"quantumTaskArn": task_arn(number, region), "outputS3Bucket": bucket}
+            for number, (region, bucket) in enumerate(places, 1)
+        ],
+    )
     outcome = read(warehouse, "http://127.0.0.1:9", monkeypatch)
     assert outcome.verdict == "warning"
-    assert [warning.split()[3] for warning in sorted(outcome.warnings)] == ["one", "two"]
+    [(warning, times)] = outcome.warnings.items()
+    assert times == 1
+    assert "buckets one, three, two" in warning
+    assert "127.0.0.1:9" in warning
+
+
+def test_many_buckets_out_of_reach_are_counted_and_not_all_named(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(warehouse, *[{"outputS3Bucket": f"b{number}"} for number in range(1, 8)])
+    [warning] = read(warehouse, "http://127.0.0.1:9", monkeypatch).warnings
+    assert "b1, b2, b3 and 4 more" in warning
     assert stored(warehouse, "SELECT count(*) FROM task_results") == [(0,)]
 
 

@@ -3,13 +3,23 @@
 from __future__ import annotations
 
 import csv
+import fcntl
 import io
 import json
+import os
+import pty
+import re
+import struct
+import subprocess
+import sys
+import termios
+from contextlib import suppress
 from pathlib import Path
 
 import duckdb
 import pytest
 
+from braket_etl.warehouse.queries import Parameter, QueryError, queries, query_from
 from tests.conftest import Program
 
 
@@ -21,6 +31,7 @@ def with_warehouse(program: Program) -> Program:
             "CREATE TABLE quantum_tasks AS SELECT * FROM (VALUES ('a|b', 1.50::DECIMAL(38,12), NULL), "
             "('two\nlines', 2, 'x'), (chr(27) || '[31mred', 3, '<script>')) AS t(device_name, usd, note)"
         )
+        connection.execute("CREATE TABLE task_results AS SELECT 1 AS shots")
     return program
 
 
@@ -59,6 +70,139 @@ def test_nothing_can_be_written(with_warehouse: Program) -> None:
     done = with_warehouse.run("sql", "DELETE FROM quantum_tasks")
     assert done.returncode == 1
     assert "read-only" in done.stderr
+
+
+def on_terminal(program: Program, *arguments: str, columns: int = 80) -> list[str]:
+    """What a terminal of so many columns is sent, by lines, without what makes it bold."""
+    ours, theirs = pty.openpty()
+    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
+    env = {**program.environment(), "TERM": "xterm", "COLUMNS": str(columns)}
+    command = [sys.executable, "-m", "braket_etl", *arguments]
+    with subprocess.Popen(command, env=env, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE) as process:
+        os.close(theirs)
+        sent = b""
+        with suppress(OSError):  # the terminal is gone with its last writer
+            while part := os.read(ours, 65_536):
+                sent += part
+        assert process.wait() == 0, process.stderr and process.stderr.read()
+    os.close(ours)
+    return re.sub(r"\x1b\[[0-9;]*m", "", sent.decode()).splitlines()
+
+
+def test_a_terminal_gets_the_first_rows_and_a_pipe_all(with_warehouse: Program) -> None:
+    query = "SELECT range AS n FROM range(1000)"
+    shown = on_terminal(with_warehouse, "sql", query)
+    assert sum(line.strip("│ ").isdigit() for line in shown) == 200
+    assert len(with_warehouse.ok("sql", query, "--format", "table").splitlines()) > 1000
+    assert len(with_warehouse.ok("sql", query).splitlines()) == 1001
+
+
+def test_on_a_terminal_money_is_rounded_and_no_number_is_broken(with_warehouse: Program) -> None:
+    text = "a long text of more words than fit"
+    query = f"SELECT '{text}' AS a, '{text}' AS b, 11116.903466781027::DECIMAL(38,12) AS usd, 0::DECIMAL(38,12) AS zero"
+    shown = on_terminal(with_warehouse, "sql", query + ", 0.00000375::DECIMAL(38,12) AS small")
+    assert max(map(len, shown)) <= 80
+    cells = {cell.strip() for line in shown for cell in line.split("│")}
+    assert {"11116.9035", "0", "0.00000375"} <= cells
+
+
+def test_a_row_too_wide_for_the_terminal_is_shown_over_lines(with_warehouse: Program) -> None:
+    columns = ", ".join(f"{n}000000000::BIGINT AS column_{n}" for n in range(10, 30))
+    shown = on_terminal(with_warehouse, "sql", f"SELECT {columns}")
+    assert max(map(len, shown)) <= 80
+    assert [line.split() for line in shown if "column_" in line] == [
+        [f"column_{n}", str(n * 1_000_000_000)] for n in range(10, 30)
+    ]
+
+
+@pytest.mark.parametrize(
+    ("query", "said"),
+    [
+        ("SELECT device_nme FROM quantum_tasks", "did you mean device_name?"),
+        ("SELECT shots FROM quantum_tasks", "shots is a column of task_results"),
+        ("FROM quantum_task", "there is no table quantum_task: did you mean quantum_tasks?"),
+        ("SELCT 1", 'syntax error at or near "SELCT"'),
+    ],
+)
+def test_what_was_probably_meant_is_said_in_a_few_lines(
+    with_warehouse: Program, query: str, said: str
+) -> None:
+    done = with_warehouse.run("sql", query)
+    assert done.returncode == 1
+    assert said in done.stderr
+    assert len(done.stderr.splitlines()) <= 3
+
+
+def test_columns_of_one_name_all_arrive_in_json(with_warehouse: Program) -> None:
+    records = json.loads(
+        with_warehouse.ok("sql", "SELECT 1 AS a, 2 AS a, 3 AS a_1, {'b': [1.5]} AS s", "--format", "json")
+    )
+    assert records == [{"a": 1, "a_2": 2, "a_1": 3, "s": {"b": ["1.5"]}}]
+
+
+def test_no_rows_of_several_statements_are_lost_without_a_word(with_warehouse: Program) -> None:
+    assert with_warehouse.ok("sql", "SET VARIABLE x = 3; SELECT getvariable('x') AS x;") == "x\n3\n"
+    done = with_warehouse.run("sql", "SELECT 1; SELECT 2")
+    assert done.returncode == 2
+    assert "one question at a time" in done.stderr
+    assert done.stdout == ""
+
+
+def test_a_ready_question_is_asked_by_name_with_parameters(pulled: Program) -> None:
+    def values(*arguments: str) -> set[str]:
+        answer = json.loads(pulled.ok("sql", "@cost_by_tag", *arguments, "--format", "json"))
+        return {record["tag_value"] for record in answer}
+
+    def stored(key: str) -> set[str]:
+        return {
+            v for (v,) in pulled.rows(f"SELECT DISTINCT tag_value FROM tag_costs WHERE tag_key = '{key}'")
+        }
+
+    assert values() == stored("team")
+    assert values("--param", "key=project") == stored("project") != stored("team")
+    assert values("--param", "key=' OR 1=1 --") == set()
+
+
+@pytest.mark.parametrize(
+    ("arguments", "said"),
+    [
+        (("@cost_by_tg",), "did you mean @cost_by_tag"),
+        (("@zzz",), "--list"),
+        (("@cost_by_tag", "--param", "kee=team"), "did you mean key?"),
+        (("@cost_by_tag", "--param", "key"), "name=value"),
+        (("SELECT 1", "--param", 'x" = 1; --=2'), "no name of a parameter"),
+    ],
+)
+def test_a_wrong_name_is_bad_usage(with_warehouse: Program, arguments: tuple[str, ...], said: str) -> None:
+    done = with_warehouse.run("sql", *arguments)
+    assert done.returncode == 2
+    assert said in done.stderr
+
+
+def test_all_ready_questions_are_listed_and_documented(program: Program) -> None:
+    listed = json.loads(program.ok("sql", "--list", "--format", "json"))
+    assert [query["name"] for query in listed] == list(queries())
+    assert all(query["title"] and query["question"] and query["read"] for query in listed)
+    shown = program.ok("sql", "@")
+    assert all(f"@{name}" in shown for name in queries())
+
+
+def test_the_comment_on_top_says_what_a_query_is(tmp_path: Path) -> None:
+    file = tmp_path / "some_query.sql"
+    file.write_text(
+        "-- title: T\n-- question: Q\n--   goes on: here?\n-- read: R\n-- param days (default 30): how far back,\n"
+        "--   in days\n-- param key: a tag\nSELECT 1 -- title: not this\n;\n"
+    )
+    query = query_from(file)
+    assert (query.title, query.question, query.read) == ("T", "Q goes on: here?", "R")
+    days, key = query.params
+    assert days == Parameter("days", "30", "how far back, in days")
+    assert key == Parameter("key", "", "a tag")
+    assert query.values_of({"days": "7", "key": "7"}) == {"days": 7, "key": "7"}
+    with pytest.raises(QueryError, match="is a number"):
+        days.value_of("soon")
+    file.write_text("-- only words\nSELECT 1")
+    assert (query_from(file).title, query_from(file).read) == ("Some query", "only words")
 
 
 def test_queries_come_from_a_file_or_from_standard_input_too(with_warehouse: Program, tmp_path: Path) -> None:

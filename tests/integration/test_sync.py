@@ -146,22 +146,6 @@ def test_a_record_that_braket_forgot_is_kept_and_marked(pulled: Program, emulato
     assert pulled.one(f"SELECT count(*) FROM quantum_tasks WHERE quantum_task_arn = '{arn}'") == 1
 
 
-def test_killed_in_the_middle_the_next_run_makes_it_as_if_undisturbed(
-    pulled: Program, program: Program, emulator: Emulator, tmp_path_factory: pytest.TempPathFactory
-) -> None:
-    undisturbed = pulled.contents("run_id")
-    broken = Program(tmp_path_factory.mktemp("killed") / "home", pulled.env)
-    emulator.reset_stats()
-    process = broken.start("sync")
-    wait_for(lambda: emulator.stats()["calls"].get("GetQuantumTask", 0) > 40)
-    process.send_signal(signal.SIGKILL)
-    process.wait(timeout=30)
-    broken.ok("sync")
-    assert broken.contents("run_id") == undisturbed
-    outcomes = [o for (o,) in broken.rows("SELECT outcome FROM etl.runs ORDER BY started_at")]
-    assert outcomes[-1] in ("success", "warning")
-
-
 def test_ctrl_c_keeps_what_had_come_and_says_so(program: Program) -> None:
     with running(tasks=3000, jobs=5, days=5, now=NOW, frozen=True, quotas=False) as other:
         program.env = {**other.env(), **START}
@@ -209,6 +193,7 @@ def test_without_credentials_one_clear_line_and_exit_2(program: Program, emulato
         (["sync"], {"BRAKET_ETL_QUOTA_SHARE": "7"}, "BRAKET_ETL_QUOTA_SHARE"),
         (["sync"], {"AWS_PROFILE": "nobody"}, "nobody"),
         (["sync", "--account", "lab"], {}, "lab"),
+        (["sync"], {"BRAKET_ETL_GROUP": "no such group"}, "no such group"),
         (["backfill", "--from", "2026-11-20", "--to", "2026-11-19"], {}, "before"),
         (["backfill", "--from", "2019-01-01", "--to", "2019-01-02"], {}, "2020-08-13"),
         (["backfill", "--from", "today", "--to", "2026-11-19"], {}, "today"),

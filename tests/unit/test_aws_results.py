@@ -144,6 +144,7 @@ def test_measurements_that_come_first_are_passed_over() -> None:
         ({"taskMetadata": {**TASK, "id": None}}, "local simulator"),
         ({"taskMetadata": {**TASK, "id": "arn:aws:braket:us-east-1:123456789012:job/1"}}, "local simulator"),
         ({"taskMetadata": None}, "no task metadata"),
+        ({"taskMetadata": "task_metadata.json"}, "a file of their own"),
         ({"accuracy": 0.93}, "no task metadata"),
         ([1, 2], "no JSON object"),
         ("text", "no JSON object"),

@@ -6,12 +6,14 @@ What an asset does lies in `pull`, `warehouse`, `costs` and `analysis`; here is 
 import dagster as dg
 
 from braket_etl.orchestration.assets.common import OPEN_RECORDS
+from braket_etl.orchestration.assets.external import EXTERNAL, from_its_origin
 from braket_etl.orchestration.assets.models import build_models
 from braket_etl.orchestration.assets.publish import PUBLISHED, published_warehouse
 from braket_etl.orchestration.assets.reference import devices, prices, spending_limits, state_change_events
 from braket_etl.orchestration.assets.source import open_records, pull, task_results
+from braket_etl.orchestration.metadata import with_code_references
 
-ASSETS: list[dg.AssetsDefinition] = [
+_MADE: list[dg.AssetsDefinition] = [
     pull,
     open_records,
     task_results,
@@ -21,6 +23,11 @@ ASSETS: list[dg.AssetsDefinition] = [
     prices,
     build_models,
     published_warehouse,
+]
+
+ASSETS: list[dg.AssetsDefinition | dg.AssetSpec] = [
+    *with_code_references([asset.map_asset_specs(from_its_origin) for asset in _MADE]),
+    *EXTERNAL,
 ]
 
 __all__ = ["ASSETS", "OPEN_RECORDS", "PUBLISHED"]

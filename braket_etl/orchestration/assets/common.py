@@ -1,10 +1,12 @@
 """What the assets share: how a table becomes an asset, and how a step tells what it did."""
 
 from collections.abc import Sequence
+from datetime import timedelta
 
 import dagster as dg
 
 from braket_etl.orchestration import metadata
+from braket_etl.orchestration.instance import worker_pid
 from braket_etl.orchestration.resources import KIND_TAG
 from braket_etl.pull.outcome import Outcome
 from braket_etl.runtime import Runtime
@@ -14,6 +16,8 @@ from braket_etl.warehouse.upsert import Counts
 
 OWNERS = ["team:platform"]
 OPEN_RECORDS = "open_records"
+#: A sync runs every hour: three that brought nothing want a look, a day without one is a failure.
+FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=24), warn_window=timedelta(hours=3))
 
 
 def source_spec(table: Table, deps: Sequence[str] = ()) -> dg.AssetSpec:
@@ -26,6 +30,7 @@ def source_spec(table: Table, deps: Sequence[str] = ()) -> dg.AssetSpec:
         owners=OWNERS,
         deps=deps,
         metadata=metadata.table_metadata(table),
+        freshness_policy=FRESHNESS,
     )
 
 
@@ -44,7 +49,7 @@ def note(context: dg.AssetExecutionContext, runtime: Runtime, step: str, outcome
     """Write what a step did to etl.runs and to the run's log."""
     kind = context.run.tags.get(KIND_TAG, context.job_name)
     with runtime.warehouse.writing("noting a step") as connection:
-        runs.note_step(connection, context.run_id, kind, step, outcome.summary())
+        runs.note_step(connection, context.run_id, kind, step, outcome.summary(), pid=worker_pid(context.run))
     for problem, times in outcome.problems.items():
         context.log.error(f"{problem}{f' ({times} times)' if times > 1 else ''}")
     for warning in outcome.warnings:

@@ -12,30 +12,17 @@ from braket_etl.analysis.stored import replace_table
 from braket_etl.orchestration import metadata
 from braket_etl.orchestration.assets.common import OPEN_RECORDS, OWNERS
 from braket_etl.orchestration.resources import RuntimeResource
-from braket_etl.tables import (
-    DEVICE_OBSERVATIONS,
-    JOB_EVENTS,
-    JOBS,
-    QUANTUM_TASKS,
-    QUEUE_WAIT_QUANTILES,
-    WAIT_FORECAST,
-)
+from braket_etl.report.pictures import pictures_of
+from braket_etl.tables import JOB_EVENTS, JOBS, QUANTUM_TASKS, QUEUE_WAIT_QUANTILES, WAIT_FORECAST
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.connection import Connection, transaction
+from braket_etl.warehouse.lineage import column_lineage
 from braket_etl.warehouse.models import Model, create_view, models
 
-#: Tables that a function computes as a whole, with what it reads.
-STATISTICS: dict[str, tuple[Table, Callable[[Connection], pa.Table], tuple[str, ...]]] = {
-    QUEUE_WAIT_QUANTILES.name: (
-        QUEUE_WAIT_QUANTILES,
-        lambda c: wait_quantiles.compute(c, now=as_of(c)),
-        ("task_latency",),
-    ),
-    WAIT_FORECAST.name: (
-        WAIT_FORECAST,
-        lambda c: forecast.compute(c, now=as_of(c)),
-        ("task_latency", DEVICE_OBSERVATIONS.name),
-    ),
+#: Tables that a function computes as a whole.
+STATISTICS: dict[str, tuple[Table, Callable[[Connection], pa.Table]]] = {
+    QUEUE_WAIT_QUANTILES.name: (QUEUE_WAIT_QUANTILES, lambda c: wait_quantiles.compute(c, now=as_of(c))),
+    WAIT_FORECAST.name: (WAIT_FORECAST, lambda c: forecast.compute(c, now=as_of(c))),
 }
 
 
@@ -60,20 +47,20 @@ def model_spec(model: Model) -> dg.AssetSpec:
         kinds={"duckdb", "sql"},
         owners=OWNERS,
         deps=sorted(upstream_of(model)),
-        metadata={"sql": dg.MetadataValue.md(f"```sql\n{model.sql}\n```")},
+        metadata=metadata.model_metadata(model),
     )
 
 
 def statistic_spec(name: str) -> dg.AssetSpec:
     """The asset of one computed table."""
-    table, _, deps = STATISTICS[name]
+    table, _ = STATISTICS[name]
     return dg.AssetSpec(
         name,
         description=table.description,
         group_name="latency",
         kinds={"python", "duckdb"},
         owners=OWNERS,
-        deps=deps,
+        deps=sorted({upstream.table for made_of in column_lineage()[name].values() for upstream in made_of}),
         metadata=metadata.table_metadata(table),
     )
 
@@ -110,7 +97,7 @@ def build_models(
                 context.log.error(f"{name} cannot be computed: {error}")
                 yield _result(name, {}, error)
             else:
-                yield _result(name, described)
+                yield _result(name, {**described, **_pictures(context, connection, name)})
 
 
 def _viewed(connection: Connection, model: Model) -> dict[str, Any]:
@@ -123,15 +110,25 @@ def _viewed(connection: Connection, model: Model) -> dict[str, Any]:
             [model.name],
         ).fetchall()
     )
-    return {"dagster/row_count": rows, **metadata.model_metadata(model, types)}
+    return {"dagster/row_count": rows, **metadata.model_schema(model, types)}
 
 
 def _computed(connection: Connection, name: str) -> dict[str, Any]:
-    table, compute, _ = STATISTICS[name]
+    table, compute = STATISTICS[name]
     rows = compute(connection)
     with transaction(connection):
         replace_table(connection, table, rows)
     return {"dagster/row_count": rows.num_rows}
+
+
+def _pictures(context: dg.AssetExecutionContext, connection: Connection, name: str) -> dict[str, Any]:
+    """What people would rather look at than rows; a chart that cannot be drawn is no fault of the data."""
+    try:
+        pictures = pictures_of(connection, name, as_of(connection))
+    except Exception as error:  # noqa: BLE001 - of any kind: see above
+        context.log.warning(f"the chart of {name} cannot be drawn: {error}")
+        return {}
+    return {title: dg.MetadataValue.md(picture) for title, picture in pictures.items()}
 
 
 def _result(name: str, described: dict[str, Any], error: Exception | None = None) -> dg.MaterializeResult:

@@ -1,13 +1,16 @@
 """The assets of what Braket says of tasks and jobs: pulled by day, refreshed while open, with their results."""
 
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
+from datetime import date
 
 import dagster as dg
 from pydantic import Field
 
+from braket_etl.aws.sessions import Target
 from braket_etl.orchestration import metadata
 from braket_etl.orchestration.assets.common import (
+    FRESHNESS,
     OPEN_RECORDS,
     OWNERS,
     note,
@@ -15,12 +18,16 @@ from braket_etl.orchestration.assets.common import (
     result_of,
     source_spec,
 )
+from braket_etl.orchestration.due import due_range
+from braket_etl.orchestration.instance import refuse_another_home, sign_run
 from braket_etl.orchestration.partitions import CREATION_DAYS
 from braket_etl.orchestration.resources import RuntimeResource
+from braket_etl.pull.day_counts import counts_by_day
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.plan import days_between
 from braket_etl.pull.resources import HYBRID_JOBS, RESOURCES, TASKS
 from braket_etl.pull.results import read_results
+from braket_etl.runtime import Runtime
 from braket_etl.tables import (
     JOB_EVENTS,
     JOB_OBSERVATIONS,
@@ -29,6 +36,7 @@ from braket_etl.tables import (
     TASK_OBSERVATIONS,
     TASK_RESULTS,
 )
+from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.upsert import Counts
 
 
@@ -39,6 +47,10 @@ class PullConfig(dg.Config):
     regions: list[str] = Field(default_factory=list)
     only_due: bool = False
     """Leave out days that are complete, other than today and yesterday."""
+    first_day: str | None = None
+    """First UTC day, instead of the run's partitions: then only days that were searched become events."""
+    last_day: str | None = None
+    """Last UTC day, in as well."""
 
 
 @dg.multi_asset(
@@ -51,28 +63,74 @@ class PullConfig(dg.Config):
 def pull(
     context: dg.AssetExecutionContext, config: PullConfig, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:
-    """Search the days of the partition range and fetch what is not stored in a final state."""
+    """Search the days that are asked for and fetch what is not stored in a final state."""
     began = time.monotonic()
-    window = context.partition_time_window
-    days = days_between(window.start.date(), window.end.date())[:-1]
+    sign_run(context.instance, context.run)
+    refuse_another_home(context.run, runtime.settings)
+    targets = runtime.targets(config.accounts, config.regions)
+    days = _days(context, config, runtime, targets)
     selected = {key.path[-1] for key in context.selected_asset_keys}
     resources = [TASKS] if QUANTUM_TASKS.name in selected else []
     resources += [HYBRID_JOBS] if selected & {JOBS.name, JOB_EVENTS.name} else []
-    outcome = runtime.puller(context.run_id).pull_days(
-        runtime.targets(config.accounts, config.regions), resources, days, only_due=config.only_due
-    )
+    outcome = runtime.puller(context.run_id).pull_days(targets, resources, days, only_due=config.only_due)
     note(context, runtime, "pull", outcome)
     for table in (QUANTUM_TASKS, JOBS, JOB_EVENTS):
         if table.name in selected:
+            _note_days(context, runtime, table, days)
+            of_run = {
+                **metadata.count_metadata(outcome.counts.get(table.name, Counts()), outcome),
+                "days": len(days),
+                "seconds": round(time.monotonic() - began, 1),
+                **problems_metadata(outcome),
+            }
             yield dg.MaterializeResult(
-                asset_key=table.name,
-                metadata={
-                    **metadata.count_metadata(outcome.counts.get(table.name, Counts()), outcome),
-                    "days": len(days),
-                    "seconds": round(time.monotonic() - began, 1),
-                    **problems_metadata(outcome),
-                },
+                asset_key=table.name, metadata={f"run/{name}": value for name, value in of_run.items()}
             )
+
+
+def _days(
+    context: dg.AssetExecutionContext, config: PullConfig, runtime: Runtime, targets: Sequence[Target]
+) -> list[date]:
+    """The days of the config or of the run's partitions; those that are due where neither names any."""
+    if config.first_day:
+        last = config.last_day or config.first_day
+        return days_between(date.fromisoformat(config.first_day), date.fromisoformat(last))
+    if _has_partitions(context):
+        window = context.partition_time_window
+        return days_between(window.start.date(), window.end.date())[:-1]
+    if config.only_due:
+        return days_between(*due_range(runtime, targets))
+    raise dg.Failure(
+        "no days: choose partitions, or give first_day and last_day in the config", allow_retries=False
+    )
+
+
+def _has_partitions(context: dg.AssetExecutionContext) -> bool:
+    return bool(context.has_partition_key or context.has_partition_key_range)
+
+
+def _note_days(
+    context: dg.AssetExecutionContext, runtime: Runtime, table: Table, days: Sequence[date]
+) -> None:
+    """Tell Dagster of each day how many rows it has and what this run's searches found.
+
+    What a step returns is recorded alike for every day of the run, so counts of a day are given day by day. A run
+    without partitions makes an event for each day that it searched, and for no other.
+    """
+    with runtime.warehouse.writing("counting days") as connection:
+        found = counts_by_day(connection, table, days, context.run_id)
+    for day, counts in found.items():
+        of_day = {"dagster/partition_row_count": counts.rows}
+        if counts.places:
+            of_day |= {
+                "records_listed": counts.listed,
+                "records_rejected": counts.rejected,
+                "places_searched": counts.places,
+            }
+        if _has_partitions(context):
+            context.add_asset_metadata(of_day, asset_key=table.name, partition_key=day.isoformat())
+        elif counts.places:
+            context.log_event(dg.AssetMaterialization(table.name, partition=day.isoformat(), metadata=of_day))
 
 
 @dg.multi_asset(
@@ -88,6 +146,7 @@ def pull(
             kinds={"aws", "duckdb"},
             owners=OWNERS,
             deps=[QUANTUM_TASKS.name, JOBS.name, JOB_EVENTS.name],
+            freshness_policy=FRESHNESS,
         ),
         source_spec(TASK_OBSERVATIONS, [QUANTUM_TASKS.name]),
         source_spec(JOB_OBSERVATIONS, [JOBS.name]),
@@ -97,6 +156,7 @@ def open_records(
     context: dg.AssetExecutionContext, config: PullConfig, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:
     """Refresh what is open, and observe status and queue position on the way."""
+    sign_run(context.instance, context.run)
     outcome = runtime.puller(context.run_id).refresh_open(
         runtime.targets(config.accounts, config.regions), RESOURCES
     )

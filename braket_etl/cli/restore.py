@@ -1,0 +1,53 @@
+"""`restore`: the last published copy, or a backup, in place of a damaged warehouse."""
+
+from __future__ import annotations
+
+import sys
+from pathlib import Path
+
+import typer
+
+from braket_etl.cli.output import as_json as to_json
+from braket_etl.cli.output import say, warn
+from braket_etl.settings import SettingsError, load_settings
+from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.restore import Restored, damage_of, restore
+
+
+def run_restore(source: Path | None, *, force: bool, yes: bool, as_json: bool) -> int:
+    """Restore after asking, and say of which time the warehouse now is."""
+    settings = load_settings()
+    warehouse = Warehouse(settings.writer_folder, settings.published_warehouse)
+    source = source.absolute() if source else warehouse.published
+    if not yes and not _is_wanted(warehouse, source):
+        say("nothing was changed")
+        return 0
+    done = restore(warehouse, source, force=force)
+    if as_json:
+        print(
+            to_json({"restored_from": str(source), "as_of": done.as_of, "kept": done.kept, "rows": done.rows})
+        )
+    else:
+        _tell(done, source)
+    return 0
+
+
+def _is_wanted(warehouse: Warehouse, source: Path) -> bool:
+    if not sys.stdin.isatty():
+        raise SettingsError("nobody can be asked here: add --yes to restore")
+    say(f"{warehouse.file}: {damage_of(warehouse) or 'it is sound'}")
+    return typer.confirm(f"Put a copy of {source} in its place?", err=True)
+
+
+def _tell(done: Restored, source: Path) -> None:
+    rows = ", ".join(f"{n:,} {name}" for name, n in done.rows.items() if n)
+    say(f"restored from {source}: {rows or 'no rows'}")
+    if done.kept:
+        say(f"what lay there is kept in {done.kept}; delete it when you no longer need it")
+    if done.as_of:
+        warn(
+            f"it is as of the run that began {done.as_of:%Y-%m-%d %H:%M:%S} UTC. What was pulled later comes back with "
+            "`braket-etl sync`, as far as Braket remembers; prices, bills and reservations imported and results "
+            "recovered later must be imported and recovered again"
+        )
+    say("run `braket-etl sync` next")

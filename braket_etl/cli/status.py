@@ -1,0 +1,120 @@
+"""`status`: how things stand, on one screen, by the published copy."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from datetime import datetime
+
+import duckdb
+from rich.text import Text
+
+from braket_etl.cli.output import as_json as to_json
+from braket_etl.cli.output import duration, say, show_columns
+from braket_etl.health.standing import Run, Spent, Standing, Stored, Waiting, standing
+from braket_etl.health.units import ago
+from braket_etl.runtime import Runtime
+from braket_etl.warehouse.connection import first_line
+from braket_etl.warehouse.errors import NotPublishedError, WarehouseError
+
+_STYLES = {"success": "green", "warning": "yellow", "failure": "bold red", "running": "cyan"}
+_LISTED = 6  # devices that are listed; the rest is a line
+
+
+def run_status(*, as_json: bool) -> int:
+    """Show freshness, open records, problems, spending, waits and runs; 0 also where nothing was pulled yet."""
+    warehouse = Runtime().warehouse
+    try:
+        with warehouse.reading() as connection:
+            found = standing(connection)
+    except NotPublishedError:
+        if as_json:
+            print(json.dumps({"published": None}))
+        say(
+            f"nothing was pulled yet: there is no {warehouse.published}. Run `braket-etl sync`, or `braket-etl demo`."
+        )
+        return 0
+    except duckdb.Error as error:
+        raise WarehouseError(
+            f"{warehouse.published} is of another version of braket_etl ({first_line(error)}); "
+            "the next `braket-etl sync` brings it up to date"
+        ) from None
+    if as_json:
+        print(to_json({"published": str(warehouse.published), **asdict(found)}, indent=2))
+    else:
+        _show(found)
+    return 0
+
+
+def _show(found: Standing) -> None:
+    show_columns(list(_table_rows(found.tables, found.at)), numbers=(1, 2, 3))
+    show_columns(list(_state_rows(found)), "")
+    show_columns(list(_spent_rows(found.spent)), "spent, at list price", numbers=(1, 2, 3, 4))
+    show_columns(list(_wait_rows(found.waiting)), "waiting now", numbers=(2, 4))
+    show_columns(list(_run_rows(found.runs, found.at)), "last runs", numbers=(3, 4, 5))
+
+
+def _table_rows(tables: Sequence[Stored], now: datetime) -> Iterator[Sequence[str | Text]]:
+    yield _head("table", "rows", "open", "rejected", "newest")
+    for each in tables:
+        if each.rows or each.open is not None:
+            newest = ago(each.newest, now) if each.newest else "never"
+            yield each.table, f"{each.rows:,}", _count(each.open), _count(each.rejected), newest
+
+
+def _state_rows(found: Standing) -> Iterator[Sequence[str | Text]]:
+    if found.searched:
+        oldest = found.searched[0]
+        which = f"{oldest.account}/{oldest.region} {ago(oldest.at, found.at)}"
+        yield "searched", f"{len(found.searched)} accounts and Regions, longest ago {which}"
+    wrong = [
+        (found.rejects, "rejects: {}; `braket-etl rejects list` shows them"),
+        (found.drift, "new to this version: {} members or values of the API, in etl.schema_drift"),
+        (found.days_not_whole, "days not seen whole: {}; `braket-etl sync` asks for them again"),
+    ]
+    told = [what.format(f"{count:,}") for count, what in wrong if count]
+    yield "to look at", Text("\n".join(told), "yellow") if told else Text("nothing", "green")
+
+
+def _spent_rows(months: Sequence[Spent]) -> Iterator[Sequence[str | Text]]:
+    yield _head("month", "USD", "committed", "tasks", "jobs", "")
+    for each in months:
+        unknown = f"and {each.n_unknown:,} of unknown cost" if each.n_unknown else ""
+        yield (
+            each.month,
+            f"{each.cost_usd:,.2f}",
+            f"{each.committed_usd:,.2f}",
+            f"{each.n_tasks:,}",
+            f"{each.n_jobs:,}",
+            Text(unknown, "yellow"),
+        )
+
+
+def _wait_rows(waiting: Sequence[Waiting]) -> Iterator[Sequence[str | Text]]:
+    if not waiting:
+        yield ("nothing",)
+        return
+    yield _head("device", "of", "waiting", "longest", "ahead")
+    for each in waiting[:_LISTED]:
+        device = each.device_arn.rsplit("/", 1)[-1]
+        longest = f"over {duration(each.longest_seconds)}"
+        yield device, f"{each.kind}s", f"{each.n:,}", longest, _count(each.ahead)
+    if rest := waiting[_LISTED:]:
+        yield f"{len(rest)} more", "", f"{sum(each.n for each in rest):,}"
+
+
+def _run_rows(runs: Sequence[Run], now: datetime) -> Iterator[Sequence[str | Text]]:
+    yield _head("run", "ended in", "began", "took", "new", "changed")
+    for each in runs:
+        took = duration(each.seconds) if each.seconds is not None else "…"
+        outcome = Text(each.outcome, _STYLES.get(each.outcome, ""))
+        yield each.kind, outcome, ago(each.started_at, now), took, f"{each.new:,}", f"{each.changed:,}"
+
+
+def _head(*names: str) -> Sequence[Text]:
+    return [Text(name, "dim") for name in names]
+
+
+def _count(number: int | None) -> str:
+    return "" if number is None else f"{number:,}"

@@ -1,0 +1,181 @@
+"""What lies on this machine: home, disk, warehouse and its lock, prices, Dagster. Only looked at, never made."""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import socket
+from collections.abc import Iterator
+from dataclasses import replace
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+
+import duckdb
+
+from braket_etl import __version__
+from braket_etl.health.finding import Finding, Status
+from braket_etl.health.units import ago, megabytes
+from braket_etl.settings import Settings
+from braket_etl.warehouse.connection import Connection, Warehouse, described_holder, first_line
+from braket_etl.warehouse.errors import LockHeldError, NotPublishedError, WarehouseError
+from braket_etl.warehouse.migrate import declared_fingerprint, numbered_migrations
+from braket_etl.warehouse.restore import damage_of
+from braket_etl.warehouse.runs import is_alive
+
+_OLD_PRICES = timedelta(days=90)
+_LONG_LOCK = timedelta(minutes=10)
+_BEAT = timedelta(minutes=2)  # a daemon that lives says so twice a minute
+_SMALL_DISK = 1_000_000_000  # bytes
+
+
+def look_here(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
+    """What can be seen without asking anyone."""
+    yield _home(settings)
+    yield _disk(settings, warehouse)
+    yield from _warehouse(settings, warehouse)
+    yield from _writers_file(warehouse)
+    yield _lock(warehouse)
+    yield _dagster(settings)
+
+
+def _home(settings: Settings) -> Finding:
+    made = _existing(settings.home)
+    if not os.access(made, os.W_OK | os.X_OK):
+        what = f"{made} cannot be written by this user"
+        return Finding(
+            "home", "fail", what, "change its owner or mode, or set BRAKET_ETL_HOME to another place"
+        )
+    kind = "the demo's, kept apart from accounts" if settings.is_demo else "will be made by the first run"
+    what = str(settings.home)
+    return Finding(
+        "home", "ok", what if made == settings.home and not settings.is_demo else f"{what}: {kind}"
+    )
+
+
+def _disk(settings: Settings, warehouse: Warehouse) -> Finding:
+    size = warehouse.file.stat().st_size if warehouse.file.exists() else 0
+    folders = {_existing(settings.home), _existing(warehouse.published.parent)}
+    free = min(shutil.disk_usage(folder).free for folder in folders)
+    status: Status = "fail" if free < size * 1.1 else "warn" if free < max(_SMALL_DISK, 3 * size) else "ok"
+    remedy = "" if status == "ok" else "make room, or move BRAKET_ETL_HOME or BRAKET_ETL_WAREHOUSE"
+    return Finding(
+        "disk", status, f"{megabytes(free)} free, publishing needs {megabytes(size * 1.1)}", remedy
+    )
+
+
+def _warehouse(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
+    try:
+        with warehouse.reading() as connection:
+            yield _version(warehouse, connection)
+            yield _prices(settings, connection)
+    except NotPublishedError as error:
+        yield Finding("warehouse", "ok", str(error))
+    except WarehouseError as error:
+        yield Finding(
+            "warehouse", "fail", str(error), "move it away; the next `braket-etl sync` publishes a new copy"
+        )
+    except duckdb.Error as error:
+        what = f"{warehouse.published} is of another version of braket_etl: {first_line(error)}"
+        yield Finding("warehouse", "warn", what, "the next `braket-etl sync` brings it up to date")
+
+
+def _writers_file(warehouse: Warehouse) -> Iterator[Finding]:
+    """Whether all of the writer's file can be read; nothing while a run writes to it."""
+    try:
+        damage = damage_of(replace(warehouse, lock_timeout=0))
+    except LockHeldError:
+        return
+    except WarehouseError as error:
+        yield Finding("writer's file", "fail", str(error), "check its owner and mode")
+        return
+    if damage:
+        remedy = (
+            "`braket-etl restore` brings back the last published copy, `braket-etl sync` what came after it"
+        )
+        yield Finding("writer's file", "fail", f"{warehouse.file} is damaged: {damage}", remedy)
+
+
+def _version(warehouse: Warehouse, connection: Connection) -> Finding:
+    applied = connection.execute("SELECT max(version) FROM etl.migrations").fetchall()[0][0]
+    by = connection.execute("SELECT arg_max(version, started_at) FROM etl.runs").fetchall()[0][0]
+    known = numbered_migrations()[-1][0]
+    if applied > known:
+        what = f"went through migration {applied}; braket_etl {__version__} knows {known}"
+        return Finding(
+            "warehouse", "fail", what, "upgrade braket_etl, or set BRAKET_ETL_HOME to another place"
+        )
+    fingerprint = connection.execute(
+        "SELECT value FROM etl.properties WHERE name = 'declarations'"
+    ).fetchall()
+    current = fingerprint and fingerprint[0][0] == declared_fingerprint()
+    file = warehouse.published.stat()
+    published = ago(datetime.fromtimestamp(file.st_mtime, UTC))
+    what = f"{megabytes(file.st_size)}, published {published}, schema {applied}, last run by {by or 'nobody'}"
+    return Finding("warehouse", "ok", what if current else f"{what}; the next run brings it up to date")
+
+
+def _prices(settings: Settings, connection: Connection) -> Finding:
+    published, loaded = connection.execute(
+        "SELECT max(published_at), max(loaded_at) FROM prices WHERE NOT is_seed"
+    ).fetchall()[0]
+    refresh = "`braket-etl prices refresh` loads what AWS publishes now"
+    if published is None:
+        off = settings.price_list == "off"
+        what = "only those that ship with braket_etl" + ("; BRAKET_ETL_PRICE_LIST is off" if off else "")
+        return Finding("prices", "ok" if off else "warn", what, "" if off else refresh)
+    what = f"list of {published:%Y-%m-%d}, read {ago(loaded)}"
+    old = datetime.now(UTC) - loaded > _OLD_PRICES
+    return Finding("prices", "warn" if old else "ok", what, refresh if old else "")
+
+
+def _lock(warehouse: Warehouse) -> Finding:
+    holder = warehouse.folder / "warehouse.holder"
+    try:
+        held = json.loads(holder.read_text())
+        since = datetime.fromisoformat(held["since"])
+        here, pid = held["host"] == socket.gethostname(), int(held["pid"])
+    except FileNotFoundError:
+        return Finding("writer lock", "ok", "free")
+    except (OSError, ValueError, KeyError):
+        return Finding("writer lock", "warn", f"{holder} cannot be read", "it is made anew by the next run")
+    who = described_holder(holder)
+    if here and not is_alive(pid):
+        return Finding("writer lock", "ok", f"free; {who} was killed, the next run goes on where it was")
+    if datetime.now(UTC) - since > _LONG_LOCK:
+        return Finding("writer lock", "warn", f"held by {who}", "look whether that process still works")
+    return Finding("writer lock", "ok", f"held by {who}")
+
+
+def _dagster(settings: Settings) -> Finding:
+    from braket_etl.orchestration.instance import dagster_home
+
+    home = dagster_home(settings)
+    if not (home / "dagster.yaml").is_file() or not any(home.glob(".laid_out_by_*")):
+        return Finding("Dagster", "ok", f"{home}: will be laid out by the first run")
+    beat = _last_heartbeat(home)
+    if beat is None:
+        what = f"{home}; no daemon has run: schedules wait for `braket-etl ui`, `sync` needs none"
+        return Finding("Dagster", "ok", what)
+    if datetime.now(UTC) - beat > _BEAT:
+        what = f"{home}; the daemon was last alive {ago(beat)}, so no schedule runs"
+        return Finding(
+            "Dagster", "warn", what, "start `braket-etl ui`, or run `braket-etl sync` from elsewhere"
+        )
+    return Finding("Dagster", "ok", f"{home}; the daemon is alive")
+
+
+def _last_heartbeat(home: Path) -> datetime | None:
+    """When the scheduler's daemon last said that it lives; None where none ever did."""
+    from dagster import DagsterInstance
+
+    with DagsterInstance.from_config(str(home)) as instance:
+        beats = [
+            beat.timestamp for kind, beat in instance.get_daemon_heartbeats().items() if kind == "SCHEDULER"
+        ]
+    return datetime.fromtimestamp(max(beats), UTC) if beats else None
+
+
+def _existing(path: Path) -> Path:
+    """The path, or the nearest folder above it that exists."""
+    return next(each for each in (path, *path.parents) if each.exists())

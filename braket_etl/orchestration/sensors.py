@@ -1,0 +1,170 @@
+"""The sensors: who is told that a run failed or that money was spent. They run as soon as a daemon does.
+
+A message always stands in the tick's log; it is also sent to the addresses of the settings. An address that fails is a
+warning there and breaks nothing.
+"""
+
+import json
+from collections.abc import Sequence
+from logging import Logger
+
+import dagster as dg
+import duckdb
+
+from braket_etl.costs.spend_alerts import Spend, spends
+from braket_etl.notify import Message, tell
+from braket_etl.orchestration.assets import PUBLISHED
+from braket_etl.orchestration.failures import failure_line
+from braket_etl.orchestration.resources import RuntimeResource
+from braket_etl.runtime import Runtime
+from braket_etl.warehouse import runs
+from braket_etl.warehouse.errors import DamagedError, NotPublishedError
+
+_DEMO = dg.SkipReason("this is the demo's home: nobody is told of it")
+#: Problems that a message names; the run's log has them all.
+_MOST_LINES = 20
+#: What Dagster puts before the text of an error.
+
+
+@dg.run_failure_sensor(
+    name="tell_of_failed_runs",
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells of each run that a daemon started and that failed: what failed, where, and what to do next.",
+)
+def tell_of_failed_runs(
+    context: dg.RunFailureSensorContext, runtime: RuntimeResource
+) -> dg.SkipReason | None:
+    """One message a run; one a day where each run of a job fails with the same words as the one before.
+
+    A run on the command line has told whoever started it, and is not seen here.
+    """
+    if runtime.settings.is_demo:
+        return _DEMO
+    run = context.dagster_run
+    lines, is_published = _lines(context.instance, runtime, run)
+    before = _run_before(context.instance, run)
+    if before and _lines(context.instance, runtime, before)[0] == lines:
+        return dg.SkipReason(f"failed as run {before.run_id} did, of which people were told today")
+    _told(context.log, runtime, failure_message(runtime, run, lines, is_published=is_published))
+    return None
+
+
+@dg.sensor(
+    name="tell_of_spend",
+    minimum_interval_seconds=300,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells when the spend of a day or month, open tasks included, reaches an amount of the settings.",
+)
+def tell_of_spend(
+    context: dg.SensorEvaluationContext, runtime: RuntimeResource
+) -> dg.SensorResult | dg.SkipReason:
+    """One message an alert and period; the cursor holds what was told, by alert as it was then and period."""
+    settings = runtime.settings
+    if settings.is_demo:
+        return _DEMO
+    if not settings.spend_alerts:
+        return dg.SkipReason("no amount is set in BRAKET_ETL_SPEND_ALERTS")
+    try:
+        with runtime.warehouse.reading() as connection:
+            found = list(spends(connection, settings.spend_alerts, settings.today))
+    except (NotPublishedError, DamagedError, duckdb.Error) as error:
+        return dg.SkipReason(f"the published copy cannot be asked: {error}")
+    told = set(json.loads(context.cursor or "[]"))
+    news = [spend for spend in found if spend.is_reached and spend.key not in told]
+    reached = [spend for spend in news if _told(context.log, runtime, spend_message(spend))]
+    cursor = sorted(told & {spend.key for spend in found} | {spend.key for spend in reached})
+    return dg.SensorResult(
+        skip_reason=f"{len(reached)} of {len(found)} spends told, {len(cursor)} in all have been reached",
+        cursor=json.dumps(cursor),
+    )
+
+
+def spend_message(spend: Spend) -> Message:
+    """What people are told of a spend that reached its alert's amount."""
+    alert, period = spend.alert, spend.period
+    account = f"account {alert.account}" if alert.account else "all accounts"
+    tag = f", tag {alert.tag}" if alert.tag else ""
+    lines = [
+        f"{alert.name} ({account}{tag}), {alert.period} {period.name} UTC: {spend.usd:,.2f} USD.",
+        f"Ended: {spend.net_usd:,.2f} USD, at list price less agreed discounts. Open tasks and coming reservations: "
+        f"{spend.committed_usd:,.2f} USD more.",
+    ]
+    if spend.unknown:
+        lines.append(f"Not counted: {spend.unknown} records whose cost is not known.")
+    lines.append(
+        "An estimate, no bill. Where it went: braket-etl sql "
+        f"\"from daily_costs where charge_date between '{period.first}' and '{period.last}'\""
+    )
+    return Message(
+        f"Braket spend: {alert.name} has reached {spend.usd:,.2f} of {alert.usd:,f} USD", tuple(lines)
+    )
+
+
+def failure_message(
+    runtime: Runtime, run: dg.DagsterRun, lines: Sequence[str], *, is_published: bool
+) -> Message:
+    """What people are told of a failed run."""
+    more = [f"… and {len(lines) - _MOST_LINES} more"] if len(lines) > _MOST_LINES else []
+    return Message(
+        f"Braket: {run.job_name} failed",
+        (
+            f"The run {run.run_id} of {run.job_name} failed, for the warehouse {runtime.settings.home}:",
+            *(f"- {line}" for line in lines[:_MOST_LINES]),
+            *more,
+            "What arrived is published; the next sync asks again for what is missing."
+            if is_published
+            else "The last published copy stays; the next sync begins where this run ended.",
+            f"Next: `braket-etl doctor` says what is out of reach; the run's log is in the UI under {run.run_id[:8]}.",
+        ),
+    )
+
+
+def _lines(instance: dg.DagsterInstance, runtime: Runtime, run: dg.DagsterRun) -> tuple[list[str], bool]:
+    """The problems of a run by account and Region, and the steps that failed; whether the run came to publish."""
+    problems = _problems(runtime, run.run_id)
+    records = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
+    events = [event for record in records if (event := record.event_log_entry.dagster_event)]
+    failures = [failure_line(event) for event in events if event.step_key != PUBLISHED or not problems]
+    return [*(problems or []), *failures] or ["its process ended without a word"], problems is not None
+
+
+def _problems(runtime: Runtime, run_id: str) -> list[str] | None:
+    """The problems in a run's row of the published copy; None where the run did not come to publish."""
+    try:
+        with runtime.warehouse.reading() as connection:
+            steps = runs.run_summary(connection, run_id) if runs.has_ended(connection, run_id) else None
+    except (NotPublishedError, DamagedError, duckdb.Error):
+        return None
+    return (
+        None
+        if steps is None
+        else [problem for step in steps.values() for problem in step.get("problems", ())]
+    )
+
+
+def _run_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun | None:
+    """The run of the same job before this one, if it began on the same UTC day and failed too."""
+    record = instance.get_run_record_by_id(run.run_id)
+    if record is None:
+        return None
+    earlier = instance.get_run_records(
+        dg.RunsFilter(job_name=run.job_name, created_before=record.create_timestamp), limit=1
+    )
+    for before in earlier:
+        is_same_day = before.create_timestamp.date() == record.create_timestamp.date()
+        if is_same_day and before.dagster_run.status is dg.DagsterRunStatus.FAILURE:
+            return before.dagster_run
+    return None
+
+
+def _told(log: Logger, runtime: Runtime, message: Message) -> bool:
+    """Log the message and send it; whether somebody was told, which without addresses is the log's reader."""
+    log.warning(f"{message.title}\n{message.body}")
+    addresses = runtime.settings.notify
+    problems = tell(addresses, message) if addresses else []
+    for problem in problems:
+        log.warning(f"BRAKET_ETL_NOTIFY: {problem}")
+    return not addresses or len(problems) < len(addresses)
+
+
+SENSORS = [tell_of_failed_runs, tell_of_spend]

@@ -1,0 +1,86 @@
+"""The report's charts beside the assets whose data they show, for Dagster's metadata.
+
+Dagster shows Markdown of less than 1,000 characters at once and the rest after a click, so each chart has a glance: its
+names with bars of block characters.
+"""
+
+from __future__ import annotations
+
+import math
+from collections import defaultdict
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass
+from datetime import UTC, datetime, timedelta
+
+from braket_etl.report import charts
+from braket_etl.report.blocks import SECTIONS, answer
+from braket_etl.report.filters import Filters
+from braket_etl.report.values import duration, money, printable, shortened
+from braket_etl.warehouse.connection import Connection
+
+#: UTC days that a chart over time goes back, as many as still are shown one by one.
+_DAYS = 30
+#: Rows of a glance, and the characters of its longest bar.
+_ROWS, _BAR = 6, 20
+
+
+@dataclass(frozen=True)
+class _Picture:
+    block: str
+    values: Callable[[list[charts.Record]], Mapping[str, float]]
+    said: Callable[[float], str]
+
+
+def _costs(records: list[charts.Record]) -> dict[str, float]:
+    totals: dict[str, float] = defaultdict(float)
+    for record in records:
+        totals[record["device"]] += float(record["cost_usd"])
+    return totals
+
+
+def _waits(records: list[charts.Record]) -> dict[str, float]:
+    return {r["device"]: charts.coalesce(r["median_at_most_seconds"], math.inf) for r in records}
+
+
+def _estimates(records: list[charts.Record]) -> dict[str, float]:
+    return {r["device"]: r["wait_seconds"] for r in records if r["quantile"] == 0.5 and r["wait_seconds"]}
+
+
+def _at_most(seconds: float) -> str:
+    return f"≤ {duration(seconds)}" if math.isfinite(seconds) else "no bound"
+
+
+#: By asset the block whose chart says more than its rows do.
+PICTURES = {
+    "daily_costs": _Picture("cost_over_time", _costs, lambda usd: f"${money(usd)}"),
+    "task_latency": _Picture("waits_by_device", _waits, _at_most),
+    "queue_wait_quantiles": _Picture("wait_estimates", _estimates, duration),
+}
+
+
+def pictures_of(connection: Connection, asset: str, now: datetime | None) -> dict[str, str]:
+    """Markdown by name: `at a glance` and `chart` of an asset as of an instant; empty where there is nothing to show."""
+    if asset not in PICTURES or now is None:
+        return {}
+    picture = PICTURES[asset]
+    block = next(b for section in SECTIONS for b in section.blocks if b.key == picture.block)
+    last = now.astimezone(UTC).date()
+    records = answer(connection, block, Filters(last - timedelta(days=_DAYS - 1), last)).records()
+    shown = glance(picture.values(records), picture.said)
+    svg = block.chart(records) if block.chart else None
+    return {
+        **({"at a glance": shown} if shown else {}),
+        **({"chart": charts.for_dagster(svg, block.title)} if svg else {}),
+    }
+
+
+def glance(values: Mapping[str, float], said: Callable[[float], str]) -> str:
+    """The largest values as bars, names as code so that Markdown in them is none."""
+    known = sorted(((value, name) for name, value in values.items() if value > 0), reverse=True)[:_ROWS]
+    longest = max((value for value, _ in known if math.isfinite(value)), default=1.0)
+    lines = [
+        f"`{'█' * max(1, round(min(value / longest, 1) * _BAR))}` {said(value)} "
+        f"`{shortened(printable(str(name)), 24).replace('`', chr(39))}`"
+        for value, name in known
+    ]
+    return "\n\n".join(lines)

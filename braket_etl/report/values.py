@@ -1,0 +1,115 @@
+"""Values as a reader wants them: the name of a column says what its values are."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from datetime import UTC, date, datetime
+from decimal import Decimal
+from typing import Any, Literal
+
+#: Stands for NULL.
+UNKNOWN = "—"
+#: Longest text in a cell; the whole of it is in the title.
+_LONGEST = 60
+#: Text longer than this may be broken over lines.
+_LONG = 32
+
+
+@dataclass(frozen=True)
+class Cell:
+    """What is shown, the exact value where that says more, and what kind of value it is."""
+
+    text: str
+    exact: str
+    kind: Literal["", "long", "number", "number money", "instant", "unknown", "number unknown"] = ""
+
+    @property
+    def is_number(self) -> bool:
+        """Whether it is set to the right."""
+        return self.kind.startswith("number")
+
+    @property
+    def is_money(self) -> bool:
+        """Whether it is in dollars."""
+        return self.kind == "number money"
+
+
+def cell(column: str, value: Any) -> Cell:
+    """A value of a column: `…_usd` is money, `…_seconds` a duration, `…_share` a share, `…_at` an instant (UTC)."""
+    exact = exact_text(value)
+    if value is None:
+        return Cell(UNKNOWN, exact, "number unknown" if is_number_column(column) else "unknown")
+    if column.endswith("_usd"):
+        return Cell(money(value), exact, "number money")
+    if column.endswith("_seconds"):
+        return Cell(duration(value), exact, "number")
+    if column.endswith("_share"):
+        return Cell(f"{value:.1%}", exact, "number")
+    if isinstance(value, bool):
+        return Cell("yes" if value else "no", exact)
+    if isinstance(value, datetime):
+        return Cell(f"{value.astimezone(UTC):%Y-%m-%d %H:%M}", exact, "instant")
+    if isinstance(value, date):
+        return Cell(exact, exact, "instant")
+    if isinstance(value, int | float | Decimal):
+        return Cell(f"{value:,.2f}" if isinstance(value, Decimal) else f"{value:,}", exact, "number")
+    text = printable(str(value))
+    short = short_arn(text) if column.endswith("arn") else shortened(text, _LONGEST)
+    return Cell(short, exact, "long" if len(short) > _LONG else "")
+
+
+def exact_text(value: Any) -> str:
+    """The value with all its digits; NULL as SQL calls it."""
+    if value is None:
+        return "NULL"
+    if isinstance(value, datetime):
+        return value.astimezone(UTC).isoformat(sep=" ")
+    return f"{value:f}" if isinstance(value, Decimal) else printable(str(value))
+
+
+def is_number_column(column: str) -> bool:
+    """Whether the name of a column says that it holds numbers."""
+    return column.endswith(("_usd", "_seconds", "_share")) or column.startswith("n_")
+
+
+def heading(column: str) -> str:
+    """The name of a column in words, with its unit."""
+    for ending, unit in (("_usd", ", $"), ("_seconds", ""), ("_at", ", UTC"), ("_share", "")):
+        if column.endswith(ending):
+            return column.removesuffix(ending).replace("_", " ") + unit
+    return column.removeprefix("n_").removesuffix("_arn").replace("_", " ")
+
+
+def money(dollars: Decimal | float) -> str:
+    """Dollars with two decimals, and what is less than a cent as such."""
+    if dollars and abs(float(dollars)) < 0.005:
+        return "< 0.01" if dollars > 0 else "> -0.01"
+    return f"{dollars:,.2f}"
+
+
+def duration(seconds: float | None) -> str:
+    """Seconds in the unit that a person would choose."""
+    if seconds is None:
+        return UNKNOWN
+    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
+        if seconds >= 2 * size:
+            return f"{seconds / size:,.1f} {unit}"
+    return f"{seconds:,.1f} s"
+
+
+def short_arn(arn: str) -> str:
+    """What tells an ARN from others: the name at its end, of a long id its first block."""
+    last = arn.rsplit("/", 1)[-1]
+    return last.split("-", 1)[0] + "…" if len(last) == 36 and last.count("-") == 4 else shortened(last, 32)
+
+
+def shortened(text: str, longest: int) -> str:
+    """The text, cut where it is too long."""
+    return text if len(text) <= longest else text[: longest - 1] + "…"
+
+
+def printable(text: str) -> str:
+    """The text with what cannot be seen as escapes: XML has no control characters, nor does a reader want them."""
+    return "".join(
+        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text
+    )

@@ -1,0 +1,226 @@
+"""kill -9 of `sync` at moments drawn from a seed, and what the next run makes of it.
+
+The home holds an older state, published, so that at every moment there is something for analysts to read: the old state
+or the new one, whole.
+"""
+
+from __future__ import annotations
+
+import json
+import shutil
+import time
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from datetime import timedelta
+from pathlib import Path
+from random import Random
+from typing import Any
+
+from dagster import DagsterInstance
+
+from braket_etl.emulator import Emulator, running
+from tests.conftest import NOW
+from tests.faults.outcome import Outcome, together
+from tests.faults.program import (
+    NOT_COMPARED,
+    Contents,
+    Forked,
+    Started,
+    counts_of,
+    coverage_of,
+    different_tables,
+    reader,
+    records_of,
+    same_records,
+)
+
+ACCOUNT: dict[str, Any] = {
+    "tasks": 150,
+    "jobs": 6,
+    "days": 6,
+    "seed": 5,
+    "regions": ("us-east-1",),
+    "frozen": True,
+    "quotas": False,
+}
+SETTINGS = {
+    "BRAKET_ETL_START_DATE": "2026-11-14",
+    "BRAKET_ETL_REGIONS": "us-east-1",
+    "BRAKET_ETL_QUOTA_SHARE": "1",
+    "BRAKET_ETL_RESULTS": "off",
+}
+BEFORE = NOW - timedelta(days=3)
+_GETS = 60  # fewer than a run asks for after BEFORE
+
+#: Where a run is to be killed. What it was really doing is read from what it left behind.
+AIMS = ("get", "merge", "log", "publish", "copy", "any")
+
+
+@dataclass(frozen=True)
+class Moment:
+    """When to kill: once what is aimed at has begun, and `after` seconds more."""
+
+    aim: str
+    after: float
+    gets: int
+
+    @staticmethod
+    def drawn(number: int, seed: int, duration: float) -> Moment:
+        """The moment of this number: what it aims at goes round, the rest is drawn."""
+        draw = Random(f"{seed}/{number}")
+        aim = AIMS[number % len(AIMS)]
+        longest = {"merge": 0.05, "log": 0.02, "publish": 0.2, "copy": 0.01, "any": duration}.get(aim, 0.0)
+        return Moment(aim, draw.uniform(0, longest), draw.randint(1, _GETS))
+
+
+@dataclass(frozen=True)
+class Place:
+    """An account, a home in an older state, and what one run makes of it undisturbed."""
+
+    emulator: Emulator
+    older: Path
+    whole: Sequence[dict[str, int]]
+    """Rows by table of the two states that may ever be seen."""
+    contents: Contents
+    coverage: list[tuple[Any, ...]]
+    seconds: float
+
+    def program(self, folder: Path) -> Forked:
+        """A copy of the older home."""
+        shutil.copytree(self.older, folder / "home")
+        return Forked(folder / "home", {**self.emulator.env(), **SETTINGS})
+
+
+@contextmanager
+def place(folder: Path) -> Iterator[Place]:
+    """Served and prepared."""
+    folder.mkdir(parents=True, exist_ok=True)
+    with running(now=NOW, **ACCOUNT) as emulator:
+        program = Forked(folder / "home", {**emulator.env(), **SETTINGS})
+        emulator.set_clock(now=BEFORE, rate=0)
+        program.ok("sync")
+        before = counts_of(program.contents())
+        emulator.set_clock(now=NOW, rate=0)
+        shutil.copytree(program.home, folder / "older")
+        began = time.monotonic()
+        program.ok("sync")
+        seconds = time.monotonic() - began
+        contents = program.contents(*NOT_COMPARED)
+        assert counts_of(contents) != before, "the run that is killed must have something to do"
+        yield Place(
+            emulator,
+            folder / "older",
+            (before, counts_of(contents)),
+            contents,
+            coverage_of(program),
+            seconds,
+        )
+
+
+def survived(at: Place, folder: Path, numbers: Sequence[int], *, seed: int = 8) -> Outcome:
+    """What is left after a run was killed, once for each number; AssertionError where anything is wrong."""
+    return together(
+        [
+            _survived_one(at, folder / str(number), Moment.drawn(number, seed, at.seconds))
+            for number in numbers
+        ]
+    )
+
+
+def _survived_one(at: Place, folder: Path, moment: Moment) -> Outcome:
+    program = at.program(folder)
+    with reader(program.published, at.whole) as reading:
+        left = _killed(program, at.emulator, moment)
+        began = time.monotonic()
+        program.ok("sync")
+        recovery = time.monotonic() - began
+    contents = program.contents(*NOT_COMPARED)
+    assert reading.failures == []
+    assert reading.opened > 0
+    assert different_tables(contents, at.contents) == []
+    assert coverage_of(program) == at.coverage
+    assert program.rows("SELECT DISTINCT outcome FROM etl.runs WHERE outcome = 'running'") == []
+    assert _leftovers(program.home) == []
+    _check_dagster(program)
+    shutil.rmtree(folder)
+    return Outcome(
+        "kill -9 of sync",
+        1,
+        2,
+        records_of(at.contents),
+        same_records(contents, at.contents),
+        (recovery,),
+        reading.opened,
+        (left,),
+    )
+
+
+def _killed(program: Forked, emulator: Emulator, moment: Moment) -> str:
+    """Kill a sync at the moment; what it was doing, by what it left. A run that ends before is begun again."""
+    for _ in range(5):
+        emulator.reset_stats()
+        run = program.begin("sync")
+        if _came(run, _signs(program, emulator)[moment.aim], moment):
+            time.sleep(moment.after)
+            if run.is_running:
+                run.kill()
+                return _doing(program)
+        ended = run.ended()
+        assert ended.returncode == 0, ended.stderr
+    raise AssertionError(f"the program always ended before it was killed: {moment}")
+
+
+def _signs(program: Forked, emulator: Emulator) -> Mapping[str, Callable[[Moment], bool]]:
+    log = program.writer.with_name(program.writer.name + ".wal")
+    return {
+        "get": lambda moment: emulator.stats()["calls"].get("GetQuantumTask", 0) >= moment.gets,
+        "merge": lambda _: _purpose(program) == "merging records",
+        "log": lambda _: log.exists() and log.stat().st_size > 0,
+        "publish": lambda _: _purpose(program) == "publishing",
+        "copy": lambda _: bool(_drafts(program.home)),
+        "any": lambda _: True,
+    }
+
+
+def _came(run: Started, sign: Callable[[Moment], bool], moment: Moment) -> bool:
+    while run.is_running:
+        with suppress(OSError):  # a file that was there a moment ago
+            if sign(moment):
+                return True
+        time.sleep(0.001)
+    return False
+
+
+def _purpose(program: Forked) -> str:
+    """What whoever holds the writer's lock, or died with it, was doing."""
+    try:
+        return str(json.loads((program.writer.parent / "warehouse.holder").read_text())["purpose"])
+    except (OSError, ValueError):
+        return ""
+
+
+def _doing(program: Forked) -> str:
+    if _drafts(program.home):
+        return "copying the file to publish it"
+    log = program.writer.with_name(program.writer.name + ".wal")
+    written = ", with a log not yet in the file" if log.exists() and log.stat().st_size else ""
+    return (_purpose(program) or "between writes") + written
+
+
+def _drafts(home: Path) -> list[Path]:
+    return list(home.glob(".warehouse.duckdb.*"))
+
+
+def _leftovers(home: Path) -> list[str]:
+    """Files of a dead run that the next one should have removed."""
+    return sorted(path.name for path in (*_drafts(home), *(home / "writer").glob("*.holder")))
+
+
+def _check_dagster(program: Forked) -> None:
+    """The killed run is marked failed, and the next one succeeded; a run killed before Dagster knew it is none."""
+    with DagsterInstance.from_config(str(program.home / "dagster")) as instance:
+        statuses = [run.status.value for run in instance.get_runs()]  # newest first
+    newest, *others = statuses
+    assert newest == "SUCCESS"
+    assert set(others) <= {"SUCCESS", "FAILURE"}, statuses

@@ -1,0 +1,46 @@
+"""What came of a fault: a row of the table in docs/reliability.md."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import dataclass, replace
+from functools import reduce
+
+
+@dataclass(frozen=True)
+class Outcome:
+    """How often a fault was injected, and what the warehouse held when all was over.
+
+    `recovery` has, for each time the warehouse had to become whole again, the seconds that it took; `opened` is how often
+    a reader opened the published copy meanwhile, and `killed` what the killed runs were doing.
+    """
+
+    fault: str
+    injected: int
+    runs: int
+    expected: int
+    there: int
+    recovery: tuple[float, ...]
+    opened: int = 0
+    killed: tuple[str, ...] = ()
+
+    @property
+    def lost(self) -> int:
+        return self.expected - self.there
+
+    def __add__(self, other: Outcome) -> Outcome:
+        return replace(
+            self,
+            injected=self.injected + other.injected,
+            runs=self.runs + other.runs,
+            expected=self.expected + other.expected,
+            there=self.there + other.there,
+            recovery=self.recovery + other.recovery,
+            opened=self.opened + other.opened,
+            killed=self.killed + other.killed,
+        )
+
+
+def together(outcomes: Sequence[Outcome]) -> Outcome:
+    """The outcomes of several rounds of one fault as one."""
+    return reduce(Outcome.__add__, outcomes)

@@ -1,0 +1,199 @@
+"""The ready questions of sql/queries: each says what it asks, runs anywhere, and does not take unknown for nothing."""
+
+from __future__ import annotations
+
+import re
+import shutil
+from collections.abc import Iterator, Mapping
+from datetime import date, timedelta
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+
+from braket_etl.warehouse.queries import Query, queries, set_variables
+from tests.conftest import Program
+
+QUERIES = queries()
+EVERY = pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
+#: Another value than the default, for each parameter by name.
+OTHER = {"device": "Garnet", "key": "project", "quantile": 0.9, "hours": 3, "tasks": 3}
+
+Row = dict[str, Any]
+
+
+@pytest.fixture(scope="module")
+def demo(demo_home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(demo_home / "warehouse.duckdb"), read_only=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def damaged(demo_home: Path, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A copy that a test may change."""
+    copy = tmp_path / "warehouse.duckdb"
+    shutil.copyfile(demo_home / "warehouse.duckdb", copy)
+    with duckdb.connect(str(copy)) as connection:
+        yield connection
+
+
+def answer(
+    connection: duckdb.DuckDBPyConnection, name: str, values: Mapping[str, Any] | None = None
+) -> list[Row]:
+    """The rows of a ready question, by column name, from a session of its own."""
+    with connection.cursor() as session:
+        set_variables(session, values or {})
+        relation = session.sql(QUERIES[name].sql)
+        return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+
+
+def test_there_are_enough_and_each_title_is_its_own() -> None:
+    assert len(QUERIES) >= 25
+    assert len({query.title for query in QUERIES.values()}) == len(QUERIES)
+
+
+@EVERY
+def test_it_says_what_it_asks_and_how_to_read_the_answer(query: Query) -> None:
+    head = query.sql.splitlines()
+    assert [line.split(":")[0] for line in head[:2]] == ["-- title", "-- question"]
+    assert query.question.endswith("?")
+    assert len(query.read) > 40
+    assert query.read.endswith(".")
+
+
+@EVERY
+def test_its_parameters_are_those_it_reads_with_the_defaults_it_tells(query: Query) -> None:
+    used = re.findall(r"coalesce\(getvariable\('(\w+)'\)(?:::\w+)?, '?([^')]+)'?\)", query.sql)
+    assert query.sql.count("getvariable(") == len(used)
+    assert {(param.name, param.default) for param in query.params} == set(used)
+    assert all(param.meaning for param in query.params)
+
+
+@EVERY
+def test_it_answers_or_says_when_it_is_empty(query: Query, demo: duckdb.DuckDBPyConnection) -> None:
+    rows = answer(demo, query.name)
+    if not rows:
+        assert re.search(r"\b(Empty|No rows)\b", query.read), (
+            f"{query.name} has no rows and does not say when"
+        )
+    assert answer(demo, query.name, {p.name: OTHER[p.name] for p in query.params}) is not None
+
+
+@EVERY
+def test_the_sessions_time_zone_changes_nothing(query: Query, demo: duckdb.DuckDBPyConnection) -> None:
+    found = []
+    for zone in ("UTC", "Pacific/Auckland", "America/Los_Angeles"):
+        with demo.cursor() as session:
+            session.execute("SET TimeZone = ?", [zone])
+            found.append(session.sql(query.sql).fetchall())
+    assert found[0] == found[1] == found[2]
+
+
+def test_they_run_by_name_with_a_parameter(demo_home: Path) -> None:
+    shown = Program(demo_home).ok("sql", "@cost_by_tag", "--param", "key=project", "--format", "csv")
+    assert shown.startswith("tag_value,cost_usd")
+    assert shown != Program(demo_home).ok("sql", "@cost_by_tag", "--format", "csv")
+
+
+def test_sums_agree_with_what_was_charged(demo: duckdb.DuckDBPyConnection) -> None:
+    charged = demo.sql("SELECT sum(cost_usd), sum(committed_usd) FROM charges").fetchall()[0]
+    for name in ("cost_by_tag", "cost_by_account", "cost_by_month_and_device"):
+        rows = answer(demo, name)
+        assert (sum(r["cost_usd"] for r in rows), sum(r["committed_usd"] for r in rows)) == charged, name
+
+
+def test_a_cost_that_is_not_known_is_counted_and_not_taken_for_nothing(
+    damaged: duckdb.DuckDBPyConnection,
+) -> None:
+    damaged.execute("DELETE FROM prices WHERE device_key = 'garnet'")
+    ended = damaged.sql(
+        "SELECT count(*) FROM task_costs JOIN quantum_tasks USING (quantum_task_arn) "
+        "WHERE device_name = 'Garnet' AND cost_status = 'no_price'"
+    ).fetchall()[0][0]
+    assert ended > 50
+
+    def of_garnet(name: str) -> list[Row]:
+        return [row for row in answer(damaged, name) if row["device"] == "Garnet"]
+
+    assert {row["cost_usd"] for row in of_garnet("cost_per_shot") + of_garnet("small_tasks")} == {None}
+    for name in ("cost_per_shot", "small_tasks"):
+        assert sum(row["n_unknown"] for row in of_garnet(name)) == ended
+    assert sum(row["n_unknown"] for row in answer(damaged, "cost_by_account")) >= ended
+    assert sum(row["n_unknown"] for row in answer(damaged, "cost_by_tag")) >= ended
+    assert [row["saved_usd"] for row in of_garnet("program_set_saving")] == [None]
+    cancelled = damaged.sql(
+        "SELECT count(*) FROM quantum_tasks "
+        "WHERE device_name = 'Garnet' AND status = 'CANCELLED' AND reservation_arn IS NULL"
+    ).fetchall()[0][0]
+    assert sum(row["n_unknown"] for row in of_garnet("cancelled_cost")) == cancelled
+    assert "Garnet" not in {row["device"] for row in answer(damaged, "cost_elsewhere")}
+    assert answer(damaged, "spend_forecast")[0]["n_unknown"] > 0
+
+
+def test_the_forecast_is_what_was_spent_and_the_rest_of_the_month_at_the_rate(
+    damaged: duckdb.DuckDBPyConnection,
+) -> None:
+    today = damaged.sql("SELECT timezone('UTC', max(fetched_at))::DATE FROM quantum_tasks").fetchall()[0][0]
+    spent = dict(damaged.sql("SELECT charge_date, sum(cost_usd) FROM daily_costs GROUP BY ALL").fetchall())
+    [row] = answer(damaged, "spend_forecast")
+    first = max(min(spent), today - timedelta(days=28))
+    days = [first + timedelta(days=n) for n in range((today - first).days)]
+    rate = sum(spent.get(day, 0) for day in days) / Decimal(len(days))
+    this_month = sum(usd for day, usd in spent.items() if (day.year, day.month) == (today.year, today.month))
+    next_month = date(today.year + today.month // 12, today.month % 12 + 1, 1)
+    assert row["days_known"] == len(days)
+    assert row["month_to_date_usd"] == this_month
+    assert row["days_left"] == (next_month - today).days - 1
+    wanted = this_month + row["committed_usd"] + row["days_left"] * rate
+    assert float(row["forecast_usd"]) == pytest.approx(float(wanted), abs=0.01)
+    assert row["forecast_low_usd"] <= row["forecast_usd"] <= row["forecast_high_usd"]
+
+
+def test_elsewhere_prices_the_same_tasks_and_shots(demo: duckdb.DuckDBPyConnection) -> None:
+    rows = {row["device"]: row for row in answer(demo, "cost_elsewhere", {"device": "Garnet"})}
+    assert {row["tasks"] for row in rows.values()} == {rows["Garnet"]["tasks"]}
+    assert rows["Garnet"]["times"] == 1
+    assert "Aria-1" not in rows  # retired
+    forte = rows["Forte-1"]
+    assert forte["cost_usd"] == forte["tasks"] * Decimal("0.30") + forte["shots"] * Decimal("0.08")
+
+
+def test_program_sets_saved_the_fees_of_their_other_executables(demo: duckdb.DuckDBPyConnection) -> None:
+    [row] = [row for row in answer(demo, "program_set_saving") if row["device"] == "Garnet"]
+    assert row["saved_usd"] == (row["executables"] - row["program_sets"]) * Decimal("0.30")
+
+
+def test_a_reservation_that_no_file_tells_of_has_an_unknown_cost(demo: duckdb.DuckDBPyConnection) -> None:
+    rows = answer(demo, "reservation_use")
+    assert {(row["cost_status"], row["cost_usd"]) for row in rows} == {("not_in_file", None)}
+    reserved = demo.sql("SELECT count(reservation_arn) FROM quantum_tasks").fetchall()[0][0]
+    assert sum(row["tasks"] for row in rows) == reserved
+
+
+def test_days_that_were_never_searched_come_with_the_time_that_is_left(
+    damaged: duckdb.DuckDBPyConnection,
+) -> None:
+    today = damaged.sql("SELECT timezone('UTC', now())::DATE").fetchall()[0][0]
+    hole = [today - timedelta(days=n) for n in (11, 10)]
+    damaged.execute(
+        "UPDATE etl.coverage SET stored = listed - 1 WHERE region = 'us-east-1' AND table_name = 'jobs' "
+        "AND list_contains(?, day)",
+        [hole],
+    )
+    rows = [
+        row
+        for row in answer(damaged, "days_not_whole")
+        if (row["region"], row["table_name"]) == ("us-east-1", "jobs")
+    ]
+    assert [(row["days"], row["days_left"]) for row in rows] == [(69, 1), (2, 79)]
+    assert [rows[1]["first_day"], rows[1]["last_day"]] == hole
+
+
+def test_simulators_with_device_parameters_that_are_no_json_still_answer(
+    damaged: duckdb.DuckDBPyConnection,
+) -> None:
+    damaged.execute("UPDATE quantum_tasks SET device_parameters = '{broken' WHERE device_name = 'sv1'")
+    rows = [row for row in answer(damaged, "simulators_by_qubits") if row["device"] == "sv1"]
+    assert [row["qubits"] for row in rows] == [None]

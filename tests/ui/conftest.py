@@ -1,0 +1,130 @@
+"""A real Chromium for the tests of what people look at, and a warehouse to show.
+
+A page's console errors, script errors and requests to the outside fail the test that opened it. Playwright's loop runs
+for as long as the browser is open, so these tests run no asyncio of their own: the program runs in its own process.
+"""
+
+from __future__ import annotations
+
+import os
+import shutil
+from collections.abc import Iterator
+from datetime import timedelta
+from pathlib import Path
+from typing import Protocol
+from urllib.parse import urlsplit
+
+import filelock
+import pytest
+from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+
+from braket_etl.emulator import running
+from tests.conftest import NOW, Program
+
+# Read now: no test sees the settings of whoever runs it.
+_REQUIRED = os.environ.get("BRAKET_ETL_REQUIRE_BROWSER") == "1"
+_SCREENSHOTS = os.environ.get("BRAKET_ETL_SCREENSHOTS")
+
+_ARGUMENTS = [
+    "--no-sandbox",
+    "--disable-gpu",
+    "--disable-quic",
+    "--no-first-run",
+    "--disable-background-networking",
+    "--disable-component-update",
+    "--disable-sync",
+    "--host-resolver-rules=MAP * ~NOTFOUND , EXCLUDE 127.0.0.1",  # whatever a page asks for stays on this machine
+]
+_LOCAL_SCHEMES = {"file", "data", "blob", "about"}
+_LOCAL_HOSTS = {"127.0.0.1", "localhost"}
+_DAYS = 20
+
+
+class NewPage(Protocol):
+    """Opens an empty page of a size and colour scheme."""
+
+    def __call__(self, *, width: int = 1280, height: int = 900, dark: bool = False) -> Page: ...
+
+
+def chromium() -> str | None:
+    """The Chromium or Chrome of this machine."""
+    return next(filter(None, map(shutil.which, ("chromium", "chromium-browser", "google-chrome"))), None)
+
+
+@pytest.fixture(scope="package")
+def browser() -> Iterator[Browser]:
+    """Chromium, without a window; absent, the test is skipped, or fails where BRAKET_ETL_REQUIRE_BROWSER is 1."""
+    executable = chromium()
+    if executable is None:
+        absent = "there is no chromium, chromium-browser or google-chrome on PATH"
+        if _REQUIRED:
+            pytest.fail(absent)
+        pytest.skip(absent)
+    with sync_playwright() as playwright:
+        started = playwright.chromium.launch(executable_path=executable, args=_ARGUMENTS)
+        yield started
+        started.close()
+
+
+@pytest.fixture
+def page(browser: Browser) -> Iterator[NewPage]:
+    """Opens pages; at the end none of them may have had an error or asked for anything outside this machine."""
+    contexts: list[BrowserContext] = []
+    troubles: list[str] = []
+
+    def open_page(*, width: int = 1280, height: int = 900, dark: bool = False) -> Page:
+        context = browser.new_context(
+            viewport={"width": width, "height": height},
+            color_scheme="dark" if dark else "light",
+            timezone_id="UTC",
+            locale="en-US",
+        )
+        contexts.append(context)
+        opened = context.new_page()
+        opened.on("console", lambda m: troubles.append(f"console: {m.text}") if m.type == "error" else None)
+        opened.on("pageerror", lambda error: troubles.append(f"script: {error}"))
+        opened.on("request", lambda r: None if is_local(r.url) else troubles.append(f"request: {r.url}"))
+        opened.on("websocket", lambda s: None if is_local(s.url) else troubles.append(f"socket: {s.url}"))
+        return opened
+
+    yield open_page
+    for context in contexts:
+        context.close()
+    assert not troubles
+
+
+def is_local(url: str) -> bool:
+    """Whether the address is on this machine."""
+    parts = urlsplit(url)
+    return parts.scheme in _LOCAL_SCHEMES or parts.hostname in _LOCAL_HOSTS
+
+
+@pytest.fixture(scope="package")
+def demo(tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """A home into which a synthetic account of 20 days was pulled, made once for all workers; it is only read."""
+    base = tmp_path_factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    program, made = Program(shared / "demo-for-ui"), shared / "demo-for-ui.made"
+    with filelock.FileLock(shared / "demo-for-ui.lock"):
+        if not made.exists():
+            with running(
+                tasks=500, jobs=12, days=_DAYS, seed=7, now=NOW, frozen=True, quotas=False
+            ) as emulator:
+                program.env = {
+                    **emulator.env(),
+                    "BRAKET_ETL_PRICE_LIST": f"{emulator.price_list_url}/index.csv",
+                    "BRAKET_ETL_QUOTA_SHARE": "1",
+                    "BRAKET_ETL_START_DATE": str((NOW - timedelta(days=_DAYS)).date()),
+                }
+                program.ok("sync")
+            program.env = {}
+            made.touch()
+    return program
+
+
+@pytest.fixture(scope="session")
+def screenshots(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """Where screenshots go: the folder that BRAKET_ETL_SCREENSHOTS names, or a temporary one."""
+    folder = Path(_SCREENSHOTS).absolute() if _SCREENSHOTS else tmp_path_factory.mktemp("screenshots")
+    folder.mkdir(parents=True, exist_ok=True)
+    return folder
