@@ -14,10 +14,13 @@ from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
     Progress,
+    ProgressColumn,
     SpinnerColumn,
+    Task,
     TextColumn,
     TimeRemainingColumn,
 )
+from rich.text import Text
 
 from braket_etl.aws.errors import AwsProblem, BadConfiguration, MissingCredentials
 from braket_etl.cli.output import err, fail, is_quiet, say, show_table, warn
@@ -206,11 +209,20 @@ def _checked(runtime: Runtime) -> Runtime:
     return runtime
 
 
+class _RateColumn(ProgressColumn):
+    """How many a second, as of late."""
+
+    def render(self, task: Task) -> Text:
+        """The rate, once there is one."""
+        return Text(f"{task.speed:,.1f}/s" if task.speed else "", "progress.data.speed")
+
+
 _COLUMNS = (
     SpinnerColumn(),
     TextColumn("{task.description}"),
     BarColumn(),
     MofNCompleteColumn(),
+    _RateColumn(),
     TimeRemainingColumn(),
 )
 

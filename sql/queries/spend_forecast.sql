@@ -1,8 +1,8 @@
 -- title: What this month will cost
 -- question: At the rate of the last weeks, what will the month have cost when it ends?
 -- read: month_to_date is spent, committed is open and will be due; the forecast adds the days that are left at the mean
---   of the last 28 days, low and high at that of the cheaper and the dearer of the last two weeks. A run rate, no
---   model: it knows nothing of plans. The month is that of the newest answer; n_unknown costs of it are not in it.
+--   of the last 28 days, low and high at the least and the most of that mean and those of the last two weeks. A run
+--   rate, no model: it knows nothing of plans. The month is that of the newest answer; n_unknown costs of it are not in it.
 WITH instant AS (
     SELECT timezone('UTC', max(fetched_at))::DATE AS today FROM quantum_tasks
 ),
@@ -42,9 +42,9 @@ SELECT
     m.committed AS committed_usd,
     m.days_left,
     round(r.per_day, 2) AS usd_per_day,
-    round(m.spent + m.committed + m.days_left * least(r.last_week, r.week_before), 2) AS forecast_low_usd,
+    round(m.spent + m.committed + m.days_left * least(r.per_day, r.last_week, r.week_before), 2) AS forecast_low_usd,
     round(m.spent + m.committed + m.days_left * r.per_day, 2) AS forecast_usd,
-    round(m.spent + m.committed + m.days_left * greatest(r.last_week, r.week_before), 2) AS forecast_high_usd,
+    round(m.spent + m.committed + m.days_left * greatest(r.per_day, r.last_week, r.week_before), 2) AS forecast_high_usd,
     r.days_known,
     m.n_unknown
 FROM month AS m CROSS JOIN rates AS r

@@ -7,6 +7,7 @@ from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
+from urllib.request import Request, urlopen
 
 import boto3
 from botocore.config import Config
@@ -117,11 +118,20 @@ class Buckets:
 
 
 @contextmanager
-def serving() -> Iterator[Buckets]:
-    server = ThreadedMotoServer(port=0, verbose=False)
+def empty_s3() -> Iterator[str]:
+    """The address of moto's S3 without a bucket: all servers of a process share one account."""
+    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     try:
         host, port = server.get_host_and_port()
-        yield Buckets(f"http://{host}:{port}")
+        url = f"http://{host}:{port}"
+        urlopen(Request(f"{url}/moto-api/reset", method="POST")).close()
+        yield url
     finally:
         server.stop()
+
+
+@contextmanager
+def serving() -> Iterator[Buckets]:
+    with empty_s3() as url:
+        yield Buckets(url)

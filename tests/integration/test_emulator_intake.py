@@ -12,11 +12,11 @@ import boto3
 import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
-from moto.server import ThreadedMotoServer
 
 from braket_etl.emulator import Emulator, running
 from braket_etl.emulator.service_model import braket as service
 from braket_etl.emulator.service_model import violations
+from tests.integration.buckets import empty_s3
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
@@ -40,11 +40,8 @@ RESERVATION = {
 
 @pytest.fixture(scope="module")
 def s3_url() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with empty_s3() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -62,7 +62,7 @@ def test_the_commands_run_one_after_the_other(tmp_path: Path, shell: dict[str, s
             timeout=240,
             check=False,
         )
-        assert done.returncode == 0, f"{line}\n{done.stderr}"
+        assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"
         assert done.stdout or done.stderr or " > " in line, f"{line} shows nothing"
 
 
