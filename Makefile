@@ -82,7 +82,7 @@ ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
 
 lock: ## Lock the dependencies anew, with hashes and without index addresses (needs uv)
 	uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header \
-	  --python-version 3.11 --extra dev -c requirements/constraints.txt pyproject.toml -o $(LOCK)
+	  --python-version 3.11 --extra dev --extra lake --extra cluster -c requirements/constraints.txt pyproject.toml -o $(LOCK)
 
 clean: ## Remove what the targets made, but no warehouse
 	rm -rf $(VENV) $(VENV)-duckdb-2 $(VENV)-sdk $(VENV)-focus $(VENV)-audit .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
