@@ -63,7 +63,7 @@ WITH first_positions AS (
 remaining AS (
     SELECT
         l.device_arn, l.created_at, p.observed_at, p.position,
-        date_diff('microsecond', l.created_at, p.observed_at) / 1e6 AS waited,
+        (epoch_us(p.observed_at) - epoch_us(l.created_at)) / 1e6 AS waited,
         l.stat_seconds_lower, l.stat_seconds_upper
     FROM first_positions AS p
     JOIN task_latency AS l ON l.quantum_task_arn = p.quantum_task_arn

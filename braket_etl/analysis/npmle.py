@@ -53,13 +53,7 @@ class Estimate:
         if size == 1:
             return np.empty(0), np.empty(0)
         weight = self.counts / _probabilities(self.mass, self.first, self.last) ** 2
-        begin, end = self.first, self.last + 1
-        information = np.zeros((size + 1, size + 1))
-        np.add.at(information, (begin, begin), weight)
-        np.add.at(information, (end, end), weight)
-        np.add.at(information, (begin, end), -weight)
-        np.add.at(information, (end, begin), -weight)
-        variance = np.diag(_inverse(information[1:size, 1:size]))
+        variance = _variances(self.first, self.last + 1, weight, size)
         reached = np.clip(self.cumulative[:-1], 1e-12, 1 - 1e-12)
         return np.log(reached / (1 - reached)), np.sqrt(np.maximum(variance, 0)) / (reached * (1 - reached))
 
@@ -130,6 +124,52 @@ def _innermost(lower: Floats, upper: Floats) -> tuple[Floats, Floats, Ints, Ints
     first = np.searchsorted(starts, place[:n])
     last = np.searchsorted(starts, place[n:]) - 1
     return value[order][starts], value[order][starts + 1], first, last
+
+
+def _variances(begin: Ints, end: Ints, weight: Floats, size: int) -> Floats:
+    """The variance of the distribution function between each two masses, the diagonal of the inverse information.
+
+    The information is that of a network of resistors: an observation from `begin` to `end` conducts `weight`, and the
+    two ends, where the function is 0 and 1 for certain, are grounded. A node that conducts to its two neighbours only,
+    as exact observations leave it, is a point on a chain of resistors in series: chains are taken out before the
+    inversion, which takes the cube of what is left, and filled in after it.
+    """
+    is_step = end - begin == 1
+    conductance = np.bincount(begin[is_step], weight[is_step], size)
+    kept = np.zeros(size + 1, bool)
+    kept[[0, size]] = True
+    kept[begin[~is_step]] = kept[end[~is_step]] = True
+    broken = np.flatnonzero(conductance <= 0)
+    kept[broken] = kept[broken + 1] = True
+    nodes = np.flatnonzero(kept)
+    number = np.cumsum(kept) - 1  # of a node that is not kept, that of the kept one before it
+
+    with np.errstate(divide="ignore"):
+        resistance = np.concatenate([[0.0], np.cumsum(np.where(conductance > 0, 1 / conductance, 0.0))])
+    across = np.diff(resistance[nodes])  # 0 where nothing conducts between two kept nodes
+    chains = np.flatnonzero(across > 0)
+    begin = np.concatenate([number[begin[~is_step]], chains])
+    end = np.concatenate([number[end[~is_step]], chains + 1])
+    weight = np.concatenate([weight[~is_step], 1 / across[chains]])
+    information = np.zeros((len(nodes), len(nodes)))
+    np.add.at(information, (begin, begin), weight)
+    np.add.at(information, (end, end), weight)
+    np.add.at(information, (begin, end), -weight)
+    np.add.at(information, (end, begin), -weight)
+    covariance = np.zeros_like(information)
+    covariance[1:-1, 1:-1] = _inverse(information[1:-1, 1:-1])
+
+    left = number[:-1]
+    right = left + 1
+    before = resistance[:-1] - resistance[nodes[left]]
+    share = before / np.where(across[left] > 0, across[left], 1.0)
+    variance = (
+        before * (1 - share)
+        + (1 - share) ** 2 * covariance[left, left]
+        + share**2 * covariance[right, right]
+        + 2 * share * (1 - share) * covariance[left, right]
+    )
+    return np.asarray(variance[1:], np.float64)
 
 
 def _inverse(information: Floats) -> Floats:

@@ -6,10 +6,8 @@ them in `npmle.py`; here the two meet. Reads through a DuckDB connection and wri
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
-from datetime import UTC, date, datetime
-from itertools import groupby
+from dataclasses import dataclass, fields
+from datetime import UTC, datetime
 from statistics import NormalDist
 from typing import Any
 
@@ -32,60 +30,48 @@ TOLERANCE = 1e-4
 
 _Z = NormalDist().inv_cdf(0.5 + CI_LEVEL / 2)
 
-# A task that was first seen long after its end says nothing, and when it was first seen does not depend on its
-# wait, so leaving it out is fair. Leaving it out because it had *ended* would not be.
-_WAITS = """
+# One pass for both: the bounds are certain for the tasks at hand, whatever the distribution of their waits is; the list
+# is what the distribution is estimated from. A task that was first seen long after its end says nothing of that, and
+# when it was first seen does not depend on its wait, so leaving it out is fair. Leaving it out because it had *ended*
+# would not be.
+_GROUPS = f"""
 WITH counted AS (
     SELECT
-        device_arn, stat_seconds_lower, stat_seconds_upper, created_at, turnaround_seconds, basis,
+        device_arn, created_at, wait_seconds_lower, wait_seconds_upper, stat_seconds_lower, stat_seconds_upper,
+        CASE WHEN end_kind = 'cancelled_in_queue' THEN turnaround_seconds END AS cancelled_seconds,
         end_kind IS NOT DISTINCT FROM 'cancelled_in_queue' AS is_cancelled,
-        date_trunc('week', created_at AT TIME ZONE 'UTC')::DATE AS week_start
+        basis = 'bounds_only' AND coalesce(stat_seconds_upper > 86400, false) AND wait_and_overhead_seconds IS NULL
+            AS is_left_out,
+        date_trunc('week', make_timestamp(epoch_us(created_at)))::DATE AS week
     FROM task_latency
     WHERE is_counted
-      AND (stat_seconds_upper IS NULL OR basis <> 'bounds_only' OR stat_seconds_upper <= 86400
-           OR wait_and_overhead_seconds IS NOT NULL)
 ),
 scoped AS (
-    SELECT 'device' AS scope, NULL::DATE AS week, * FROM counted
+    SELECT 'device' AS scope, NULL::DATE AS week_start, {MAX_TASKS["device"]} AS most, * FROM counted
     UNION ALL
-    SELECT 'device_week', week_start, * FROM counted
-)
-SELECT
-    scope, device_arn, week, stat_seconds_lower,
-    coalesce(stat_seconds_upper, 'infinity'::DOUBLE) AS stat_seconds_upper,
-    is_cancelled,
-    greatest(stat_seconds_lower, CASE WHEN is_cancelled THEN turnaround_seconds END) AS cancelled_seconds
-FROM scoped
-QUALIFY row_number() OVER (PARTITION BY scope, device_arn, week ORDER BY created_at DESC)
-    <= CASE scope WHEN 'device' THEN $of_device ELSE $of_week END
-ORDER BY scope, device_arn, week
-"""
-
-# Certain for the tasks at hand: their waits lie between these whatever the distribution is.
-_BOUNDS = """
-WITH counted AS (
+    SELECT 'device_week', week, {MAX_TASKS["device_week"]}, * FROM counted
+),
+ranked AS (
     SELECT
-        device_arn, wait_seconds_lower, coalesce(wait_seconds_upper, 'infinity'::DOUBLE) AS wait_seconds_upper,
-        basis = 'bounds_only' AND stat_seconds_upper > 86400 AND wait_and_overhead_seconds IS NULL AS is_left_out,
-        date_trunc('week', created_at AT TIME ZONE 'UTC')::DATE AS week_start
-    FROM task_latency
-    WHERE is_counted
-),
-scoped AS (
-    SELECT 'device' AS scope, NULL::DATE AS week, * FROM counted
-    UNION ALL
-    SELECT 'device_week', week_start, * FROM counted
+        *,
+        row_number() OVER (PARTITION BY scope, device_arn, week_start, is_left_out ORDER BY created_at DESC) AS place
+    FROM scoped
 )
 SELECT
-    scope, device_arn, week, count(*) FILTER (is_left_out) AS n_bounds_only,
-    quantile_disc(wait_seconds_lower, $quantiles) AS lower_bounds,
-    quantile_disc(wait_seconds_upper, $quantiles) AS upper_bounds
-FROM scoped
-GROUP BY ALL
-ORDER BY scope, device_arn, week
+    scope, device_arn, week_start,
+    count(*) FILTER (is_left_out) AS n_bounds_only,
+    quantile_disc(wait_seconds_lower, {list(QUANTILES)}) AS lower_bounds,
+    quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), {list(QUANTILES)}) AS upper_bounds,
+    list({{
+        'lower': stat_seconds_lower,
+        'upper': coalesce(stat_seconds_upper, 'infinity'::DOUBLE),
+        'is_cancelled': is_cancelled,
+        'cancelled': greatest(stat_seconds_lower, cancelled_seconds)
+    }}) FILTER (NOT is_left_out AND place <= most) AS waits
+FROM ranked
+GROUP BY scope, device_arn, week_start
+ORDER BY scope, device_arn, week_start
 """
-
-Group = tuple[str, str, date | None]
 
 
 @dataclass(frozen=True)
@@ -101,23 +87,17 @@ class Waits:
 def compute(connection: duckdb.DuckDBPyConnection, *, now: datetime | None = None) -> pa.Table:
     """All rows of queue_wait_quantiles from task_latency, as of `now` (UTC; the present where none is given)."""
     computed_at = now or datetime.now(UTC)
-    waits = dict(_waits(connection))
+    groups = connection.sql(_GROUPS).to_arrow_table()
     rows = []
-    for *group, n_bounds_only, lower_bounds, upper_bounds in connection.execute(
-        _BOUNDS, {"quantiles": list(QUANTILES)}
-    ).fetchall():
-        scope, device_arn, week = group
+    for group, members in zip(groups.drop(["waits"]).to_pylist(), groups["waits"], strict=True):
+        lower_bounds, upper_bounds = group.pop("lower_bounds"), group.pop("upper_bounds")
         common = {
-            "scope": scope,
-            "device_arn": device_arn,
-            "week_start": week,
+            **group,
             "ci_level": CI_LEVEL,
             "ci_method": CI_METHOD,
-            "n_bounds_only": n_bounds_only,
             "computed_at": computed_at,
         }
-        estimates = quantile_rows(waits.get((scope, device_arn, week)))
-        for row, lower, upper in zip(estimates, lower_bounds, upper_bounds, strict=True):
+        for row, lower, upper in zip(quantile_rows(_waits(members)), lower_bounds, upper_bounds, strict=True):
             bounds = {"bound_lower_seconds": lower, "bound_upper_seconds": _finite(upper)}
             rows.append({**common, **bounds, **row})
     return pa.Table.from_pylist(rows, schema=QUEUE_WAIT_QUANTILES.arrow_schema)
@@ -172,21 +152,13 @@ def cancelled_share(waits: Waits) -> tuple[Floats, Floats]:
     return distinct, np.cumsum(waiting * cancels / at_risk)
 
 
-def _waits(connection: duckdb.DuckDBPyConnection) -> Iterator[tuple[Group, Waits]]:
-    rows = connection.execute(
-        _WAITS, {"of_device": MAX_TASKS["device"], "of_week": MAX_TASKS["device_week"]}
-    ).fetchall()
-    for group, members in groupby(rows, key=lambda row: row[:3]):
-        lower, upper, is_cancelled, cancelled = zip(*(row[3:] for row in members), strict=True)
-        yield (
-            group,
-            Waits(
-                np.array(lower, float),
-                np.array(upper, float),
-                np.array(is_cancelled, bool),
-                np.array(cancelled, float),
-            ),
-        )
+def _waits(members: pa.ListScalar) -> Waits | None:
+    """The waits of a group as DuckDB lists them; None where it lists none."""
+    if members.values is None:
+        return None
+    return Waits(
+        *(members.values.field(column.name).to_numpy(zero_copy_only=False) for column in fields(Waits))
+    )
 
 
 def _finite(value: float | None) -> float | None:

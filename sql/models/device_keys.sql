@@ -6,18 +6,20 @@
 -- device_name: name as it is written in an ARN
 -- device_key: lower case, blanks and underscores as hyphens, generations that share a price folded into one
 WITH names AS (
-    SELECT device_name FROM quantum_tasks
-    UNION
-    SELECT device_name FROM jobs
-    UNION
-    SELECT device_name FROM reservations
-    UNION
-    SELECT device_name FROM spending_limits
+    -- grouped, not DISTINCT: only of groups DuckDB estimates that they are few, and then it joins tasks to them
+    SELECT device_name FROM quantum_tasks GROUP BY device_name
+    UNION ALL
+    SELECT device_name FROM jobs GROUP BY device_name
+    UNION ALL
+    SELECT device_name FROM reservations GROUP BY device_name
+    UNION ALL
+    SELECT device_name FROM spending_limits GROUP BY device_name
 ),
 spelled AS (
     SELECT device_name, regexp_replace(lower(trim(device_name)), '[\s_]+', '-', 'g') AS spelling
     FROM names
     WHERE device_name IS NOT NULL
+    GROUP BY device_name
 )
 SELECT
     device_name,

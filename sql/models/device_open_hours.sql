@@ -106,7 +106,7 @@ SELECT
     device_arn,
     open_from,
     open_to,
-    coalesce(sum(date_diff('microsecond', open_from, open_to) / 1e6) OVER (
+    coalesce(sum((epoch_us(open_to) - epoch_us(open_from)) / 1e6) OVER (
         PARTITION BY device_arn ORDER BY open_from ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
     ), 0) AS open_seconds_before
 FROM stretches

@@ -18,37 +18,46 @@
 -- hours_per_1000_shots: hours per 1,000 successful shots, if tasks are sent one after the other
 -- run_hours_lower: hours of running, summed, at least
 -- run_hours_upper: at most
-WITH ended AS (
-    SELECT
-        t.device_arn,
-        t.status,
-        l.end_kind,
-        l.turnaround_seconds,
-        l.run_seconds_lower,
-        l.run_seconds_upper,
-        CASE WHEN t.status = 'COMPLETED' THEN coalesce(t.num_successful_shots, t.shots) ELSE 0 END AS successful_shots,
-        CASE WHEN abs(c.cost_usd) < 1e15 THEN c.cost_usd END AS cost_usd  -- one absurd price must not overflow the sum
-    FROM quantum_tasks AS t
-    JOIN task_latency AS l ON l.quantum_task_arn = t.quantum_task_arn
-    LEFT JOIN task_costs AS c ON c.quantum_task_arn = t.quantum_task_arn
-    WHERE t.is_terminal AND t.reservation_arn IS NULL
-),
-totals AS (
+-- each of the three is summed up by itself: to bring them together task by task would cost more than all the rest
+WITH tasks AS (
     SELECT
         device_arn,
         count(*) AS n_tasks,
         count(*) FILTER (status = 'COMPLETED') AS n_completed,
         count(*) FILTER (status = 'FAILED') AS n_failed,
         count(*) FILTER (status = 'CANCELLED') AS n_cancelled,
+        sum(CASE WHEN status = 'COMPLETED' THEN coalesce(num_successful_shots, shots) ELSE 0 END::DOUBLE)
+            AS successful_shots
+    FROM quantum_tasks
+    WHERE is_terminal AND reservation_arn IS NULL
+    GROUP BY device_arn
+),
+times AS (
+    SELECT
+        device_arn,
         count(*) FILTER (end_kind = 'cancelled_in_queue') AS n_cancelled_in_queue,
-        sum(successful_shots::DOUBLE) AS successful_shots,
-        TRY_CAST(sum(cost_usd) AS DECIMAL(38, 12)) AS cost_usd,
-        count(*) FILTER (cost_usd IS NULL) AS n_unpriced,
         sum(turnaround_seconds) / 3600 AS turnaround_hours,
         sum(run_seconds_lower) / 3600 AS run_hours_lower,
         sum(run_seconds_upper) / 3600 AS run_hours_upper
-    FROM ended
+    FROM task_latency
+    WHERE end_kind IS NOT NULL AND NOT is_reservation
     GROUP BY device_arn
+),
+costs AS (
+    SELECT
+        device_arn,
+        -- one absurd price must not overflow the sum
+        TRY_CAST(sum(cost_usd) FILTER (abs(cost_usd) < 1e15) AS DECIMAL(38, 12)) AS cost_usd,
+        count(*) FILTER (coalesce(abs(cost_usd) >= 1e15, true)) AS n_unpriced
+    FROM priced_tasks
+    WHERE is_terminal AND reservation_arn IS NULL
+    GROUP BY device_arn
+),
+totals AS (
+    SELECT t.*, l.* EXCLUDE (device_arn), c.* EXCLUDE (device_arn)
+    FROM tasks AS t
+    JOIN times AS l ON l.device_arn = t.device_arn
+    JOIN costs AS c ON c.device_arn = t.device_arn
 )
 SELECT
     device_arn,

@@ -65,10 +65,11 @@
 WITH due AS (
     SELECT
         *,
-        timezone('UTC', charge_date::TIMESTAMP) AS day_start,
-        timezone('UTC', charge_date::TIMESTAMP + INTERVAL 1 DAY) AS day_end,
-        timezone('UTC', date_trunc('month', charge_date::TIMESTAMP)) AS month_start,
-        timezone('UTC', date_trunc('month', charge_date::TIMESTAMP) + INTERVAL 1 MONTH) AS month_end,
+        -- instants in UTC without asking a calendar, which timezone() does for each row
+        make_timestamptz(epoch_us(charge_date::TIMESTAMP)) AS day_start,
+        make_timestamptz(epoch_us(charge_date::TIMESTAMP + INTERVAL 1 DAY)) AS day_end,
+        make_timestamptz(epoch_us(date_trunc('month', charge_date::TIMESTAMP))) AS month_start,
+        make_timestamptz(epoch_us(date_trunc('month', charge_date::TIMESTAMP) + INTERVAL 1 MONTH)) AS month_end,
         CASE meter WHEN 'reservation' THEN 3600 ELSE 1 END AS unit_seconds
     FROM charges
     WHERE cost_status = 'priced' AND cost_usd IS NOT NULL
@@ -106,7 +107,8 @@ costs AS (
         CASE WHEN price_source = 'agreed' AND list_unit_price IS NOT NULL
             THEN TRY((quantity * list_unit_price)::DECIMAL(38, 12)) ELSE cost_usd END AS list_cost,
         CASE WHEN price_source = 'agreed' THEN agreed_usd_per_hour
-            ELSE (list_unit_price - (list_unit_price * discount_rate)::DECIMAL(38, 12))
+            WHEN discount_rate = 0 THEN list_unit_price
+            ELSE list_unit_price - (list_unit_price * discount_rate)::DECIMAL(38, 12)
         END::DECIMAL(38, 12) AS contracted_unit_price
     FROM priced
 )
@@ -153,7 +155,7 @@ SELECT
     region AS "RegionId",
     region AS "RegionName",
     record_arn AS "ResourceId",
-    regexp_extract(record_arn, '[^/:]+$') AS "ResourceName",
+    split_part(split_part(record_arn, '/', -1), ':', -1) AS "ResourceName",
     CASE record_kind WHEN 'task' THEN 'Quantum Task' WHEN 'job' THEN 'Hybrid Job' ELSE 'Reservation' END
         AS "ResourceType",
     'Compute' AS "ServiceCategory",
@@ -162,7 +164,7 @@ SELECT
     sku AS "SkuId",
     meter AS "SkuMeter",
     rate_code AS "SkuPriceId",
-    to_json(MAP {'x_ProductFamily': product_family, 'x_Item': coalesce(instance_type, device_name, '')})::VARCHAR
+    json_object('x_ProductFamily', product_family, 'x_Item', coalesce(instance_type, device_name, ''))::VARCHAR
         AS "SkuPriceDetails",
     coalesce(to_json(tags)::VARCHAR, '{}') AS "Tags",
     NULL::VARCHAR AS "InvoiceId",

@@ -52,20 +52,20 @@ SELECT
     created_at,
     started_at,
     ended_at,
-    greatest(0, date_diff('microsecond', created_at, coalesce(started_at, last_seen_at)) / 1e6)
+    greatest(0, (epoch_us(coalesce(started_at, last_seen_at)) - epoch_us(created_at)) / 1e6)
         AS wait_seconds_lower,
     CASE WHEN started_at IS NOT NULL
-        THEN greatest(0, date_diff('microsecond', created_at, started_at) / 1e6)
+        THEN greatest(0, (epoch_us(started_at) - epoch_us(created_at)) / 1e6)
     END AS wait_seconds_upper,
     CASE WHEN has_events THEN queue_seconds END AS queue_seconds,
     CASE WHEN has_events THEN startup_seconds END AS startup_seconds,
     CASE WHEN started_at IS NOT NULL
-        THEN greatest(0, date_diff('microsecond', started_at, coalesce(ended_at, last_seen_at)) / 1e6)
+        THEN greatest(0, (epoch_us(coalesce(ended_at, last_seen_at)) - epoch_us(started_at)) / 1e6)
     END AS run_seconds,
     CASE WHEN started_at IS NOT NULL THEN deprioritized_seconds END AS deprioritized_seconds,
     CASE WHEN started_at IS NOT NULL THEN upload_seconds END AS upload_seconds,
     CASE WHEN ended_at IS NOT NULL
-        THEN greatest(0, date_diff('microsecond', created_at, ended_at) / 1e6)
+        THEN greatest(0, (epoch_us(ended_at) - epoch_us(created_at)) / 1e6)
     END AS turnaround_seconds,
     is_reservation,
     started_at IS NULL AS is_censored,

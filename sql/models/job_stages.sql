@@ -86,7 +86,7 @@ SELECT
     END AS phase,
     g.started_at,
     coalesce(g.next_at, s.ended_at) AS ended_at,
-    date_diff('microsecond', g.started_at, coalesce(g.next_at, s.ended_at)) / 1e6 AS seconds,
+    (epoch_us(coalesce(g.next_at, s.ended_at)) - epoch_us(g.started_at)) / 1e6 AS seconds,
     g.next_at IS NULL AND s.is_open AS is_open
 FROM stages AS g
 JOIN spans AS s ON s.job_arn = g.job_arn

@@ -30,9 +30,9 @@ regions AS (
     UNION
     SELECT region FROM prices WHERE region IS NOT NULL
     UNION
-    SELECT region FROM quantum_tasks
+    SELECT region FROM quantum_tasks GROUP BY region
     UNION
-    SELECT region FROM jobs
+    SELECT region FROM jobs GROUP BY region
     UNION
     SELECT region FROM reservations
 ),

@@ -38,20 +38,21 @@ WITH wanted AS (
         t.region,
         t.device_name,
         t.device_type,
-        t.is_in_job,
+        j.is_in_job,
         k.device_key,
         CASE WHEN t.device_type = 'QPU'
-            THEN CASE WHEN t.is_in_job THEN 'Braket Managed Jobs QPU Task' ELSE 'Quantum Task' END
+            THEN CASE WHEN j.is_in_job THEN 'Braket Managed Jobs QPU Task' ELSE 'Quantum Task' END
         END AS fee_family,
         CASE
-            WHEN t.device_type = 'QPU' AND t.is_in_job THEN 'Braket Managed Jobs QPU Task Shot'
+            WHEN t.device_type = 'QPU' AND j.is_in_job THEN 'Braket Managed Jobs QPU Task Shot'
             WHEN t.device_type = 'QPU' THEN 'Quantum Task-Shot'
-            WHEN t.device_type = 'SIMULATOR' AND t.is_in_job THEN 'Braket Managed Jobs Simulator Task'
+            WHEN t.device_type = 'SIMULATOR' AND j.is_in_job THEN 'Braket Managed Jobs Simulator Task'
             WHEN t.device_type = 'SIMULATOR' THEN 'Simulator Task'
         END AS usage_family
     FROM (
-        SELECT DISTINCT region, device_name, device_type, job_arn IS NOT NULL AS is_in_job FROM quantum_tasks
+        SELECT region, device_name, device_type FROM quantum_tasks GROUP BY region, device_name, device_type
     ) AS t
+    CROSS JOIN (VALUES (true), (false)) AS j (is_in_job)
     JOIN device_keys AS k ON k.device_name = t.device_name
 ),
 fee_prices AS (
@@ -78,6 +79,9 @@ prices_together AS (
         f.price_usd AS task_fee,
         u.price_usd,
         u.usd_per_billion,
+        -- a whole price of 10^9 seconds is exact by the millisecond, so that a fee by it needs no rounding, which is dear
+        CASE WHEN u.usd_per_billion < 1000000000 AND u.usd_per_billion = u.usd_per_billion::DECIMAL(38, 0)
+            THEN (u.usd_per_billion * 0.000000000001)::DECIMAL(38, 12) END AS usd_per_ms,
         (3 * u.usd_per_billion * 0.000000001)::DECIMAL(38, 12) AS least_run_fee,
         greatest(u.price_effective_from, f.price_effective_from) AS price_effective_from,
         CASE WHEN f.price_source <> u.price_source
@@ -130,8 +134,11 @@ metered AS (
         p.least_run_fee,
         CASE WHEN t.device_type = 'QPU' AND t.shots BETWEEN 0 AND 1000000000000
             THEN TRY((t.shots * p.price_usd)::DECIMAL(38, 12)) END AS shot_fee,
-        CASE WHEN t.device_type = 'SIMULATOR'
-            THEN TRY((t.billed_ms * p.usd_per_billion * 0.000000000001)::DECIMAL(38, 12)) END AS run_fee,
+        CASE
+            WHEN t.device_type <> 'SIMULATOR' THEN NULL
+            WHEN p.usd_per_ms IS NOT NULL THEN t.billed_ms * p.usd_per_ms
+            ELSE TRY((t.billed_ms * p.usd_per_billion * 0.000000000001)::DECIMAL(38, 12))
+        END AS run_fee,
         CASE WHEN t.device_type = 'SIMULATOR' AND t.billed_ms IS NULL
             THEN TRY((t.most_ms * p.usd_per_billion * 0.000000000001)::DECIMAL(38, 12)) END AS most_run_fee,
         p.usd_per_billion IS NOT NULL AND (t.device_type = 'SIMULATOR' OR p.task_fee IS NOT NULL) AS has_price,

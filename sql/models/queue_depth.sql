@@ -70,6 +70,6 @@ SELECT
     is_capped,
     CASE
         WHEN NOT is_capped AND NOT was_capped AND ahead <= ahead_before
-            THEN (ahead_before - ahead) * 3.6e9 / date_diff('microsecond', observed_before, observed_at)
+            THEN (ahead_before - ahead) * 3.6e9 / (epoch_us(observed_at) - epoch_us(observed_before))
     END AS drained_per_hour
 FROM followed

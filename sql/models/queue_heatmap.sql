@@ -14,27 +14,30 @@
 -- p90_wait_seconds_lower: a tenth of them waited at least so long
 -- p90_wait_seconds_upper: nine tenths of them waited at most so long; NULL is no bound
 -- open_share: share of that hour, 0 to 1, that lies in the device's newest execution windows; NULL where not known
-WITH devices_with_tasks AS (
-    SELECT DISTINCT device_arn FROM task_latency WHERE is_counted
-),
-hours_of_week AS (
-    SELECT d.device_arn, w.weekday, h.hour_utc
-    FROM devices_with_tasks AS d
-    CROSS JOIN (SELECT unnest(range(1, 8)) AS weekday) AS w
-    CROSS JOIN (SELECT unnest(range(0, 24)) AS hour_utc) AS h
+WITH sent AS (
+    -- the UTC hour without asking a calendar, which AT TIME ZONE does for each row
+    SELECT
+        device_arn, is_censored, wait_seconds_lower, wait_seconds_upper, make_timestamp(epoch_us(created_at)) AS utc
+    FROM task_latency
+    WHERE is_counted
 ),
 waits AS (
     SELECT
         device_arn,
-        isodow(created_at AT TIME ZONE 'UTC') AS weekday,
-        hour(created_at AT TIME ZONE 'UTC') AS hour_utc,
+        isodow(utc) AS weekday,
+        hour(utc) AS hour_utc,
         count(*) AS n,
         count(*) FILTER (is_censored) AS n_censored,
         quantile_disc(wait_seconds_lower, [0.5, 0.9]) AS lowers,
         quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), [0.5, 0.9]) AS uppers
-    FROM task_latency
-    WHERE is_counted
+    FROM sent
     GROUP BY ALL
+),
+hours_of_week AS (
+    SELECT d.device_arn, w.weekday, h.hour_utc
+    FROM (SELECT DISTINCT device_arn FROM waits) AS d
+    CROSS JOIN (SELECT unnest(range(1, 8)) AS weekday) AS w
+    CROSS JOIN (SELECT unnest(range(0, 24)) AS hour_utc) AS h
 ),
 newest_windows AS (
     SELECT device_arn, execution_windows

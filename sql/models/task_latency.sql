@@ -55,7 +55,8 @@ started_events AS (
     GROUP BY quantum_task_arn
 ),
 -- From here on times are seconds since the task's creation. A clock that shows whole seconds can be behind the
--- creation time, hence greatest(0, …), which passes over NULL: each has its guard.
+-- creation time, hence greatest(0, …), which passes over NULL: each has its guard. epoch_us, not date_diff, which asks
+-- a calendar for each row.
 timed AS (
     SELECT
         t.quantum_task_arn,
@@ -66,25 +67,25 @@ timed AS (
         t.reservation_arn IS NOT NULL AS is_reservation,
         w.quantum_task_arn IS NOT NULL AS is_watched,
         CASE WHEN t.is_terminal AND t.ended_at IS NOT NULL
-            THEN greatest(0, date_diff('microsecond', t.created_at, t.ended_at) / 1e6) END AS turnaround,
+            THEN greatest(0, (epoch_us(t.ended_at) - epoch_us(t.created_at)) / 1e6) END AS turnaround,
         CASE WHEN w.last_waiting_at IS NOT NULL
-            THEN greatest(0, date_diff('microsecond', t.created_at, w.last_waiting_at) / 1e6) END AS last_waiting,
+            THEN greatest(0, (epoch_us(w.last_waiting_at) - epoch_us(t.created_at)) / 1e6) END AS last_waiting,
         CASE WHEN w.last_running_at IS NOT NULL
-            THEN greatest(0, date_diff('microsecond', t.created_at, w.last_running_at) / 1e6) END AS last_running,
+            THEN greatest(0, (epoch_us(w.last_running_at) - epoch_us(t.created_at)) / 1e6) END AS last_running,
         CASE WHEN e.started_at IS NOT NULL
-            THEN greatest(0, date_diff('microsecond', t.created_at, e.started_at) / 1e6) END AS known_start,
+            THEN greatest(0, (epoch_us(e.started_at) - epoch_us(t.created_at)) / 1e6) END AS known_start,
         e.started_at IS NOT NULL OR w.last_running_at IS NOT NULL
             OR t.status IN ('RUNNING', 'COMPLETED') AS has_started,
         CASE
             WHEN w.first_left_at IS NOT NULL
-                THEN greatest(0, date_diff(
-                    'microsecond', t.created_at,
+                THEN greatest(0, (epoch_us(
                     -- a task seen waiting after it was seen started went back to the queue, or that answer was old
-                    CASE WHEN w.first_left_at <= w.last_waiting_at THEN w.last_left_at ELSE w.first_left_at END) / 1e6)
+                    CASE WHEN w.first_left_at <= w.last_waiting_at THEN w.last_left_at ELSE w.first_left_at END
+                ) - epoch_us(t.created_at)) / 1e6)
             WHEN t.is_terminal
-                THEN greatest(0, date_diff(
-                    'microsecond', t.created_at,
-                    CASE WHEN w.quantum_task_arn IS NULL THEN t.first_seen_at ELSE t.fetched_at END) / 1e6)
+                THEN greatest(0, (epoch_us(
+                    CASE WHEN w.quantum_task_arn IS NULL THEN t.first_seen_at ELSE t.fetched_at END
+                ) - epoch_us(t.created_at)) / 1e6)
         END AS left_queue,
         CASE WHEN t.device_type = 'SIMULATOR' THEN r.execution_duration_ms / 1e3 END AS execution
     FROM quantum_tasks AS t

@@ -15,52 +15,74 @@
 -- bounded_slowdown_lower: the same with run times under 10 seconds taken as 10, at least 1 (Feitelson 1998)
 -- bounded_slowdown_upper: at most
 -- is_counted: whether queue statistics count the task
-WITH moments AS (
+-- What a device was open until an instant grows while it is open and stands still while it is closed. Its stretches are
+-- laid out over the UTC days that they or the pauses after them touch, so that an instant finds its own by day: a join
+-- on equality, where ASOF would sort all tasks three times.
+WITH stretches AS (
     SELECT
         *,
-        created_at + to_microseconds((wait_seconds_lower * 1e6)::BIGINT) AS waited_to_lower,
-        created_at + to_microseconds((wait_seconds_upper * 1e6)::BIGINT) AS waited_to_upper
-    FROM task_latency
+        epoch_us(open_from) AS from_us,
+        epoch_us(open_to) - epoch_us(open_from) AS open_us,
+        epoch_us(lead(open_from) OVER (PARTITION BY device_arn ORDER BY open_from)) AS next_us
+    FROM device_open_hours
 ),
-from_creation AS (
+by_day AS (
     SELECT
-        m.*,
-        h.open_seconds_before + least(
-            date_diff('microsecond', h.open_from, m.created_at), date_diff('microsecond', h.open_from, h.open_to)
-        ) / 1e6 AS open_at_creation
-    FROM moments AS m
-    ASOF LEFT JOIN device_open_hours AS h ON h.device_arn = m.device_arn AND h.open_from <= m.created_at
+        device_arn, from_us, open_us, next_us, open_seconds_before,
+        unnest(range(from_us // 86400000000, (next_us - 1) // 86400000000 + 1)) AS day
+    FROM stretches
+    WHERE next_us IS NOT NULL
 ),
-to_lower AS (
-    SELECT
-        m.*,
-        h.open_seconds_before + least(
-            date_diff('microsecond', h.open_from, m.waited_to_lower), date_diff('microsecond', h.open_from, h.open_to)
-        ) / 1e6 AS open_at_lower
-    FROM from_creation AS m
-    ASOF LEFT JOIN device_open_hours AS h ON h.device_arn = m.device_arn AND h.open_from <= m.waited_to_lower
-),
-to_upper AS (
-    SELECT
-        m.*,
-        h.open_seconds_before + least(
-            date_diff('microsecond', h.open_from, m.waited_to_upper), date_diff('microsecond', h.open_from, h.open_to)
-        ) / 1e6 AS open_at_upper
-    FROM to_lower AS m
-    ASOF LEFT JOIN device_open_hours AS h ON h.device_arn = m.device_arn AND h.open_from <= m.waited_to_upper
+newest AS (
+    SELECT * FROM stretches WHERE next_us IS NULL
 ),
 devices_seen AS (
-    SELECT DISTINCT device_arn FROM device_observations
+    SELECT device_arn FROM device_observations GROUP BY device_arn
+),
+moments AS (
+    SELECT
+        l.*,
+        d.device_arn IS NOT NULL AS is_device_seen,
+        epoch_us(l.created_at) AS created_us,
+        epoch_us(l.created_at) + (l.wait_seconds_lower * 1e6)::BIGINT AS lower_us,
+        epoch_us(l.created_at) + (l.wait_seconds_upper * 1e6)::BIGINT AS upper_us
+    FROM task_latency AS l
+    LEFT JOIN devices_seen AS d ON d.device_arn = l.device_arn
+),
+opened AS (
+    SELECT
+        m.*,
+        CASE
+            WHEN m.created_us >= n.from_us THEN n.open_seconds_before + least(m.created_us - n.from_us, n.open_us) / 1e6
+            ELSE c.open_seconds_before + least(m.created_us - c.from_us, c.open_us) / 1e6
+        END AS open_at_creation,
+        CASE
+            WHEN m.lower_us >= n.from_us THEN n.open_seconds_before + least(m.lower_us - n.from_us, n.open_us) / 1e6
+            ELSE l.open_seconds_before + least(m.lower_us - l.from_us, l.open_us) / 1e6
+        END AS open_at_lower,
+        CASE
+            WHEN m.upper_us >= n.from_us THEN n.open_seconds_before + least(m.upper_us - n.from_us, n.open_us) / 1e6
+            ELSE u.open_seconds_before + least(m.upper_us - u.from_us, u.open_us) / 1e6
+        END AS open_at_upper
+    FROM moments AS m
+    LEFT JOIN newest AS n ON n.device_arn = m.device_arn
+    LEFT JOIN by_day AS c
+        ON c.device_arn = m.device_arn AND c.day = m.created_us // 86400000000
+        AND m.created_us >= c.from_us AND m.created_us < c.next_us
+    LEFT JOIN by_day AS l
+        ON l.device_arn = m.device_arn AND l.day = m.lower_us // 86400000000
+        AND m.lower_us >= l.from_us AND m.lower_us < l.next_us
+    LEFT JOIN by_day AS u
+        ON u.device_arn = m.device_arn AND u.day = m.upper_us // 86400000000
+        AND m.upper_us >= u.from_us AND m.upper_us < u.next_us
 ),
 split AS (
     SELECT
-        m.*,
-        coalesce(m.open_at_lower, 0) - coalesce(m.open_at_creation, 0) AS open_lower,
-        CASE WHEN m.wait_seconds_upper IS NOT NULL
-            THEN coalesce(m.open_at_upper, 0) - coalesce(m.open_at_creation, 0) END AS open_upper,
-        d.device_arn IS NOT NULL AS is_device_seen
-    FROM to_upper AS m
-    LEFT JOIN devices_seen AS d ON d.device_arn = m.device_arn
+        *,
+        coalesce(open_at_lower, 0) - coalesce(open_at_creation, 0) AS open_lower,
+        CASE WHEN wait_seconds_upper IS NOT NULL
+            THEN coalesce(open_at_upper, 0) - coalesce(open_at_creation, 0) END AS open_upper
+    FROM opened
 )
 SELECT
     quantum_task_arn,

@@ -1,0 +1,142 @@
+"""How fast a large warehouse answers: every model and every ready question.
+
+    python -m bench.models [FILE] [NAME…]
+
+FILE is a published copy; without one, a history of a million tasks is made. A model is read whole, `SELECT count(*),
+bit_xor(hash(COLUMNS(*)))`, so that each value is computed and none is stored; a question is fetched whole as Arrow
+batches, in its order. Seconds are the median of three runs after one to warm up; CPU seconds of all threads stand
+beside. The daily marts are held against summing the same columns of `charges`, stored as a table.
+"""
+
+from __future__ import annotations
+
+import statistics
+import sys
+import time
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+
+import duckdb
+
+from bench.line import Line
+from bench.long_history import cached_home, warehouse_of
+from braket_etl.warehouse.models import models
+from braket_etl.warehouse.queries import queries
+
+LIMIT = 2.0
+"""Seconds that anything may take on a million tasks and two cores."""
+
+#: The daily marts, and the same sums over `charges` as a table.
+_SUMS = (
+    "sum(cost_usd), sum(discount_usd), sum(net_usd), sum(committed_usd), count(*), sum(shots), sum(quantity), "
+    "count(*) FILTER (cost_status = 'pending'), sum(cost_usd) FILTER (meter = 'task'), "
+    "sum(cost_usd) FILTER (meter = 'shot'), sum(cost_usd) FILTER (meter = 'run_time')"
+)
+MARTS = {
+    "daily_costs": f"SELECT charge_date, account_id, region, device_arn, {_SUMS} FROM stored GROUP BY ALL",
+    "tag_costs": f"SELECT charge_date, tags, {_SUMS} FROM stored GROUP BY ALL",
+}
+
+
+@dataclass(frozen=True)
+class Time:
+    """Seconds of the clock and of the processor, of all threads."""
+
+    wall: float
+    cpu: float
+
+
+def taken(work: Callable[[], object], repetitions: int = 3) -> Time:
+    """The median time of some runs, after one to warm up."""
+    work()
+    times = []
+    for _ in range(repetitions):
+        wall, cpu = time.perf_counter(), time.process_time()
+        work()
+        times.append(Time(time.perf_counter() - wall, time.process_time() - cpu))
+    return Time(statistics.median(t.wall for t in times), statistics.median(t.cpu for t in times))
+
+
+def opened(file: Path) -> duckdb.DuckDBPyConnection:
+    """A connection that reads the file through today's models, whatever views the file holds."""
+    connection = duckdb.connect()
+    connection.execute("SET TimeZone = 'UTC'; SET threads = 2")
+    connection.execute(f"ATTACH '{file}' AS large (READ_ONLY); USE large")
+    for model in models():
+        connection.execute(f'CREATE TEMP VIEW "{model.name}" AS {model.sql}')
+    return connection
+
+
+def measured(
+    connection: duckdb.DuckDBPyConnection, only: frozenset[str] = frozenset(), repetitions: int = 3
+) -> Iterator[tuple[str, str, Time]]:
+    """Kind, name and time of each model and each ready question, or of those that are named."""
+    for model in models():
+        if not only or model.name in only:
+            sql = f'SELECT count(*), bit_xor(hash(COLUMNS(*))) FROM temp."{model.name}"'
+            yield "model", model.name, taken(lambda sql=sql: connection.execute(sql).fetchall(), repetitions)
+    for query in queries().values():
+        if not only or f"@{query.name}" in only:
+            yield (
+                "question",
+                f"@{query.name}",
+                taken(lambda sql=query.sql: _read(connection, sql), repetitions),
+            )
+
+
+def stored_sums(connection: duckdb.DuckDBPyConnection, repetitions: int = 3) -> dict[str, Time]:
+    """The time of each daily mart's sums over charges as a table."""
+    connection.execute("CREATE OR REPLACE TEMP TABLE stored AS FROM charges")
+    times = {name: taken(lambda sql=sql: _read(connection, sql), repetitions) for name, sql in MARTS.items()}
+    connection.execute("DROP TABLE temp.stored")
+    return times
+
+
+def _read(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
+    """Fetch all rows, batch by batch."""
+    for _ in connection.sql(sql).to_arrow_reader(100_000):
+        pass
+
+
+def lines(quick: bool) -> Iterator[Line]:
+    """The daily marts beside sums over a table, and the slowest models and questions, as the table shows them."""
+    tasks, repetitions = (20_000, 1) if quick else (1_000_000, 3)
+    with opened(warehouse_of(cached_home(tasks)).published) as connection:
+        took = {name: time.wall for _, name, time in measured(connection, repetitions=repetitions)}
+        for name, stored in stored_sums(connection, repetitions).items():
+            yield Line(
+                what=f"{name} of {tasks:,} tasks",
+                ours=took[name],
+                against="the same sums over charges as a table",
+                theirs=stored.wall,
+                at_most=2,
+            )
+    slowest = sorted(took, key=took.__getitem__, reverse=True)
+    for kind, is_kind in (("models", False), ("ready questions", True)):
+        of_kind = [name for name in slowest if name.startswith("@") == is_kind]
+        for place, name in enumerate(of_kind[:3], 1):
+            yield Line(
+                what=f"{name}, of {len(of_kind)} {kind} number {place} by time, {tasks:,} tasks",
+                ours=took[name],
+                at_most=LIMIT,
+            )
+
+
+def main(file: Path | None, only: frozenset[str]) -> None:
+    """Print a line a model and question, the slowest ones marked."""
+    with opened(file or warehouse_of(cached_home(1_000_000)).published) as connection:
+        n = connection.execute("SELECT count(*) FROM quantum_tasks").fetchall()[0][0]
+        print(f"{n:,} tasks; limit {LIMIT:g} s at 1,000,000")
+        print(f"{'':10}{'':26}{'s':>8}{'CPU s':>8}")
+        for kind, name, took in measured(connection, only):
+            mark = "  over the limit" if took.wall > LIMIT else ""
+            print(f"{kind:10}{name:26}{took.wall:8.2f}{took.cpu:8.2f}{mark}", flush=True)
+        if not only:
+            for name, took in stored_sums(connection).items():
+                print(f"{'table':10}{f'sums of {name}':26}{took.wall:8.2f}{took.cpu:8.2f}", flush=True)
+
+
+if __name__ == "__main__":
+    FILE = Path(sys.argv[1]) if sys.argv[1:] else None
+    main(FILE, frozenset(sys.argv[2:]))
