@@ -6,7 +6,7 @@ SET_UP := $(VENV)/.set-up
 LOCK := requirements/dev.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults test-duckdb-2 test-sdk test-focus lint types audit docs check ui lock clean
+.PHONY: help setup demo test faults test-cluster test-duckdb-2 test-sdk test-focus bench lint types audit docs check ui lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -30,8 +30,10 @@ test: $(SET_UP) ## Run every test
 
 faults: $(SET_UP) ## Inject every fault and write docs/reliability.md's table (half an hour; `make test` runs a short part)
 	@$(BIN)/python -m tests.faults.table --full
-	@BRAKET_ETL_FAULTS=whole $(BIN)/python -m pytest -q -n auto tests/faults \
-	  -k 'not test_api_faults and not test_process_faults and not test_concurrency_faults'
+	@$(BIN)/python -m pytest -q tests/faults/test_security.py
+
+test-cluster: $(SET_UP) ## Backfill on two workers and kill one (needs PostgreSQL and Redis; minutes; not part of `check` yet)
+	@BRAKET_ETL_CLUSTER=1 BRAKET_ETL_REQUIRE_SERVERS=1 $(BIN)/python -m pytest -q -p no:cacheprovider tests/cluster
 
 test-duckdb-2: $(SET_UP) ## Run the warehouse tests on the newest DuckDB 2.x, in an environment beside
 	@test -x $(VENV)-duckdb-2/bin/python || $(PYTHON) -m venv $(VENV)-duckdb-2
@@ -58,6 +60,15 @@ test-focus: $(SET_UP) ## Hold the FOCUS export against focus-validator, where a 
 	FOCUS_VALIDATOR="$(CURDIR)/$(VENV)-focus/bin/focus-validator" $(BIN)/python -m pytest -q -p no:cacheprovider \
 	  tests/integration/test_cost_exchange.py -k focus_validator
 
+bench: $(SET_UP) $(VENV)-bench/.set-up ## Measure everything beside its peer or limit, into docs/performance.md (25 minutes; ARGS=--quick shows that it works)
+	@$(BIN)/python -m bench $(if $(ARGS),$(ARGS),--write)
+
+$(VENV)-bench/.set-up: requirements/bench.lock
+	@test -x $(VENV)-bench/bin/python || $(PYTHON) -m venv $(VENV)-bench
+	@echo "installing dlt into $(VENV)-bench (half a minute, once)"
+	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
+	@touch $@
+
 lint: $(SET_UP) ## Check style and format
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
@@ -75,7 +86,7 @@ audit: $(SET_UP) ## Hold the locked dependencies against the database of known w
 docs: $(SET_UP) ## Write what in docs/ is generated
 	@$(BIN)/python docs/build.py
 
-check: lint types test test-duckdb-2 test-sdk test-focus ## Everything that CI checks
+check: lint types audit test test-duckdb-2 test-sdk test-focus ## Everything that CI checks
 
 ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
 	@$(BIN)/braket-etl --home .braket_etl-demo ui
@@ -85,4 +96,4 @@ lock: ## Lock the dependencies anew, with hashes and without index addresses (ne
 	  --python-version 3.11 --extra dev --extra lake --extra cluster -c requirements/constraints.txt pyproject.toml -o $(LOCK)
 
 clean: ## Remove what the targets made, but no warehouse
-	rm -rf $(VENV) $(VENV)-duckdb-2 $(VENV)-sdk $(VENV)-focus $(VENV)-audit .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
+	rm -rf $(VENV) $(VENV)-duckdb-2 $(VENV)-sdk $(VENV)-focus $(VENV)-audit $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist

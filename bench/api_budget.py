@@ -25,7 +25,7 @@ from pathlib import Path
 
 import boto3
 
-from braket_etl.aws.throttle import QUOTAS
+from braket_etl.aws.throttle import QUOTAS, Budgets, Files
 from braket_etl.emulator import running
 from braket_etl.pull.plan import days_between
 from braket_etl.pull.resources import TASKS
@@ -38,8 +38,7 @@ QUOTA = QUOTAS["GetQuantumTask"]
 def pull(home: str, budget: str, seconds: float) -> None:
     """Pull the whole account for so long, and print what was asked of each Region as JSON."""
     runtime = Runtime(flags={"home": home, "quota_share": 1.0})
-    runtime.settings.budget_folder  # noqa: B018 - the settings are valid
-    runtime.__dict__["budgets"] = type(runtime.budgets)(Path(budget), 1.0)
+    runtime.__dict__["budgets"] = Budgets(Files(Path(budget)), 1.0)
     puller = runtime.puller("bench")
     today = datetime.now(UTC).date()
     outcome = puller.pull_days(

@@ -20,6 +20,7 @@ import sys
 import tempfile
 import threading
 import time
+from dataclasses import dataclass
 from pathlib import Path
 from queue import Empty, SimpleQueue
 
@@ -123,8 +124,18 @@ def in_own_process(what: str, url: str, count: int) -> float:
     return float(json.loads(done.stdout.splitlines()[-1]))
 
 
-def compare(latency: float, count: int, rounds: int) -> None:
-    """Print the line for one latency."""
+@dataclass(frozen=True, slots=True)
+class Compared:
+    """Calls a second of the responder, and medians of the pipeline's and the bare loop's; the ratio of each round."""
+
+    room: float
+    ours: float
+    theirs: float
+    ratios: list[float]
+
+
+def compared(latency: float, count: int, rounds: int) -> Compared:
+    """Measure both clients in turn, with so many seconds before each answer."""
     script = Path(__file__).with_name("responder.py")
     responder = subprocess.Popen(
         [sys.executable, str(script), "--latency", str(latency)], stdout=subprocess.PIPE, text=True
@@ -140,11 +151,16 @@ def compare(latency: float, count: int, rounds: int) -> None:
         ]
     finally:
         responder.kill()
-    ratios = [ours / theirs for ours, theirs in pairs]
     ours, theirs = (statistics.median(column) for column in zip(*pairs, strict=True))
+    return Compared(room, ours, theirs, [ours / theirs for ours, theirs in pairs])
+
+
+def show(latency: float, found: Compared) -> None:
+    """Print the line for one latency."""
     print(
-        f"{latency * 1000:4.0f} ms  responder {room:6.0f}/s   pipeline {ours:5.0f}/s   bare boto3 {theirs:5.0f}/s   "
-        f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})   limit >= 0.85",
+        f"{latency * 1000:4.0f} ms  responder {found.room:6.0f}/s   pipeline {found.ours:5.0f}/s   "
+        f"bare boto3 {found.theirs:5.0f}/s   ratio {statistics.median(found.ratios):.2f} "
+        f"({min(found.ratios):.2f} to {max(found.ratios):.2f})   limit >= 0.85",
         flush=True,
     )
 
@@ -162,7 +178,7 @@ def main() -> None:
         print(json.dumps(figure))
         return
     for latency in (0.0, 0.05):
-        compare(latency, options.records, options.rounds)
+        show(latency, compared(latency, options.records, options.rounds))
 
 
 if __name__ == "__main__":

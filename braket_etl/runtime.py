@@ -12,12 +12,15 @@ from functools import cached_property
 from typing import Any
 
 from braket_etl.aws.errors import BadConfiguration
+from braket_etl.aws.s3_login import s3_login
 from braket_etl.aws.sessions import Account, Sessions, Target, ambient_account, expand_regions
-from braket_etl.aws.throttle import Budgets
+from braket_etl.aws.shared_budget import SharedStates
+from braket_etl.aws.throttle import Budgets, Files, Place
 from braket_etl.pull.pull import Progress, Puller
 from braket_etl.settings import Settings, load_settings
 from braket_etl.tables.redact import Redactor
 from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.lake import Lake
 
 
 @dataclass
@@ -35,8 +38,17 @@ class Runtime:
 
     @cached_property
     def warehouse(self) -> Warehouse:
-        """The warehouse of these settings."""
-        return Warehouse(self.settings.writer_folder, self.settings.published_warehouse)
+        """The warehouse of these settings: a DuckDB file, or a DuckLake."""
+        settings = self.settings
+        if settings.lake_catalog is None:
+            return Warehouse(settings.writer_folder, settings.published_warehouse)
+        return Lake(
+            settings.writer_folder,
+            settings.published_warehouse,
+            catalog=settings.lake_catalog,
+            data=settings.lake_data,
+            s3_login=s3_login,
+        )
 
     @cached_property
     def accounts(self) -> tuple[Account, ...]:
@@ -58,8 +70,8 @@ class Runtime:
 
     @cached_property
     def budgets(self) -> Budgets:
-        """The request budgets that this machine's processes share."""
-        return Budgets(self.settings.budget_folder, self.settings.quota_share)
+        """The request budgets that this machine's processes share, or all machines."""
+        return Budgets(budget_place(self.settings), self.settings.quota_share)
 
     def chosen_accounts(self, names: Sequence[str] | None = None) -> list[Account]:
         """The accounts that are named, or all; raises BadConfiguration for an unknown name."""
@@ -88,3 +100,10 @@ class Runtime:
             polled=self._polled.setdefault(run_id, set()),
             redactor=Redactor(self.settings.redact),
         )
+
+
+def budget_place(settings: Settings) -> Place:
+    """Where request budgets lie: in Redis for all machines where one is set, else in files of this one."""
+    if settings.redis is not None:
+        return SharedStates(settings.redis.get_secret_value())
+    return Files(settings.budget_folder)

@@ -15,6 +15,7 @@ from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
+from urllib.parse import urlsplit
 
 import platformdirs
 from pydantic import (
@@ -40,6 +41,8 @@ from braket_etl.packaged import checkout
 PREFIX = "BRAKET_ETL_"
 CONFIG_FILE = "braket_etl.toml"
 DEMO_SUFFIX = "-demo"
+#: Begins the name of a warehouse that is a DuckLake.
+LAKE = "ducklake:"
 #: A comma may stand in an address; one that ends it is followed by the next scheme.
 _BETWEEN_ADDRESSES = re.compile(r"[,\s]+(?=[A-Za-z][A-Za-z0-9+.-]*://)")
 _ADDRESS = re.compile(r"[A-Za-z][A-Za-z0-9+.-]*://\S+")
@@ -131,10 +134,27 @@ class Settings(BaseSettings):
         le=1,
         description="Share of the documented request rates to use; users' own programs share them",
     )
+    redis: SecretStr | None = Field(
+        None,
+        description="Redis that hands out the request budget of all machines and the steps of their workers; "
+        "none means that this machine counts alone",
+        examples=["redis://:password@redis.example.org:6379/0"],
+    )
+    executor: Literal["in_process", "multiprocess", "celery"] = Field(
+        "in_process",
+        description="Where the steps of a run that the daemon starts are done: in its process, each in a process of "
+        "its own, or by Celery workers",
+    )
     warehouse: str | None = Field(
         None,
-        description="DuckDB file that analysts open; the default lies in home",
-        examples=["/srv/braket/warehouse.duckdb"],
+        description="DuckDB file that analysts open; the default lies in home. Or a DuckLake: ducklake:postgres: and what "
+        "libpq takes, or ducklake:FILE",
+        examples=["ducklake:postgres:dbname=braket host=db.example.org"],
+    )
+    warehouse_data: str | None = Field(
+        None,
+        description="Where a new DuckLake puts its Parquet files: a folder, or s3://bucket/prefix; the default lies in home",
+        examples=["s3://bucket/braket"],
     )
     group: str | None = Field(
         None, description="Unix group that may read the published copy", examples=["analysts"]
@@ -192,15 +212,49 @@ class Settings(BaseSettings):
 
     @field_validator("warehouse")
     @classmethod
-    def _a_file(cls, value: str | None) -> str | None:
-        if value and value.split(":", 1)[0] == "ducklake":
-            raise ValueError("a DuckLake warehouse is not supported by this version; name a DuckDB file")
+    def _a_file_or_a_lake(cls, value: str | None) -> str | None:
+        if not value or not value.startswith(LAKE):
+            return value
+        kind, colon, where = value.removeprefix(LAKE).partition(":")
+        if (kind != "postgres" or not where.strip()) if colon else not kind.strip():
+            # what was given may hold a password
+            raise ValueError(
+                "a DuckLake warehouse is ducklake:postgres:dbname=… host=… (what libpq takes) or ducklake:FILE"
+            )
         return value
 
     @model_validator(mode="after")
-    def _not_the_writers_file(self) -> Settings:
-        if self.published_warehouse.resolve() == (self.writer_folder / "warehouse.duckdb").resolve():
+    def _places_fit(self) -> Settings:
+        if self.warehouse_data and self.lake_catalog is None:
+            raise ValueError(
+                "BRAKET_ETL_WAREHOUSE_DATA is for a DuckLake: set BRAKET_ETL_WAREHOUSE=ducklake:… too"
+            )
+        if (
+            self.lake_catalog is None
+            and self.published_warehouse.resolve() == (self.writer_folder / "warehouse.duckdb").resolve()
+        ):
             raise ValueError("BRAKET_ETL_WAREHOUSE names the writer's own file; name another for analysts")
+        return self
+
+    @field_validator("redis")
+    @classmethod
+    def _a_redis(cls, value: SecretStr | None) -> SecretStr | None:
+        if value is not None and not _is_redis(value.get_secret_value()):
+            raise ValueError(  # it may hold a password, so it is not shown
+                "not an address such as redis://host:6379/0 (or rediss:// with TLS); in a password, write special "
+                "characters as %40 and the like"
+            )
+        return value
+
+    @model_validator(mode="after")
+    def _workers_have_what_they_share(self) -> Settings:
+        if self.executor == "celery" and self.redis is None:
+            raise ValueError("BRAKET_ETL_EXECUTOR=celery hands out steps through Redis: set BRAKET_ETL_REDIS")
+        if self.executor == "celery" and not (self.lake_catalog or "").startswith("postgres:"):
+            raise ValueError(
+                "BRAKET_ETL_EXECUTOR=celery needs a warehouse that all machines write: set "
+                "BRAKET_ETL_WAREHOUSE=ducklake:postgres:…"
+            )
         return self
 
     @field_validator("regions", mode="before")
@@ -278,11 +332,28 @@ class Settings(BaseSettings):
 
     @property
     def published_warehouse(self) -> Path:
-        """The copy that analysts open."""
-        if self.warehouse is None:
+        """The copy that analysts open; with a DuckLake there is none, and this is where it would lie."""
+        if self.warehouse is None or self.lake_catalog is not None:
             return self.home / "warehouse.duckdb"
-        path = Path(self.warehouse).expanduser()
-        return path if path.is_absolute() else self.home / path
+        return self._below_home(self.warehouse)
+
+    @property
+    def lake_catalog(self) -> str | None:
+        """The catalog of the DuckLake, `postgres:…` or the path of a file; None where the warehouse is a DuckDB file."""
+        if self.warehouse is None or not self.warehouse.startswith(LAKE):
+            return None
+        catalog = self.warehouse.removeprefix(LAKE)
+        return catalog if catalog.startswith("postgres:") else str(self._below_home(catalog))
+
+    @property
+    def lake_data(self) -> str | None:
+        """Where a new DuckLake puts its files, if it was said: an address on S3, or the path of a folder."""
+        if self.warehouse_data is None or "://" in self.warehouse_data:
+            return self.warehouse_data
+        return str(self._below_home(self.warehouse_data))
+
+    def _below_home(self, path: str) -> Path:
+        return self.home / Path(path).expanduser()
 
     @property
     def writer_folder(self) -> Path:
@@ -315,6 +386,14 @@ def absolute_home(home: Path) -> Path:
     """The home as an absolute path; a relative one is below the checkout or the user data folder, wherever we run."""
     home = home.expanduser()
     return home if home.is_absolute() else default_home().parent / home
+
+
+def _is_redis(address: str) -> bool:
+    try:
+        parts = urlsplit(address)
+        return parts.scheme in ("redis", "rediss") and bool(parts.hostname) and parts.port != 0
+    except ValueError:
+        return False
 
 
 def config_file() -> Path | None:
@@ -358,11 +437,13 @@ def load_settings(**flags: Any) -> Settings:
 
 
 def _explained(problem: Any, file: Path | None) -> str:
-    name = str(problem["loc"][0]) if problem["loc"] else "settings"
+    detail = str(problem["msg"]).removeprefix("Value error, ")
+    if not problem["loc"]:
+        return detail  # of settings that do not go together: it names them
+    name = str(problem["loc"][0])
     inner = ".".join(str(part) for part in problem["loc"][1:])
     variable = PREFIX + name.upper()
     if problem["type"] == "extra_forbidden" and not inner:
         return f"{file}: there is no setting {name!r}"
     where = variable if variable in os.environ else f"{name} in {file}" if file else variable
-    detail = problem["msg"].removeprefix("Value error, ")
     return f"{where}{f' ({inner})' if inner else ''}: {detail}"

@@ -6,17 +6,20 @@ import json
 import os
 import subprocess
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import duckdb
 import pytest
 from hypothesis import HealthCheck, settings
 
 from braket_etl.emulator import Emulator, running
+
+if TYPE_CHECKING:
+    from tests.receivers import Hook
 
 # The machine may be busy; how long an example takes says nothing about the product.
 settings.register_profile("ours", deadline=None, suppress_health_check=[HealthCheck.too_slow])
@@ -62,9 +65,15 @@ class Program:
             **(more or {}),
         }
 
-    def run(self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Any:
+    def run(
+        self,
+        *arguments: str,
+        env: Mapping[str, str] | None = None,
+        cwd: Path | None = None,
+        prefix: Sequence[str] = (),
+    ) -> Any:
         return subprocess.run(
-            [sys.executable, "-m", "braket_etl", *arguments],
+            [*prefix, sys.executable, "-m", "braket_etl", *arguments],
             env=self.environment(env),
             cwd=cwd,
             capture_output=True,
@@ -134,6 +143,15 @@ def pulled(program: Program, emulator: Emulator) -> Program:
     program.env = {**emulator.env(), "BRAKET_ETL_START_DATE": "2026-11-08"}
     program.ok("sync")
     return program
+
+
+@pytest.fixture
+def hook() -> Iterator[Hook]:
+    """A web hook that keeps what it is told."""
+    from tests.receivers import open_hook
+
+    with open_hook() as opened:
+        yield opened
 
 
 def as_json(text: str) -> Any:

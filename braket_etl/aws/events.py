@@ -9,6 +9,7 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
+from urllib.parse import urlsplit
 
 _BATCH = 10  # the most that SQS gives or takes at once
 _LONGEST_EVENT_FILE = 64 * 1024 * 1024
@@ -21,6 +22,12 @@ class Message:
 
     body: str
     receipt: str
+
+
+def queue_region(url: str) -> str | None:
+    """The Region of a queue, from its address (https://sqs.REGION.amazonaws.com/ACCOUNT/NAME); None for others."""
+    host = (urlsplit(url).hostname or "").split(".")
+    return host[1] if host[0] == "sqs" and len(host) > 2 else None
 
 
 def queued_messages(sqs: Any, queue_url: str, *, limit: int = 10_000) -> Iterator[Message]:

@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from typing import Any
+from urllib.parse import urlsplit
+
+from braket_etl.aws.events import queue_region
 
 #: Without one of these a Region or account cannot be pulled.
 NEEDED = ("SearchQuantumTasks", "SearchJobs", "GetQuantumTask", "GetJob")
@@ -18,32 +21,53 @@ DEFAULT_BUCKETS = ("amazon-braket-*",)
 _RESOURCES = {"GetQuantumTask": "quantum-task/*", "GetJob": "job/*"}
 
 
-def policy(buckets: Sequence[str] = DEFAULT_BUCKETS) -> dict[str, Any]:
-    """The least that braket_etl needs as an IAM policy; results are read from buckets of these names."""
+def policy(
+    buckets: Sequence[str] = DEFAULT_BUCKETS, *, may_list: bool = False, events: str | None = None
+) -> dict[str, Any]:
+    """The least that braket_etl needs as an IAM policy.
+
+    Results are read from buckets of these names; with `may_list` they may be listed too, which `recover` needs and by
+    which a file that is missing is told from one that is forbidden. `events` is the feed of the settings.
+    """
     statements = [
-        _statement("FindRecords", [a for a in (*NEEDED, *HELPFUL) if a not in _RESOURCES], "*"),
+        _braket("FindRecords", [a for a in (*NEEDED, *HELPFUL) if a not in _RESOURCES], "*"),
         *(
-            _statement(f"Read{action.removeprefix('Get')}s", [action], f"arn:aws:braket:*:*:{resource}")
+            _braket(f"Read{action.removeprefix('Get')}s", [action], f"arn:aws:braket:*:*:{resource}")
             for action, resource in _RESOURCES.items()
         ),
     ]
-    if buckets:
-        results = [f"arn:aws:s3:::{bucket}/*" for bucket in buckets]
-        statements.append(
-            {
-                "Sid": "OptionalReadResults",  # run times of simulators; everything else works without
-                "Effect": "Allow",
-                "Action": ["s3:GetObject"],
-                "Resource": results,
-            }
-        )
-    return {"Version": "2012-10-17", "Statement": statements}
+    if buckets:  # run times of simulators; everything else works without
+        statements.append(_statement("OptionalReadResults", ["s3:GetObject"], [_objects(b) for b in buckets]))
+    if buckets and may_list:
+        statements.append(_statement("OptionalListResults", ["s3:ListBucket"], [_bucket(b) for b in buckets]))
+    return {"Version": "2012-10-17", "Statement": [*statements, *_feed(events or "")]}
 
 
-def _statement(sid: str, actions: Sequence[str], resource: str) -> dict[str, Any]:
-    return {
-        "Sid": sid,
-        "Effect": "Allow",
-        "Action": [f"braket:{action}" for action in actions],
-        "Resource": resource,
-    }
+def _feed(events: str) -> Iterator[dict[str, Any]]:
+    """What reading the feed of state changes takes: nothing where it is a folder, or none."""
+    if events.startswith("s3://"):
+        bucket, _, prefix = events.removeprefix("s3://").partition("/")
+        yield _statement("ReadEvents", ["s3:GetObject"], [_objects(bucket, prefix)])
+        condition = {"Condition": {"StringLike": {"s3:prefix": f"{prefix}*"}}}
+        yield _statement("ListEvents", ["s3:ListBucket"], [_bucket(bucket)]) | (condition if prefix else {})
+    elif events.startswith(("https://", "http://")):
+        *_, account, name = ("*", "*", *urlsplit(events).path.strip("/").split("/"))
+        region = queue_region(events) or "*"
+        actions = ["sqs:ReceiveMessage", "sqs:DeleteMessage"]
+        yield _statement("ReadEvents", actions, [f"arn:aws:sqs:{region}:{account}:{name}"])
+
+
+def _objects(bucket: str, prefix: str = "") -> str:
+    return f"{_bucket(bucket)}/{prefix}*"
+
+
+def _bucket(bucket: str) -> str:
+    return f"arn:aws:s3:::{bucket}"
+
+
+def _braket(sid: str, actions: Sequence[str], resource: str) -> dict[str, Any]:
+    return _statement(sid, [f"braket:{action}" for action in actions], resource)
+
+
+def _statement(sid: str, actions: Sequence[str], resource: str | Sequence[str]) -> dict[str, Any]:
+    return {"Sid": sid, "Effect": "Allow", "Action": list(actions), "Resource": resource}

@@ -30,7 +30,7 @@ from braket_etl.aws.errors import (
     safe_text,
     status_of,
 )
-from braket_etl.aws.sessions import AMBIENT, Account, Sessions
+from braket_etl.aws.sessions import Account, Sessions, ambient_s3
 
 RESULTS_FILE = "results.json"
 _TASK_ARN = re.compile(r"arn:aws[a-z-]*:braket:[a-z0-9-]+:\d+:quantum-task/\S+")
@@ -111,6 +111,8 @@ def read_metadata(stream: BinaryIO) -> Result:
         return _metadata_of(_Events(stream))
     except _BROKEN as error:
         return Unreadable(safe_text(f"{type(error).__name__}: {error}"))
+    except RecursionError:
+        return Unreadable("its metadata are nested too deeply")
     except ValueError as error:
         return Unreadable(safe_text(error))
 
@@ -259,9 +261,8 @@ def _instant(source: dict[str, Any], name: str) -> datetime | None:
     return None if value is None else wire.instant(value)
 
 
-def object_for(bucket: str, directory: str) -> str:
-    """The key of a task's results.json in its output bucket."""
-    del bucket  # the key does not depend on it; callers pass both members of a task as they are
+def results_key(directory: str) -> str:
+    """The key of a task's results.json, from its output directory."""
     prefix = directory.rstrip("/")
     return f"{prefix}/{RESULTS_FILE}" if prefix else RESULTS_FILE
 
@@ -292,7 +293,7 @@ class S3Results:
         if known is not None:
             return Skipped(known)
         try:
-            return self._read(bucket, object_for(bucket, directory), region)
+            return self._read(bucket, results_key(directory), region)
         except boto.ClientError as error:
             return self._after_error_response(error, bucket, region)
         except (AwsProblem, boto.BotoCoreError, OSError, RuntimeError, ValueError) as error:
@@ -347,7 +348,7 @@ def walk(
     """
     if path.startswith("s3://"):
         bucket, _, prefix = path.removeprefix("s3://").partition("/")
-        s3 = client if client is not None else Sessions([AMBIENT]).s3(AMBIENT, None)
+        s3 = client if client is not None else ambient_s3()
         return _walk_bucket(s3, bucket, prefix, start_after.removeprefix(f"s3://{bucket}/"))
     root = Path(path)
     if not root.exists():

@@ -48,9 +48,6 @@ def ambient_account() -> Account:
     return Account(os.environ.get("AWS_PROFILE") or "default")
 
 
-AMBIENT = ambient_account()
-
-
 @dataclass(frozen=True, slots=True)
 class Target:
     """One account in one Region: the unit of quotas, of searches and of failure."""
@@ -139,7 +136,7 @@ class Sessions:
         read_timeout: float = 30.0,
         attempts: int = 4,
     ) -> None:
-        self.accounts = tuple(accounts) or (AMBIENT,)
+        self.accounts = tuple(accounts) or (ambient_account(),)
         self._options: dict[str, Any] = {
             "connect_timeout": connect_timeout,
             "read_timeout": read_timeout,
@@ -267,6 +264,12 @@ class Sessions:
         resolver = botocore_credentials.CredentialResolver(providers=[_RoleProvider(refreshable)])
         session.register_component("credential_provider", resolver)
         return session
+
+
+def ambient_s3() -> Any:
+    """An S3 client of the ambient credentials. Raises BadConfiguration, MissingCredentials."""
+    account = ambient_account()
+    return Sessions([account]).s3(account, None)
 
 
 def encoded_account(access_key: str | None) -> str | None:

@@ -1,15 +1,16 @@
-"""How often Braket may be asked: the documented quotas, and a budget that a machine's processes share.
+"""How often Braket may be asked: the documented quotas, and a budget that all who ask share.
 
 Belongs here: counting requests and telling how long to wait before the next one.
 Does not belong here: sending requests and judging their answers (see call.py).
 
-Each (account, Region) has one small file. A request takes the next free slot under the file's lock and sleeps
-outside of it until the slot comes (a token bucket that may owe), so that waiting threads do not spin.
+Each (account, Region) has one small state: a file that the processes of a machine share, or a key in Redis that
+several machines do (shared_budget.py). A request takes the next free slot while nobody else can and then sleeps
+until the slot comes (a token bucket that may owe), so that waiting threads do not spin.
 When Braket throttles all the same, other programs are using the quota: the rate is cut at once and grows back
-slowly, for all threads and processes, because the cut is in the file too.
+slowly, for all threads, processes and machines, because the cut is in the state too.
 
-Time is the machine's monotonic clock, which all its processes share and nobody can set: a corrected wall
-clock neither stops the budget nor opens it. It starts again at boot; then the file's content counts as old.
+A file's time is the machine's monotonic clock, which all its processes share and nobody can set: a corrected
+wall clock neither stops the budget nor opens it. It starts again at boot; then the file's content counts as old.
 """
 
 from __future__ import annotations
@@ -22,12 +23,14 @@ import re
 import struct
 import threading
 import time
-from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from collections.abc import Callable
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Protocol, TypeVar
 
 from braket_etl.private import private_folder
+
+T = TypeVar("T")
 
 
 @dataclass(frozen=True, slots=True)
@@ -74,7 +77,7 @@ class Stopped(Exception):  # noqa: N818 - no error: the consumer has left
 
 @dataclass(slots=True)
 class Bucket:
-    """The state of one operation's budget; instants are seconds of the machine's monotonic clock.
+    """The budget of one operation; instants are seconds of the clock that goes with the state.
 
     `tokens` may be negative: that many requests have been promised a slot that is still to come. The part of
     the rate that is allowed, `factor` at `changed_at`, grows back with time.
@@ -135,64 +138,127 @@ class _Counters:
     first: float = 0.0
     last: float = 0.0
 
+    def note(self, now: float, wait: float) -> None:
+        """Count a request that is sent after so many seconds."""
+        if not self.calls:
+            self.first = now
+        self.calls += 1
+        self.waited += wait
+        self.last = now + wait
+
+
+class State(Protocol):
+    """What is left of one account's budget in one Region, kept where all who share it reach it."""
+
+    def change(self, step: Callable[[float, bytes], tuple[bytes, T]]) -> T:
+        """Replace the content by what `step` makes of the present instant (seconds) and the content.
+
+        Nobody changes it meanwhile, or `step` is called again with what they left. Gives the other thing that
+        `step` gives. Called by one thread at a time.
+        """
+
+    def close(self) -> None:
+        """Let go of what is open; the next use opens it again."""
+
+
+class Place(Protocol):
+    """Where the states of budgets are kept."""
+
+    def state(self, account: str, region: str) -> State:
+        """The state of an account, by its name, in a Region."""
+
+
+@dataclass(frozen=True, slots=True)
+class Files:
+    """States in small locked files of one folder: for the processes of one machine."""
+
+    directory: Path
+    clock: Callable[[], float] = time.monotonic
+
+    def state(self, account: str, region: str) -> FileState:
+        """The file of an account in a Region; raises OSError where it cannot be made."""
+        private_folder(self.directory)
+        return FileState(self.directory / f"{state_name(account, region)}.budget", self.clock)
+
+
+class FileState:
+    """A state in a file, changed under the file's lock."""
+
+    def __init__(self, path: Path, clock: Callable[[], float]) -> None:
+        self.path = path
+        self._clock = clock
+        self._descriptor, self._process = -1, 0
+        self._open()
+
+    def change(self, step: Callable[[float, bytes], tuple[bytes, T]]) -> T:
+        """See State. flock excludes other processes, not threads on the same descriptor."""
+        self._open()
+        fcntl.flock(self._descriptor, fcntl.LOCK_EX)
+        try:
+            content, given = step(self._clock(), os.pread(self._descriptor, _SIZE, 0))
+            os.pwrite(self._descriptor, content, 0)
+        finally:
+            fcntl.flock(self._descriptor, fcntl.LOCK_UN)
+        return given
+
+    def close(self) -> None:
+        """Close the file."""
+        if self._descriptor >= 0 and self._process == os.getpid():
+            os.close(self._descriptor)
+        self._descriptor = -1
+
+    def _open(self) -> None:
+        # A forked child shares the parent's lock with its descriptor, so it needs one of its own.
+        if self._descriptor < 0 or self._process != os.getpid():
+            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
+            self._descriptor, self._process = os.open(self.path, flags, 0o600), os.getpid()
+
 
 class Budget:
-    """The requests that one account may send in one Region, shared by all processes that use `directory`.
+    """The requests that one account may send in one Region, shared by all that have the same place.
 
     `share` is the part of the documented rates and bursts to use, above 0 and at most 1. Thread-safe.
-    Raises ValueError for another share, OSError where the file cannot be made.
+    Raises ValueError for another share, and what the place raises.
     """
 
-    def __init__(
-        self,
-        directory: Path,
-        account: str,
-        region: str,
-        share: float,
-        *,
-        clock: Callable[[], float] = time.monotonic,
-    ) -> None:
+    def __init__(self, place: Place, account: str, region: str, share: float) -> None:
         if not 0.0 < share <= 1.0:
             raise ValueError(f"the quota share must be above 0 and at most 1, not {share}")
         self.account = account
         self.region = region
         self.share = share
-        self.path = directory / _file_name(account, region)
-        self._clock = clock
-        self._lock = threading.Lock()  # flock excludes other processes, not threads on the same descriptor
+        self._state = place.state(account, region)
+        self._lock = threading.Lock()
         self._counters: dict[str, _Counters] = {}
-        self._descriptor, self._process = -1, 0
-        private_folder(directory)
-        with self._lock:
-            self._open()
 
     def acquire(self, operation: str, stop: threading.Event | None = None) -> float:
         """Wait until one request may be sent; gives the seconds waited.
 
         Raises Stopped as soon as `stop` is set.
         """
-        with self._state() as (now, buckets):
-            wait = max(self._take(buckets, name, now) for name in self._names(operation))
-            count = self._count(operation, now)
-            count.calls += 1
-            count.waited += wait
-            count.last = now + wait
+
+        def slot(now: float, buckets: dict[str, Bucket]) -> tuple[float, float]:
+            return now, max(self._take(buckets, name, now) for name in self._names(operation))
+
+        with self._lock:
+            now, wait = self._changed(slot)
+            self._count(operation).note(now, wait)
         if wait > 0.0:
             pause(wait, stop)
         return wait
 
     def throttled(self, operation: str) -> None:
-        """Braket refused a request for coming too fast: slow down, here and in every other process."""
+        """Braket refused a request for coming too fast: slow down, here and everywhere else."""
         name = operation if operation in QUOTAS else ALL_OPERATIONS
-        with self._state() as (now, buckets):
-            rate, burst = self._limits(name)
-            buckets[name].cut(now, rate, burst)
-            self._count(operation, now).throttles += 1
+        rate, burst = self._limits(name)
+        with self._lock:
+            self._changed(lambda now, buckets: buckets[name].cut(now, rate, burst))
+            self._count(operation).throttles += 1
 
     def retried(self, operation: str) -> None:
         """Count a request that had to be repeated."""
         with self._lock:
-            self._count(operation, self._clock()).retries += 1
+            self._count(operation).retries += 1
 
     def report(self) -> list[OperationReport]:
         """What this process asked so far, one entry an operation."""
@@ -200,11 +266,19 @@ class Budget:
             return [self._report(name, count) for name, count in sorted(self._counters.items())]
 
     def close(self) -> None:
-        """Close the file; the next use opens it again."""
+        """Let go of what is open; the next use opens it again."""
         with self._lock:
-            if self._descriptor >= 0 and self._process == os.getpid():
-                os.close(self._descriptor)
-            self._descriptor = -1
+            self._state.close()
+
+    def _changed(self, change: Callable[[float, dict[str, Bucket]], T]) -> T:
+        """What `change` gives, after it changed the buckets of the state."""
+
+        def step(now: float, content: bytes) -> tuple[bytes, T]:
+            buckets = _unpacked(content, now)
+            given = change(now, buckets)
+            return _packed(buckets, now), given
+
+        return self._state.change(step)
 
     def _names(self, operation: str) -> tuple[str, ...]:
         return (operation, ALL_OPERATIONS) if operation in QUOTAS else (ALL_OPERATIONS,)
@@ -217,11 +291,8 @@ class Budget:
         rate, burst = self._limits(name)
         return buckets[name].take(now, rate, burst)
 
-    def _count(self, operation: str, now: float) -> _Counters:
-        count = self._counters.get(operation)
-        if count is None:
-            count = self._counters[operation] = _Counters(first=now, last=now)
-        return count
+    def _count(self, operation: str) -> _Counters:
+        return self._counters.setdefault(operation, _Counters())
 
     def _report(self, operation: str, count: _Counters) -> OperationReport:
         rate, burst = self._limits(operation if operation in QUOTAS else ALL_OPERATIONS)
@@ -231,35 +302,15 @@ class Budget:
             operation, count.calls, count.throttles, count.retries, count.waited, seconds, used
         )
 
-    @contextmanager
-    def _state(self) -> Iterator[tuple[float, dict[str, Bucket]]]:
-        """The time and the buckets under both locks; the buckets are written back at the end."""
-        with self._lock:
-            self._open()
-            fcntl.flock(self._descriptor, fcntl.LOCK_EX)
-            try:
-                now = self._clock()
-                buckets = _unpacked(os.pread(self._descriptor, _SIZE, 0), now)
-                yield now, buckets
-                os.pwrite(self._descriptor, _packed(buckets, now), 0)
-            finally:
-                fcntl.flock(self._descriptor, fcntl.LOCK_UN)
-
-    def _open(self) -> None:
-        # A forked child shares the parent's lock with its descriptor, so it needs one of its own.
-        if self._descriptor < 0 or self._process != os.getpid():
-            flags = os.O_RDWR | os.O_CREAT | os.O_CLOEXEC | os.O_NOFOLLOW
-            self._descriptor, self._process = os.open(self.path, flags, 0o600), os.getpid()
-
 
 class Budgets:
     """The budgets of one run, made when first asked for; thread-safe.
 
-    `directory` and `share` are those of Budget.
+    `place` and `share` are those of Budget.
     """
 
-    def __init__(self, directory: Path, share: float) -> None:
-        self._directory = directory
+    def __init__(self, place: Place, share: float) -> None:
+        self._place = place
         self._share = share
         self._lock = threading.Lock()
         self._budgets: dict[tuple[str, str], Budget] = {}
@@ -269,7 +320,7 @@ class Budgets:
         with self._lock:
             key = (account, region)
             if key not in self._budgets:
-                self._budgets[key] = Budget(self._directory, account, region, self._share)
+                self._budgets[key] = Budget(self._place, account, region, self._share)
             return self._budgets[key]
 
     def report(self) -> dict[tuple[str, str], list[OperationReport]]:
@@ -286,15 +337,15 @@ def pause(seconds: float, stop: threading.Event | None) -> None:
         raise Stopped
 
 
-def _file_name(account: str, region: str) -> str:
-    """A file name that no account name can lead elsewhere, and that two accounts never share."""
+def state_name(account: str, region: str) -> str:
+    """A name for a state that no account name can lead elsewhere, and that two accounts never share."""
     readable = re.sub(r"[^A-Za-z0-9-]", "_", f"{account}-{region}")[:60]
     digest = hashlib.sha256(f"{account}\0{region}".encode("utf-8", "surrogatepass")).hexdigest()[:16]
-    return f"{readable}-{digest}.budget"
+    return f"{readable}-{digest}"
 
 
 def _unpacked(content: bytes, now: float) -> dict[str, Bucket]:
-    """The buckets of a file's content; full ones where it is new, damaged, or from before the last boot."""
+    """The buckets of a state's content; full ones where it is new, damaged, or of a clock that went back."""
     if len(content) != _SIZE:
         return _full_buckets(now)
     magic, newest = _HEADER.unpack_from(content)

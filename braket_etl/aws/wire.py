@@ -127,7 +127,7 @@ def _check_entry(where: str, entry: Any, members: tuple[str, ...]) -> None:
                 instant(value)
             except ValueError as error:
                 raise ValueError(f"{where}.{name}: {error}") from error
-        elif not (isinstance(value, str) and value):
+        elif not isinstance(value, str) or (not value and name.endswith("Arn")):
             raise ValueError(f"{where}.{name} is missing or no string")
 
 

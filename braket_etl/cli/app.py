@@ -12,7 +12,7 @@ import typer
 from braket_etl import __version__
 from braket_etl.cli import costs
 from braket_etl.cli.export import export
-from braket_etl.cli.verb import verb
+from braket_etl.cli.verb import Json, verb
 
 app = typer.Typer(
     name="braket-etl",
@@ -36,7 +36,6 @@ Share = Annotated[
     Optional[float],
     typer.Option("--quota-share", help="Share of the documented request rates to use, 0 to 1."),
 ]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="UTC day, as 2026-11-20.")]
 
 
@@ -89,12 +88,15 @@ def init(
         Optional[list[str]],
         typer.Option("--bucket", help="Bucket, or glob, of results; may be repeated. [amazon-braket-*]"),
     ] = None,
+    list_buckets: Annotated[
+        bool, typer.Option("--list-buckets", help="Allow to list those buckets too, as `recover` needs.")
+    ] = False,
     force: Annotated[bool, typer.Option("--force", help="Overwrite files that are there.")] = False,
 ) -> int:
     """Write files to begin with: commented settings, the least IAM policy, a role for other accounts."""
     from braket_etl.cli.init import run_init
 
-    return run_init(folder, bucket or [], force=force)
+    return run_init(folder, bucket or [], may_list=list_buckets, force=force)
 
 
 @app.command()
@@ -408,11 +410,27 @@ def emulator(
     frozen: Annotated[bool, typer.Option("--frozen", help="Stop its clock.")] = False,
     rate: Annotated[float, typer.Option(help="Seconds of its clock in a real second.")] = 1.0,
     quotas: Annotated[bool, typer.Option(help="Enforce the documented request rates.")] = True,
+    quick: Annotated[bool, typer.Option("--quick", help="What clients create is over at once.")] = False,
+    s3_endpoint: Annotated[
+        Optional[str], typer.Option(help="URL of an S3 that gets the results of what clients create, too.")
+    ] = None,
 ) -> int:
     """Serve a synthetic Amazon Braket account on this machine, until Ctrl-C."""
     from braket_etl.cli.serve import run_emulator
 
-    return run_emulator(port, tasks, jobs, days, seed, now, frozen, rate, quotas)
+    return run_emulator(
+        now,
+        port=port,
+        tasks=tasks,
+        jobs=jobs,
+        days=days,
+        seed=seed,
+        frozen=frozen,
+        rate=rate,
+        quotas=quotas,
+        quick=quick,
+        s3_endpoint=s3_endpoint,
+    )
 
 
 _given: set[str] = set()

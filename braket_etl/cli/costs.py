@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import functools
-import json
 import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
@@ -14,15 +13,15 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Optional, cast
 
 import typer
 
+from braket_etl.cli.output import as_json as to_json
 from braket_etl.cli.output import duration, out, say, show_table
-from braket_etl.cli.verb import verb
+from braket_etl.cli.verb import Json, verb
 
 if TYPE_CHECKING:
     from braket_etl.analysis.next_wait import NextWait
     from braket_etl.costs.estimate import Estimate
     from braket_etl.warehouse.connection import Connection, Warehouse
 
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 prices = typer.Typer(help="The AmazonBraket price list: load it, look at it.", no_args_is_help=True)
 billing = typer.Typer(
@@ -84,7 +83,7 @@ def list_prices(
     with _prices_readable() as connection:
         rows = connection.execute(query, values).fetchall()
     if as_json:
-        _print_json([dict(zip(columns, row, strict=True)) for row in rows])
+        print(to_json([dict(zip(columns, row, strict=True)) for row in rows], indent=2))
     else:
         show_table(
             "",
@@ -124,7 +123,7 @@ def estimate(
         found = estimated(connection, device, shots, tasks, region=region, seconds=run_time, in_job=in_job)
         waits = next_wait(connection, found.device)
     if as_json:
-        _print_json({**found.as_json(), "wait": [asdict(wait) for wait in waits]})
+        print(to_json({**found.as_json(), "wait": [asdict(wait) for wait in waits]}, indent=2))
     else:
         _show_estimate(found)
         _show_waits(waits)
@@ -198,11 +197,9 @@ def _keep(what: str, imported: Callable[[Warehouse, Path], int], file: Path) -> 
 
 
 def _warehouse() -> Warehouse:
-    from braket_etl.settings import load_settings
-    from braket_etl.warehouse.connection import Warehouse
+    from braket_etl.runtime import Runtime
 
-    settings = load_settings()
-    return Warehouse(settings.writer_folder, settings.published_warehouse)
+    return Runtime().warehouse
 
 
 @contextmanager
@@ -272,22 +269,12 @@ def _shown(row: tuple[Any, ...]) -> list[Any]:
     ]
 
 
-def _print_json(value: Any) -> None:
-    typer.echo(
-        json.dumps(value, indent=2, default=lambda v: f"{v:f}" if isinstance(v, Decimal) else v.isoformat())
-    )
-
-
-def _s3() -> Any:
-    from braket_etl.aws.sessions import AMBIENT, Sessions
-
-    return Sessions([AMBIENT]).s3(AMBIENT, None)
-
-
 def _open_s3(url: str) -> BinaryIO:
     """The object behind s3://bucket/key, as a stream."""
+    from braket_etl.aws.sessions import ambient_s3
+
     bucket, _, key = url.removeprefix("s3://").partition("/")
-    return _read_s3(_s3(), bucket, key)
+    return _read_s3(ambient_s3(), bucket, key)
 
 
 def _read_s3(client: Any, bucket: str, key: str) -> BinaryIO:
@@ -311,10 +298,11 @@ def _s3_delivery(url: str) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
     from botocore.exceptions import BotoCoreError, ClientError
 
     from braket_etl.aws.errors import classify
+    from braket_etl.aws.sessions import ambient_s3
     from braket_etl.costs.billing import is_export
 
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
-    client = _s3()
+    client = ambient_s3()
     try:
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for entry in page.get("Contents", ()):

@@ -27,7 +27,7 @@ from braket_etl.health.braket import (
 from braket_etl.health.configured import configured
 from braket_etl.health.finding import Finding, worst
 from braket_etl.health.here import look_here
-from braket_etl.runtime import Runtime
+from braket_etl.runtime import Runtime, budget_place
 from braket_etl.settings import Settings
 
 _STYLES = {"ok": "green", "warn": "yellow", "fail": "bold red"}
@@ -90,9 +90,9 @@ def _look_at_braket(settings: Settings, targets: Sequence[Target]) -> _Braket:
 
 def _budgets(settings: Settings) -> Callable[[Target], Budget | None]:
     """The budget that other processes share with us; before the first run there is none, and none is made."""
-    if not settings.budget_folder.is_dir():
+    if settings.redis is None and not settings.budget_folder.is_dir():
         return lambda target: None
-    budgets = Budgets(settings.budget_folder, settings.quota_share)
+    budgets = Budgets(budget_place(settings), settings.quota_share)
     return lambda target: budgets.budget(target.account.name, target.region)
 
 

@@ -11,7 +11,7 @@ import typer
 
 from braket_etl.cli.output import as_json as to_json
 from braket_etl.cli.output import err, is_quiet, say
-from braket_etl.cli.verb import verb
+from braket_etl.cli.verb import Json, verb
 
 if TYPE_CHECKING:
     from braket_etl.warehouse.export import Exported, Format
@@ -28,7 +28,6 @@ Tables = Annotated[
     typer.Option("--tables", "-t", help="Only these tables and models: comma list, or repeated."),
 ]
 Force = Annotated[bool, typer.Option("--force", help="Replace an earlier export.")]
-Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 
 
 @export.command()

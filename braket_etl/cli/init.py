@@ -5,9 +5,9 @@ from __future__ import annotations
 from collections.abc import Sequence
 from pathlib import Path
 
-from braket_etl.aws.permissions import DEFAULT_BUCKETS
+from braket_etl.aws.permissions import DEFAULT_BUCKETS, policy
 from braket_etl.cli.output import say
-from braket_etl.settings import CONFIG_FILE, SettingsError
+from braket_etl.settings import CONFIG_FILE, SettingsError, load_settings
 from braket_etl.starter.files import starter_files
 from braket_etl.warehouse.connection import replaced_atomically
 
@@ -18,9 +18,10 @@ _NEXT = """what now:
   - then `braket-etl doctor` says whether everything works"""
 
 
-def run_init(folder: Path, buckets: Sequence[str], *, force: bool) -> int:
+def run_init(folder: Path, buckets: Sequence[str], *, may_list: bool, force: bool) -> int:
     """Write the starter files into the folder; raises SettingsError where one is there and `force` is not given."""
-    files = starter_files(buckets or DEFAULT_BUCKETS)
+    events = load_settings().events
+    files = starter_files(policy(buckets or DEFAULT_BUCKETS, may_list=may_list, events=events))
     there = [name for name in files if (folder / name).exists()]
     if there and not force:
         raise SettingsError(

@@ -24,10 +24,14 @@ def run_maintain(*, as_json: bool) -> int:
     forgotten, leftovers = forget_old_runs(instance), remove_leftovers(instance)
     if as_json:
         sizes = {"bytes_before": done.before, "bytes_free": done.free, "bytes": done.after} if done else {}
+        if done and done.files:
+            sizes |= {"files_before": done.files[0], "files": done.files[1]}
         print(json.dumps({**sizes, "runs_forgotten": forgotten, "leftovers_removed": leftovers}))
         return 0
     if done is None:
         say("there is no warehouse yet")
+    elif done.files is not None:
+        say(f"the lake's tables are in {done.files[1]:,} files, after {done.files[0]:,}")
     elif done.was_done:
         say(f"the warehouse's file has {done.after / 1e6:,.1f} MB, after {done.before / 1e6:,.1f} MB")
     else:

@@ -17,6 +17,8 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
+from braket_etl import shown
+
 #: A pipe has no width to fit into; a name broken over two lines helps nobody there.
 _PIPE_WIDTH = 10_000
 #: Characters to which a column of texts may be folded before a table is no table any more.
@@ -49,9 +51,7 @@ def fail(message: str) -> None:
 
 def printable(text: object) -> str:
     """The text with every control character but the line feed as an escape, so that none reaches a terminal."""
-    return "".join(
-        c if c.isprintable() or c == "\n" else c.encode("unicode_escape").decode() for c in str(text)
-    )
+    return shown.printable(str(text), but="\n")
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], note: str = "") -> None:
@@ -167,10 +167,7 @@ def duration(seconds: float | None) -> str:
         return ""
     if seconds == float("inf"):
         return "unknown"
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.1f} {unit}"
-    return f"{seconds:,.1f} s"
+    return shown.duration(seconds)
 
 
 def is_terminal() -> bool:

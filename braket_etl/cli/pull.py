@@ -3,10 +3,13 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from datetime import UTC, date, datetime
+from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
@@ -30,12 +33,16 @@ from braket_etl.settings import SettingsError
 from braket_etl.tables import MAIN
 from braket_etl.warehouse import runs
 from braket_etl.warehouse.errors import WarehouseError
-from braket_etl.warehouse.publish import check_group, check_target, publish
+from braket_etl.warehouse.publish import check_group, publish
 
 if TYPE_CHECKING:  # Dagster takes most of a second to load
     from dagster import DagsterEvent, DagsterInstance
 
     from braket_etl.orchestration.backfill import Backfill
+
+
+#: How often a run looks whether it was terminated in the UI.
+_GLANCE_SECONDS = 2
 
 
 def run_sync(accounts: Sequence[str], *, as_json: bool) -> int:
@@ -93,7 +100,7 @@ def run_job(
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # this module tells the user itself
     }
     instance = ready_instance(runtime.settings)
-    with _progress(runtime, f"{name} {first} to {last}"):
+    with _progress(runtime, f"{name} {first} to {last}"), _heeding_the_ui(instance, run_id) as ended_there:
         result = (
             build_defs(runtime=runtime)
             .resolve_job_def(name)
@@ -106,6 +113,8 @@ def run_job(
             )
         )
     steps = _published_steps(runtime, run_id)
+    if ended_there.is_set():
+        raise KeyboardInterrupt("the run was terminated in the Dagster UI; what had come by then is kept")
     if _was_interrupted(result):
         raise KeyboardInterrupt
     told = {"run_id": run_id, "steps": steps} if as_json else None
@@ -125,6 +134,7 @@ def _submit(
 ) -> int:
     """Have the daemon run the backfill, and follow it to its end unless detached; the exit code."""
     from braket_etl.orchestration import backfill
+    from braket_etl.orchestration.failures import step_failures
     from braket_etl.orchestration.jobs import pull_config
 
     config = pull_config(accounts=accounts, regions=regions)
@@ -150,7 +160,7 @@ def _submit(
         runtime.warehouse.reading() as connection,
     ):  # no run may have come to publishing
         steps = {run.run_id: runs.run_summary(connection, run.run_id) or {} for run in ended.runs}
-    failures = [event for run in ended.runs for event in backfill.step_failures(instance, run)]
+    failures = [event for run in ended.runs for event in step_failures(instance, run)]
     told = {"backfill_id": backfill_id, "runs": steps} if as_json else None
     code = _told(runtime, list(steps.values()), failures, told)
     if ended.status.name in ("CANCELED", "FAILED"):
@@ -192,7 +202,7 @@ def _checked(runtime: Runtime) -> Runtime:
     """The runtime, where at least one account has credentials; raises what makes a run pointless."""
     runtime.targets()
     try:
-        check_target(runtime.settings.published_warehouse)
+        runtime.warehouse.check()
         check_group(runtime.settings.group)
     except WarehouseError as error:
         raise SettingsError(str(error)) from None
@@ -248,6 +258,41 @@ def _progress(runtime: Runtime, title: str) -> Iterator[None]:
         yield
 
 
+@contextmanager
+def _heeding_the_ui(instance: DagsterInstance, run_id: str) -> Iterator[Event]:
+    """End the run of this process as Ctrl-C does when it is terminated in the UI, which reaches no process by itself.
+
+    The event that is given tells whether that was so.
+    """
+    is_over, is_terminated = Event(), Event()
+
+    def watch() -> None:
+        while not is_over.wait(_GLANCE_SECONDS):
+            if _is_canceled(instance, run_id):
+                is_terminated.set()
+                os.kill(os.getpid(), signal.SIGINT)
+                return
+
+    watcher = Thread(target=watch, daemon=True)
+    watcher.start()
+    try:
+        yield is_terminated
+    finally:
+        is_over.set()
+        watcher.join()
+
+
+def _is_canceled(instance: DagsterInstance, run_id: str) -> bool:
+    """Whether a run is, or shall be; not known to be where Dagster's storage cannot be asked just now."""
+    from dagster import DagsterRunStatus
+
+    try:
+        run = instance.get_run_by_id(run_id)
+    except Exception:  # noqa: BLE001 - each storage has its own; the next glance may do
+        return False
+    return run is not None and run.status in (DagsterRunStatus.CANCELING, DagsterRunStatus.CANCELED)
+
+
 def _told(
     runtime: Runtime,
     run_steps: Sequence[Mapping[str, Any]],
@@ -255,14 +300,14 @@ def _told(
     as_json: dict[str, Any] | None,
 ) -> int:
     """Say what came of runs, from the summaries of their steps; the exit code. `as_json` is printed with it instead."""
-    from braket_etl.orchestration.failures import failure_line
+    from braket_etl.orchestration.failures import failure_lines
 
     steps = [step for run in run_steps for step in run.values()]
-    problems = list(dict.fromkeys(text for step in steps for text in step["problems"]))
+    problems = runs.problems_of(steps)
     warnings = list(dict.fromkeys(text for step in steps for text in step["warnings"]))
     rejected = sum(step["rejected"] for step in steps)
     drift = sum(step["drift"] for step in steps)
-    failures = [event for event in failed_steps if event.step_key != "published_warehouse" or not problems]
+    failures = failure_lines(failed_steps, problems)
     code = 1 if problems or failures else 0
     if as_json is not None:
         print(json.dumps({**as_json, "exit_code": code}))
@@ -276,12 +321,10 @@ def _told(
         )
     for text in warnings:
         warn(text)
-    for text in problems:
+    for text in (*problems, *failures):
         fail(text)
-    for event in failures:
-        fail(failure_line(event))
     if as_json is None and steps:
-        say(f"published {runtime.warehouse.published}")
+        say(f"published {runtime.warehouse.place}")
     return code
 
 

@@ -103,5 +103,5 @@ def _told(runtime: Runtime, path: str, run_id: str, done: Recovery, *, as_json: 
     if problem is not None:
         fail(f"{problem}; what came before is kept, and the next `recover` goes on from there")
     if not as_json:
-        say(f"published {runtime.warehouse.published}")
+        say(f"published {runtime.warehouse.place}")
     return code

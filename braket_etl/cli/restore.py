@@ -9,15 +9,15 @@ import typer
 
 from braket_etl.cli.output import as_json as to_json
 from braket_etl.cli.output import say, warn
-from braket_etl.settings import SettingsError, load_settings
+from braket_etl.runtime import Runtime
+from braket_etl.settings import SettingsError
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.restore import Restored, damage_of, restore
 
 
 def run_restore(source: Path | None, *, force: bool, yes: bool, as_json: bool) -> int:
     """Restore after asking, and say of which time the warehouse now is."""
-    settings = load_settings()
-    warehouse = Warehouse(settings.writer_folder, settings.published_warehouse)
+    warehouse = Runtime().warehouse
     source = source.absolute() if source else warehouse.published
     if not yes and not _is_wanted(warehouse, source):
         say("nothing was changed")
@@ -35,7 +35,7 @@ def run_restore(source: Path | None, *, force: bool, yes: bool, as_json: bool) -
 def _is_wanted(warehouse: Warehouse, source: Path) -> bool:
     if not sys.stdin.isatty():
         raise SettingsError("nobody can be asked here: add --yes to restore")
-    say(f"{warehouse.file}: {damage_of(warehouse) or 'it is sound'}")
+    say(f"{warehouse.writes_to}: {damage_of(warehouse) or 'it is sound'}")
     return typer.confirm(f"Put a copy of {source} in its place?", err=True)
 
 

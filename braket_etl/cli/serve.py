@@ -5,24 +5,31 @@ from __future__ import annotations
 import os
 import socket
 import sys
-from datetime import datetime
-from typing import NoReturn
+from typing import Any, NoReturn
 
 from braket_etl.cli.output import say
-from braket_etl.settings import SettingsError, load_settings
+from braket_etl.settings import Settings, SettingsError, load_settings
 
 
 def run_ui(port: int) -> int:
     """Become `dagster dev` with our instance and definitions."""
-    from braket_etl.orchestration.instance import note_served_home, ready_instance, workspace_arguments
+    from braket_etl.orchestration.instance import workspace_arguments
+
+    _check_free(port)
+    settings = served_settings()
+    say(f"the UI will be at http://127.0.0.1:{port} for the warehouse in {settings.home}; Ctrl-C ends it")
+    become("dagster", "dev", *workspace_arguments(), "-h", "127.0.0.1", "-p", str(port))
+
+
+def served_settings() -> Settings:
+    """The settings, with the instance ready for what this process is about to become, and its home noted there."""
+    from braket_etl.orchestration.instance import note_served_home, ready_instance
 
     settings = load_settings()
-    _check_free(port)
     ready_instance(settings)
     note_served_home(settings)
     os.environ["BRAKET_ETL_HOME"] = str(settings.home)
-    say(f"the UI will be at http://127.0.0.1:{port} for the warehouse in {settings.home}; Ctrl-C ends it")
-    become("dagster", "dev", *workspace_arguments(), "-h", "127.0.0.1", "-p", str(port))
+    return settings
 
 
 def _check_free(port: int) -> None:
@@ -42,36 +49,12 @@ def become(module: str, *arguments: str) -> NoReturn:
     os.execv(sys.executable, command)  # noqa: S606 - our own interpreter and arguments
 
 
-def _instant(text: str) -> datetime:
+def run_emulator(now: str | None, **options: Any) -> int:
+    """Become the emulator, with these of its `Options`; raises SettingsError where `now` is no instant."""
+    from braket_etl.emulator.options import Options, instant
+
     try:
-        return datetime.fromisoformat(text)
+        begins = instant(now) if now else None
     except ValueError:
-        raise SettingsError(f"--now: {text!r} is no instant, such as 2026-11-20T12:00:00Z") from None
-
-
-def run_emulator(
-    port: int,
-    tasks: int,
-    jobs: int,
-    days: int,
-    seed: int,
-    now: str | None,
-    frozen: bool,
-    rate: float,
-    quotas: bool,
-) -> int:
-    """Become the emulator."""
-    from braket_etl.emulator.options import Options
-
-    options = Options(
-        port=port,
-        tasks=tasks,
-        jobs=jobs,
-        days=days,
-        seed=seed,
-        now=_instant(now) if now else None,
-        frozen=frozen,
-        rate=rate,
-        quotas=quotas,
-    )
-    os.execv(sys.executable, [sys.executable, "-m", "braket_etl.emulator", *options.arguments()])  # noqa: S606
+        raise SettingsError(f"--now: {now!r} is no instant, such as 2026-11-20T12:00:00Z") from None
+    become("braket_etl.emulator", *Options(now=begins, **options).arguments())

@@ -13,13 +13,15 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from braket_etl.cli.output import out, say, warn
-from braket_etl.cli.serve import become
+from braket_etl.cli.serve import become, served_settings
+from braket_etl.health.configured import AWS_SETTINGS
 from braket_etl.private import private_folder
 from braket_etl.settings import PREFIX, Settings, SettingsError, config_file, load_settings
 
 _PARTS = {"webserver": "the Dagster UI of braket_etl", "daemon": "the schedules and runs of braket_etl"}
-#: Of the environment, what says where credentials are. Never what is one.
-_KEPT = ("AWS_PROFILE", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE", "AWS_REGION", "AWS_CA_BUNDLE")
+#: What decides who is asked and how, and may hold a password or be meant for this shell alone: only named. Without
+#: regard to case, since libraries take proxies in either.
+_TOLD = ("AWS_ENDPOINT_URL", "AWS_IGNORE_CONFIGURED_ENDPOINT_URLS", "HTTP_PROXY", "HTTPS_PROXY", "ALL_PROXY")
 _OURS = ("HOME", "CONFIG", "QUIET")
 
 
@@ -51,12 +53,14 @@ def run_install(port: int, *, dry_run: bool) -> int:
         unit.path.parent.mkdir(parents=True, exist_ok=True)
         unit.path.write_text(unit.content)
         say(f"wrote {unit.path}")
+    for command in _before_start(units):  # fails where nothing runs yet
+        _ran(command)
     started = all(_ran(command) for command in _start_commands(units))
     if started:
         say(f"started; the UI is at http://127.0.0.1:{port}")
     else:
         say("The service manager of this user does not answer here. Start them with:")
-        for command in _start_commands(units):
+        for command in (*_before_start(units), *_start_commands(units)):
             say(f"  {' '.join(command)}")
     if sys.platform != "darwin":
         say("To keep them running while you are logged out:\n  loginctl enable-linger")
@@ -99,12 +103,9 @@ def run_status(*, as_json: bool) -> int:
 
 def run_part(part: str, port: int) -> int:
     """Become the webserver or the daemon, with our instance and definitions."""
-    from braket_etl.orchestration.instance import note_served_home, ready_instance, workspace_arguments
+    from braket_etl.orchestration.instance import workspace_arguments
 
-    settings = load_settings()
-    ready_instance(settings)
-    note_served_home(settings)
-    os.environ["BRAKET_ETL_HOME"] = str(settings.home)
+    served_settings()
     if part == "webserver":
         become("dagster_webserver", *workspace_arguments(), "-h", "127.0.0.1", "-p", str(port))
     become("dagster._daemon", "run", *workspace_arguments())
@@ -146,7 +147,7 @@ def _units(settings: Settings, port: int) -> list[Unit]:
     environment = {"BRAKET_ETL_HOME": str(settings.home), "DAGSTER_HOME": str(dagster_home(settings))}
     if file := config_file():
         environment[f"{PREFIX}CONFIG"] = str(file)
-    environment |= {name: os.environ[name] for name in _KEPT if name in os.environ}
+    environment |= {name: os.environ[name] for name in AWS_SETTINGS if name in os.environ}
     units = []
     for part in _PARTS:
         command = [sys.executable, "-m", "braket_etl", "service", "run", part]
@@ -168,17 +169,29 @@ def _warn_of_environment() -> None:
     ours = [name for name in os.environ if name.startswith(PREFIX) and name.removeprefix(PREFIX) not in _OURS]
     if ours:
         warn(f"the services do not see {', '.join(sorted(ours))}: put these settings into braket_etl.toml")
+    if theirs := [name for name in os.environ if name.upper().startswith(_TOLD)]:
+        warn(
+            f"the services do not see {', '.join(sorted(theirs))}: an endpoint belongs into a profile of the AWS "
+            "configuration (endpoint_url), a proxy into the environment of the service manager"
+        )
     if "AWS_ACCESS_KEY_ID" in os.environ:
         warn(
             "the services do not see AWS_ACCESS_KEY_ID and its secret: use a profile (AWS_PROFILE) or a role"
         )
 
 
+def _before_start(units: Sequence[Unit]) -> list[list[str]]:
+    """What ends services of an earlier install: launchd refuses to load what is loaded."""
+    return _stop_commands(units) if sys.platform == "darwin" else []
+
+
 def _start_commands(units: Sequence[Unit]) -> list[list[str]]:
+    """What starts the services, with the units as they are now also where they ran before."""
     if sys.platform == "darwin":
         return [["launchctl", "bootstrap", f"gui/{os.getuid()}", str(unit.path)] for unit in units]
     names = [unit.name for unit in units]
-    return [["systemctl", "--user", "daemon-reload"], ["systemctl", "--user", "enable", "--now", *names]]
+    systemctl = ["systemctl", "--user"]
+    return [[*systemctl, "daemon-reload"], [*systemctl, "enable", *names], [*systemctl, "restart", *names]]
 
 
 def _stop_commands(units: Sequence[Unit]) -> list[list[str]]:

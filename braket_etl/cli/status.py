@@ -32,16 +32,16 @@ def run_status(*, as_json: bool) -> int:
         if as_json:
             print(json.dumps({"published": None}))
         say(
-            f"nothing was pulled yet: there is no {warehouse.published}. Run `braket-etl sync`, or `braket-etl demo`."
+            f"nothing was pulled yet: there is no {warehouse.place}. Run `braket-etl sync`, or `braket-etl demo`."
         )
         return 0
     except duckdb.Error as error:
         raise WarehouseError(
-            f"{warehouse.published} is of another version of braket_etl ({first_line(error)}); "
+            f"{warehouse.place} is of another version of braket_etl ({first_line(error)}); "
             "the next `braket-etl sync` brings it up to date"
         ) from None
     if as_json:
-        print(to_json({"published": str(warehouse.published), **asdict(found)}, indent=2))
+        print(to_json({"published": warehouse.place, **asdict(found)}, indent=2))
     else:
         _show(found)
     return 0

@@ -7,13 +7,15 @@ import functools
 import os
 import sys
 from collections.abc import Callable
-from typing import ParamSpec
+from typing import Annotated, ParamSpec
 
 import typer
 
 from braket_etl.cli.output import fail
 
 P = ParamSpec("P")
+#: The option of verbs whose result a machine may read.
+Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
 INTERRUPTED = 130
 
 

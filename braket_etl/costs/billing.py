@@ -26,8 +26,9 @@ from braket_etl.tables.billed_line_items import BILLED_LINE_ITEMS
 from braket_etl.tables.common import canonical_json
 from braket_etl.tables.declaration import quoted
 from braket_etl.tables.device_keys import device_key
-from braket_etl.tables.redact import Redactor
+from braket_etl.tables.redact import NOTHING_REDACTED, Redactor
 from braket_etl.warehouse.connection import Connection, Warehouse, first_line, transaction
+from braket_etl.warehouse.statements import affected
 
 #: The files of a delivery: name, and how to open each.
 Delivery = Iterable[tuple[str, Callable[[], BinaryIO]]]
@@ -49,9 +50,6 @@ _CUR_KINDS = {
 _FOCUS_KINDS = {"Usage": "usage", "Purchase": "fee", "Credit": "credit", "Adjustment": "refund", "Tax": "tax"}
 
 
-_NOTHING_REDACTED = Redactor(())
-
-
 @dataclass(frozen=True, slots=True)
 class Imported:
     """What an import did: rows stored, rows that they replaced, line items of other services passed over."""
@@ -68,7 +66,7 @@ class Imported:
         return f"{self.rows} line items of Amazon Braket from {self.files} files ({periods}), {self.replaced} replaced"
 
 
-def import_bill(warehouse: Warehouse, delivery: Delivery, redactor: Redactor = _NOTHING_REDACTED) -> Imported:
+def import_bill(warehouse: Warehouse, delivery: Delivery, redactor: Redactor = NOTHING_REDACTED) -> Imported:
     """Store a delivery: all files of one export that belong together.
 
     It replaces what was stored in the same format of the same paying accounts and billing periods; secrets in tags are
@@ -330,17 +328,17 @@ def _stored(connection: Connection, rows: list[dict[str, Any]], n_files: int) ->
         raise BillingFileError(f"a line item cannot be stored: {error}") from None
     connection.register("bill_rows", arrow)
     try:
-        replaced = connection.execute(
+        replaced = affected(
+            connection,
             """DELETE FROM billed_line_items AS b USING (
                 SELECT DISTINCT source_format, billing_period_start, coalesce(payer_account_id, '') AS payer
                 FROM bill_rows
             ) AS n
             WHERE b.source_format = n.source_format AND b.billing_period_start = n.billing_period_start
-                AND coalesce(b.payer_account_id, '') = n.payer
-            RETURNING 1"""
-        ).fetchall()
+                AND coalesce(b.payer_account_id, '') = n.payer""",
+        )
         connection.execute("INSERT INTO billed_line_items BY NAME SELECT * FROM bill_rows")
     finally:
         connection.unregister("bill_rows")
     periods = sorted({f"{row['billing_period_start']:%Y-%m}" for row in rows})
-    return Imported(arrow.num_rows, len(replaced), n_files, tuple(periods))
+    return Imported(arrow.num_rows, replaced, n_files, tuple(periods))

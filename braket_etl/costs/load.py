@@ -14,6 +14,7 @@ from braket_etl.costs.seed import ensure_seed
 from braket_etl.costs.source import OpenS3, offer_url, read_price_file, shown
 from braket_etl.tables import PRICES
 from braket_etl.warehouse.connection import Connection, Warehouse, transaction
+from braket_etl.warehouse.statements import affected
 
 
 @dataclass(frozen=True, slots=True)
@@ -75,17 +76,17 @@ def store_publication(connection: Connection, publication: Publication, source: 
                 f"content: SKU {sku} is {old.normalize():f} a {old_unit} there and {new.normalize():f} a {new_unit} "
                 "here. A publication does not change; nothing was loaded."
             )
-        inserted = connection.execute(
-            f"INSERT INTO prices BY NAME SELECT n.* FROM publication_rows AS n ANTI JOIN prices AS p ON {same} "
-            "RETURNING 1"
-        ).fetchall()
+        inserted = affected(
+            connection,
+            f"INSERT INTO prices BY NAME SELECT n.* FROM publication_rows AS n ANTI JOIN prices AS p ON {same}",
+        )
     finally:
         connection.unregister("publication_rows")
     return Loaded(
         publication.published_at,
         shown(source),
-        len(inserted),
-        rows.num_rows - len(inserted),
+        inserted,
+        rows.num_rows - inserted,
         publication.unknown_families,
     )
 

@@ -27,7 +27,7 @@ from braket_etl.aws.errors import (
     classify,
 )
 from braket_etl.aws.permissions import HELPFUL, NEEDED
-from braket_etl.aws.results import object_for
+from braket_etl.aws.results import results_key
 from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.aws.throttle import Budget, Stopped
 from braket_etl.health.finding import Finding, Status
@@ -227,7 +227,7 @@ class _RegionLook:
         )
         if body and completed:
             bucket, directory = str(body["outputS3Bucket"]), str(body["outputS3Directory"])
-            self._found.results_at = bucket, object_for(bucket, directory)
+            self._found.results_at = bucket, results_key(directory)
 
     def _get_job(self, listed: Sequence[dict[str, Any]]) -> None:
         arn = next((str(job["jobArn"]) for job in listed), None)

@@ -12,9 +12,17 @@ from pydantic import BaseModel, SecretStr
 
 from braket_etl.costs.source import shown
 from braket_etl.settings import AccountSettings, Settings, setting_origins
+from braket_etl.warehouse.lake import shown as without_password
 
 #: AWS's own settings that decide who is asked, and where. None of them is a secret.
-_AWS = ("AWS_PROFILE", "AWS_REGION", "AWS_DEFAULT_REGION", "AWS_CONFIG_FILE", "AWS_SHARED_CREDENTIALS_FILE")
+AWS_SETTINGS = (
+    "AWS_PROFILE",
+    "AWS_REGION",
+    "AWS_DEFAULT_REGION",
+    "AWS_CONFIG_FILE",
+    "AWS_SHARED_CREDENTIALS_FILE",
+    "AWS_CA_BUNDLE",
+)
 _ENDPOINT = "AWS_ENDPOINT_URL"
 _OPEN_SCHEMES = ("http", "https", "s3", "file")
 
@@ -34,7 +42,7 @@ def configured(settings: Settings, flags: Collection[str] = ()) -> Iterator[Conf
     for name, origin in origins.items():
         yield Configured(name, _seen(getattr(settings, name)), origin)
     for name in sorted(os.environ):
-        if name in _AWS or name.startswith(_ENDPOINT):
+        if name in AWS_SETTINGS or name.startswith(_ENDPOINT):
             yield Configured(name, _seen(os.environ[name]), "environment")
 
 
@@ -53,7 +61,7 @@ def _seen(value: Any) -> str:
     if isinstance(value, str) and "://" in value:
         scheme = urlsplit(value).scheme
         return shown(value) if scheme in _OPEN_SCHEMES else f"{scheme}://…"
-    return str(value)
+    return without_password(str(value))
 
 
 def _account(account: AccountSettings) -> str:

@@ -7,6 +7,7 @@ import os
 import shutil
 import socket
 from collections.abc import Iterator
+from contextlib import suppress
 from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
@@ -16,27 +17,33 @@ import duckdb
 from braket_etl import __version__
 from braket_etl.health.finding import Finding, Status
 from braket_etl.health.units import ago, megabytes
+from braket_etl.notify import unusable
 from braket_etl.settings import Settings
 from braket_etl.warehouse.connection import Connection, Warehouse, described_holder, first_line
-from braket_etl.warehouse.errors import LockHeldError, NotPublishedError, WarehouseError
+from braket_etl.warehouse.errors import LakeError, LockHeldError, NotPublishedError, WarehouseError
+from braket_etl.warehouse.lake import Lake
 from braket_etl.warehouse.migrate import declared_fingerprint, numbered_migrations
 from braket_etl.warehouse.restore import damage_of
 from braket_etl.warehouse.runs import is_alive
 
 _OLD_PRICES = timedelta(days=90)
 _LONG_LOCK = timedelta(minutes=10)
-_BEAT = timedelta(minutes=2)  # a daemon that lives says so twice a minute
 _SMALL_DISK = 1_000_000_000  # bytes
 
 
 def look_here(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
     """What can be seen without asking anyone."""
     yield _home(settings)
-    yield _disk(settings, warehouse)
-    yield from _warehouse(settings, warehouse)
-    yield from _writers_file(warehouse)
-    yield _lock(warehouse)
+    if isinstance(warehouse, Lake):
+        yield from _warehouse(settings, warehouse)
+        yield from _turn(warehouse)
+    else:
+        yield _disk(settings, warehouse)
+        yield from _warehouse(settings, warehouse)
+        yield from _writers_file(warehouse)
+        yield _lock(warehouse)
     yield _dagster(settings)
+    yield from _messages(settings)
 
 
 def _home(settings: Settings) -> Finding:
@@ -71,12 +78,14 @@ def _warehouse(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
             yield _prices(settings, connection)
     except NotPublishedError as error:
         yield Finding("warehouse", "ok", str(error))
+    except LakeError as error:
+        yield Finding("warehouse", "fail", str(error), "see the DuckLake section of docs/scale-out.md")
     except WarehouseError as error:
         yield Finding(
             "warehouse", "fail", str(error), "move it away; the next `braket-etl sync` publishes a new copy"
         )
     except duckdb.Error as error:
-        what = f"{warehouse.published} is of another version of braket_etl: {first_line(error)}"
+        what = f"{warehouse.place} is of another version of braket_etl: {first_line(error)}"
         yield Finding("warehouse", "warn", what, "the next `braket-etl sync` brings it up to date")
 
 
@@ -109,10 +118,24 @@ def _version(warehouse: Warehouse, connection: Connection) -> Finding:
         "SELECT value FROM etl.properties WHERE name = 'declarations'"
     ).fetchall()
     current = fingerprint and fingerprint[0][0] == declared_fingerprint()
-    file = warehouse.published.stat()
-    published = ago(datetime.fromtimestamp(file.st_mtime, UTC))
-    what = f"{megabytes(file.st_size)}, published {published}, schema {applied}, last run by {by or 'nobody'}"
+    what = f"{_extent(warehouse)}, schema {applied}, last run by {by or 'nobody'}"
     return Finding("warehouse", "ok", what if current else f"{what}; the next run brings it up to date")
+
+
+def _extent(warehouse: Warehouse) -> str:
+    """How large what readers see is, and how old or where."""
+    if isinstance(warehouse, Lake):
+        n, size = warehouse.files()
+        return f"{warehouse.place}, {n:,} files with {megabytes(size)}"
+    published = datetime.fromtimestamp(warehouse.published.stat().st_mtime, UTC)
+    return f"{megabytes(warehouse.size)}, published {ago(published)}"
+
+
+def _turn(lake: Lake) -> Iterator[Finding]:
+    """Who writes to the lake now; nothing where its catalog cannot be asked, which was told already."""
+    with suppress(WarehouseError):
+        holder = lake.holder()
+        yield Finding("writer lock", "ok", f"held by {holder}" if holder else "free")
 
 
 def _prices(settings: Settings, connection: Connection) -> Finding:
@@ -148,32 +171,34 @@ def _lock(warehouse: Warehouse) -> Finding:
 
 
 def _dagster(settings: Settings) -> Finding:
-    from braket_etl.orchestration.instance import dagster_home
+    from dagster import DagsterInstance
+
+    from braket_etl.orchestration.instance import daemon_is_alive, daemon_last_alive, dagster_home
 
     home = dagster_home(settings)
     if not (home / "dagster.yaml").is_file() or not any(home.glob(".laid_out_by_*")):
         return Finding("Dagster", "ok", f"{home}: will be laid out by the first run")
-    beat = _last_heartbeat(home)
-    if beat is None:
+    with DagsterInstance.from_config(str(home)) as instance:
+        last, is_running = daemon_last_alive(instance), daemon_is_alive(instance)
+    if last is None:
         what = f"{home}; no daemon has run: schedules wait for `braket-etl ui`, `sync` needs none"
         return Finding("Dagster", "ok", what)
-    if datetime.now(UTC) - beat > _BEAT:
-        what = f"{home}; the daemon was last alive {ago(beat)}, so no schedule runs"
+    if not is_running:
+        what = f"{home}; the daemon was last alive {ago(last)}, so no schedule runs"
         return Finding(
             "Dagster", "warn", what, "start `braket-etl ui`, or run `braket-etl sync` from elsewhere"
         )
     return Finding("Dagster", "ok", f"{home}; the daemon is alive")
 
 
-def _last_heartbeat(home: Path) -> datetime | None:
-    """When the scheduler's daemon last said that it lives; None where none ever did."""
-    from dagster import DagsterInstance
-
-    with DagsterInstance.from_config(str(home)) as instance:
-        beats = [
-            beat.timestamp for kind, beat in instance.get_daemon_heartbeats().items() if kind == "SCHEDULER"
-        ]
-    return datetime.fromtimestamp(max(beats), UTC) if beats else None
+def _messages(settings: Settings) -> Iterator[Finding]:
+    """Whether each address of the settings can be told something; none is."""
+    if not settings.notify:
+        return
+    problems = unusable(settings.notify)
+    remedy = "how an address is written: https://github.com/caronc/apprise/wiki" if problems else ""
+    what = "; ".join(problems) or "each address of BRAKET_ETL_NOTIFY can be read; none was told"
+    yield Finding("messages", "warn" if problems else "ok", what, remedy)
 
 
 def _existing(path: Path) -> Path:

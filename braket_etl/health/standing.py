@@ -8,6 +8,7 @@ from decimal import Decimal
 from typing import Any
 
 from braket_etl.tables import MAIN
+from braket_etl.tables.bookkeeping import DAY_IS_WHOLE
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.connection import Connection
 
@@ -100,7 +101,7 @@ def standing(connection: Connection, *, runs: int = 5) -> Standing:
         [Searched(*row) for row in connection.execute(_SEARCHED).fetchall()],
         sum(rejects.values()),
         _one(connection, "SELECT count(*) FROM etl.schema_drift"),
-        _one(connection, "SELECT count(*) FROM etl.coverage WHERE listed > stored + rejected"),
+        _one(connection, _NOT_WHOLE),
         [Spent(*row) for row in connection.execute(_SPENT, [now]).fetchall()],
         [Waiting(*row) for row in connection.execute(_WAITING).fetchall()],
         [Run(*row) for row in connection.execute(_RUNS, [runs]).fetchall()],
@@ -128,6 +129,11 @@ _SEARCHED = """
 SELECT account, region, min(searched) AS oldest FROM
     (SELECT account, region, table_name, max(searched_at) AS searched FROM etl.coverage GROUP BY ALL)
 GROUP BY ALL ORDER BY oldest, account, region
+"""
+#: Days that Braket remembers, but today and yesterday, of which each account, Region and table counts by itself.
+_NOT_WHOLE = f"""
+SELECT count(*) FROM etl.coverage
+WHERE NOT ({DAY_IS_WHOLE}) AND timezone('UTC', now())::DATE - day BETWEEN 2 AND 89
 """
 _SPENT = """
 WITH months AS (

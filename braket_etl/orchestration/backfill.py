@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import time
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date
 from typing import Any
 
 import dagster as dg
-from dagster import DagsterEventType, DagsterRunStatus, RunsFilter
+from dagster import RunsFilter
 from dagster._core.execution.backfill import (
     BULK_ACTION_TERMINAL_STATUSES,
     BulkActionStatus,
@@ -22,7 +22,7 @@ from dagster._core.remote_origin import (
 )
 from dagster._core.utils import make_new_backfill_id
 
-from braket_etl.orchestration.instance import UNFINISHED, code_location
+from braket_etl.orchestration.instance import UNFINISHED, code_location, filled
 from braket_etl.orchestration.jobs import BACKFILL
 from braket_etl.orchestration.resources import HOME_TAG
 from braket_etl.pull.plan import days_between
@@ -67,7 +67,7 @@ def submit(
         backfill_id=make_new_backfill_id(),
         status=BulkActionStatus.REQUESTED,
         from_failure=False,
-        tags={HOME_TAG: str(settings.home)},
+        tags={HOME_TAG: filled(settings)},
         backfill_timestamp=time.time(),
         title=f"{first} to {last}",
         run_config=run_config,
@@ -97,18 +97,6 @@ def cancel(instance: dg.DagsterInstance, backfill_id: str) -> None:
     if found is not None and found.status not in BULK_ACTION_TERMINAL_STATUSES:
         canceling: PartitionBackfill = found.with_status(BulkActionStatus.CANCELING)  # type: ignore[no-untyped-call]
         instance.update_backfill(canceling)
-
-
-def step_failures(instance: dg.DagsterInstance, run: dg.DagsterRun) -> Iterator[dg.DagsterEvent]:
-    """What failed in a run; the run's own failure where no step did, as when its process was killed."""
-    if run.status is not DagsterRunStatus.FAILURE:
-        return
-    for kind in (DagsterEventType.STEP_FAILURE, DagsterEventType.RUN_FAILURE):
-        events = [log.dagster_event for log in instance.all_logs(run.run_id, of_type=kind)]
-        found = [event for event in events if event is not None]
-        yield from found
-        if found:
-            return
 
 
 def _days_of(run: dg.DagsterRun) -> int:

@@ -1,7 +1,8 @@
 """Asset checks: the questions of the warehouse and of the costs, asked in two steps so that each opens the file once.
 
 Only a key that stands twice holds back what comes after it (see `warehouse.checks`): completeness, drift, prices and
-sums are shown beside what is right. The published copy has its checks in the step that publishes.
+sums are shown beside what is right. The published copy has its checks in the step that publishes. In a sync, a check
+whose tables have not changed answers with what it found last; a check that someone runs is always asked.
 """
 
 from collections.abc import Iterator, Sequence
@@ -11,13 +12,22 @@ import dagster as dg
 
 from braket_etl.costs.checks import CHECKS as COST_CHECKS
 from braket_etl.orchestration.assets import OPEN_RECORDS
+from braket_etl.orchestration.assets.common import results_of
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.pull.plan import midnight
 from braket_etl.runtime import Runtime
 from braket_etl.tables import JOBS, QUANTUM_TASKS
 from braket_etl.tables.declaration import Table
-from braket_etl.warehouse.checks import LATENCY_CHECKS, RECORD_CHECKS, Check, Finding, run_check
+from braket_etl.warehouse.checks import (
+    LATENCY_CHECKS,
+    RECORD_CHECKS,
+    Check,
+    Finding,
+    Rows,
+    last_or_new,
+)
 from braket_etl.warehouse.connection import Connection
+from braket_etl.warehouse.results import Results
 
 YESTERDAY = "yesterday_is_present"
 #: Tables whose assets are partitioned by day of creation and searched by day.
@@ -58,7 +68,7 @@ def check_records(
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     selected = context.selected_asset_check_keys
     with runtime.warehouse.writing("checking records") as connection:
-        yield from _asked(connection, RECORD_CHECKS, selected)
+        yield from _asked(results_of(context, connection, "check_records"), RECORD_CHECKS, selected)
         for table in _BY_DAY:
             if dg.AssetCheckKey(dg.AssetKey(table.name), YESTERDAY) in selected:
                 missing = [
@@ -82,7 +92,8 @@ def check_models(
 ) -> Iterator[dg.AssetCheckResult]:
     """Look at waits and costs before they are believed."""
     with runtime.warehouse.writing("checking models") as connection:
-        yield from _asked(connection, (*LATENCY_CHECKS, *COST_CHECKS), context.selected_asset_check_keys)
+        results = results_of(context, connection, "check_models")
+        yield from _asked(results, (*LATENCY_CHECKS, *COST_CHECKS), context.selected_asset_check_keys)
 
 
 def not_searched(connection: Connection, runtime: Runtime, table: Table, day: date) -> list[str]:
@@ -107,22 +118,26 @@ def _not_pulled(instance: dg.DagsterInstance, table: Table, day: date) -> list[s
 
 
 def _asked(
-    connection: Connection, checks: Sequence[Check], selected: set[dg.AssetCheckKey]
+    results: Results, checks: Sequence[Check], selected: set[dg.AssetCheckKey]
 ) -> Iterator[dg.AssetCheckResult]:
+    known: Rows = {}
     for check in checks:
         if dg.AssetCheckKey(dg.AssetKey(check.table), check.name) in selected:
-            yield _result_of(run_check(connection, check))
+            yield _result_of(*last_or_new(results, check, known))
+    results.save(results.connection)
 
 
-def _result_of(finding: Finding) -> dg.AssetCheckResult:
+def _result_of(finding: Finding, found_at: datetime | None) -> dg.AssetCheckResult:
+    """The finding for Dagster; `found_at` where it was found by an earlier run and nothing has changed since."""
     check = finding.check
+    unchanged = {} if found_at is None else {"unchanged_since": dg.MetadataValue.timestamp(found_at)}
     return dg.AssetCheckResult(
         asset_key=check.table,
         check_name=check.name,
         passed=finding.passed,
         severity=dg.AssetCheckSeverity.ERROR if check.is_error else dg.AssetCheckSeverity.WARN,
         description=finding.summary,
-        metadata=dict(finding.metadata),
+        metadata={**finding.metadata, **unchanged},
     )
 
 

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
 import os
 import shutil
 import socket
-import time
+from collections.abc import Mapping
 from contextlib import redirect_stdout
+from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
@@ -19,11 +21,11 @@ from dagster import DagsterRunStatus, RunsFilter
 from braket_etl.orchestration.resources import HOME_TAG, HOST_TAG, PROCESS_TAG
 from braket_etl.packaged import checkout, packaged_dagster_yaml
 from braket_etl.private import private_folder
-from braket_etl.settings import Settings, SettingsError
-from braket_etl.warehouse.runs import is_alive, process_began
+from braket_etl.settings import LAKE, Settings, SettingsError
+from braket_etl.warehouse.runs import Process, is_alive, process_here
 
 #: Each part of a daemon notes a heartbeat every 30 s; Dagster itself would wait half an hour for the next one.
-_HEARTBEAT_SECONDS = 120
+_HEARTBEAT = timedelta(minutes=2)
 DEFINITIONS = "braket_etl.definitions"
 #: Names the home whose settings the daemon of this instance was started with.
 _SERVED = ".served_home"
@@ -93,28 +95,41 @@ def workspace_arguments() -> list[str]:
     return ["-w", str(root / "workspace.yaml")] if root else ["-m", DEFINITIONS]
 
 
-def process_tags(run_id: str, pid: int | None = None) -> dict[str, str]:
-    """Tags that tell which process of which machine runs a run.
+def process_tags(run_id: str, process: Process | None = None) -> dict[str, str]:
+    """Tags that tell which process of which machine runs a run, by default this one.
 
     The run's id is among them, since Dagster gives the tags of a run to the one that repeats it.
     """
-    pid = pid or os.getpid()
-    return {
-        HOST_TAG: socket.gethostname(),
-        PROCESS_TAG: json.dumps({"run_id": run_id, "pid": pid, "began": process_began(pid)}),
-    }
+    process = process or process_here()
+    signed = {"run_id": run_id, "pid": process.pid, "began": process.began}
+    return {HOST_TAG: process.host, PROCESS_TAG: json.dumps(signed)}
 
 
-def worker_pid(run: dg.DagsterRun) -> int:
-    """The process that runs a run, asked from one of its steps: the multiprocess executor makes one for each."""
-    execution: Any = run.run_config.get("execution", {})
-    return os.getppid() if "multiprocess" in execution.get("config", {}) else os.getpid()
+def run_process(run: dg.DagsterRun, settings: Settings) -> Process:
+    """The process that runs a run, asked from one of its steps.
+
+    A run whose steps are done on other machines was signed before; the multiprocess executor makes a process a step.
+    """
+    in_child = executor_kind(run.run_config, settings) == "multiprocess"
+    return _signed_by(run) or process_here(os.getppid() if in_child else None)
 
 
-def sign_run(instance: dg.DagsterInstance, run: dg.DagsterRun) -> None:
+def sign_run(instance: dg.DagsterInstance, run: dg.DagsterRun, settings: Settings) -> None:
     """Note at the beginning of a run that a daemon started which process runs it; close runs that died."""
-    instance.add_run_tags(run.run_id, process_tags(run.run_id, worker_pid(run)))
+    instance.add_run_tags(run.run_id, process_tags(run.run_id, run_process(run, settings)))
     close_dead_runs(instance)
+
+
+def executor_kind(run_config: Mapping[str, Any], settings: Settings) -> str:
+    """Where the steps of a run are done: as its config says, else as the settings do."""
+    chosen: Mapping[str, Any] = run_config.get("execution", {}).get("config") or {}
+    return next(iter(chosen), settings.executor)
+
+
+def _signed_by(run: dg.DagsterRun) -> Process | None:
+    process = json.loads(run.tags.get(PROCESS_TAG, "{}"))
+    is_ours = process.get("run_id") == run.run_id
+    return Process(run.tags[HOST_TAG], process["pid"], process["began"]) if is_ours else None
 
 
 def close_dead_runs(instance: dg.DagsterInstance) -> int:
@@ -127,37 +142,54 @@ def close_dead_runs(instance: dg.DagsterInstance) -> int:
 
 
 def _is_dead(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:
-    process = json.loads(run.tags.get(PROCESS_TAG, "{}"))
-    if process.get("run_id") != run.run_id or is_alive(process["pid"], process["began"]):
+    process = _signed_by(run)
+    if process is None or is_alive(process.pid, process.began):
         return False
     now = instance.get_run_by_id(run.run_id)  # it may have ended well since we looked
     return now is not None and now.status in UNFINISHED
 
 
 def refuse_another_home(run: dg.DagsterRun, settings: Settings) -> None:
-    """Raise Failure where a run was submitted for another home than the one this daemon serves."""
-    wanted = run.tags.get(HOME_TAG)
-    if wanted and Path(wanted) != settings.home:
+    """Raise Failure where a run was submitted for another home or lake than this daemon or worker fills."""
+    wanted, ours = run.tags.get(HOME_TAG), filled(settings)
+    if wanted and wanted != ours:
         raise dg.Failure(
-            f"this run is for the home {wanted}, but the running daemon serves {settings.home}: "
-            "run it again with --here, or set DAGSTER_HOME to one of its own",
+            f"this run is to fill {wanted}, but the daemon or worker that does it fills {ours}: run it again with "
+            "--here, or set DAGSTER_HOME to one of its own; workers need the daemon's BRAKET_ETL_WAREHOUSE",
             allow_retries=False,
         )
 
 
+def filled(settings: Settings) -> str:
+    """What runs with these settings fill: a home, or a DuckLake, told by a digest since it may hold a password."""
+    if settings.lake_catalog is None:
+        return str(settings.home)
+    return f"{LAKE}{hashlib.sha256(settings.lake_catalog.encode()).hexdigest()[:12]}"
+
+
 def note_served_home(settings: Settings) -> None:
     """Note, for whoever would give it work, that the daemon about to start has these settings."""
-    (dagster_home(settings) / _SERVED).write_text(str(settings.home))
+    (dagster_home(settings) / _SERVED).write_text(filled(settings))
 
 
 def daemon_serves(instance: dg.DagsterInstance, settings: Settings) -> bool:
     """Whether a daemon is alive that was started for this home; several homes may share a DAGSTER_HOME."""
     served = dagster_home(settings) / _SERVED
-    return served.exists() and served.read_text() == str(settings.home) and daemon_is_alive(instance)
+    return served.exists() and served.read_text() == filled(settings) and daemon_is_alive(instance)
 
 
 def daemon_is_alive(instance: dg.DagsterInstance) -> bool:
     """Whether a daemon of this instance starts what is due; one that was killed is noticed after two minutes."""
+    beats = _heartbeats(instance)
+    return len(beats) == len(_STARTERS) and datetime.now(UTC) - min(beats) < _HEARTBEAT
+
+
+def daemon_last_alive(instance: dg.DagsterInstance) -> datetime | None:
+    """When a daemon of this instance was last alive as a whole; None where none ever ran."""
+    return min(_heartbeats(instance), default=None)
+
+
+def _heartbeats(instance: dg.DagsterInstance) -> list[datetime]:
+    """When each part that starts what is due last said that it lives, of those that ever did."""
     beats = instance.get_daemon_heartbeats()
-    oldest = time.time() - _HEARTBEAT_SECONDS
-    return all(kind in beats and beats[kind].timestamp > oldest for kind in _STARTERS)
+    return [datetime.fromtimestamp(beats[kind].timestamp, UTC) for kind in _STARTERS if kind in beats]

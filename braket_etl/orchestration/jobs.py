@@ -10,25 +10,16 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from braket_etl.orchestration.assets import OPEN_RECORDS, PUBLISHED
+from braket_etl.orchestration.executors import EXECUTOR
 from braket_etl.orchestration.maintenance import MAINTAIN
 from braket_etl.orchestration.partitions import CREATION_DAYS
 from braket_etl.tables import DEVICE_OBSERVATIONS, DEVICES, JOB_OBSERVATIONS, TASK_OBSERVATIONS
-
-#: In one process unless the run config says otherwise: a process a step costs two seconds each.
-_EXECUTOR = dg.multi_or_in_process_executor.configured(
-    lambda config: config,
-    name="in_process_or_multiprocess",
-    config_schema=dg.Field(
-        dg.Selector({"in_process": dict, "multiprocess": dict}),  # type: ignore[no-untyped-call]
-        default_value={"in_process": {}},
-    ),
-)
 
 SYNC = dg.define_asset_job(
     "sync",
     selection=dg.AssetSelection.all(),
     partitions_def=CREATION_DAYS,
-    executor_def=_EXECUTOR,
+    executor_def=EXECUTOR,
     description="Pull the days that are due and every open record, compute the models, publish.",
     config={"ops": {"pull": {"config": {"only_due": True}}}},
 )
@@ -37,7 +28,7 @@ BACKFILL = dg.define_asset_job(
     "backfill",
     selection=dg.AssetSelection.all(),
     partitions_def=CREATION_DAYS,
-    executor_def=_EXECUTOR,
+    executor_def=EXECUTOR,
     description="Search the chosen days again, whatever is known of them; records stored in a final state are kept.",
 )
 
@@ -54,7 +45,7 @@ OBSERVE = dg.define_asset_job(
         PUBLISHED,
     ),
     config=OBSERVE_CONFIG,
-    executor_def=_EXECUTOR,
+    executor_def=EXECUTOR,
     description="Poll the open records, keep what was seen of their queue positions, publish.",
 )
 

@@ -28,7 +28,7 @@ def compact_and_publish(runtime: Runtime) -> Compaction | None:
 
     Raises WarehouseError.
     """
-    if not runtime.warehouse.file.exists():
+    if runtime.warehouse.is_missing:
         return None
     done = compact(runtime.warehouse)
     if done.was_done:

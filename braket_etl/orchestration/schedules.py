@@ -43,7 +43,7 @@ def observe_open_records(
     """Nothing is asked of Braket while nothing is open."""
     if runtime.settings.is_demo:
         return _DEMO
-    if not runtime.warehouse.published.exists():
+    if not runtime.warehouse.is_published:
         return dg.SkipReason("nothing was pulled yet")
     with runtime.warehouse.reading() as connection:
         still_open = connection.execute(

@@ -13,8 +13,7 @@ import duckdb
 
 from braket_etl.costs.spend_alerts import Spend, spends
 from braket_etl.notify import Message, tell
-from braket_etl.orchestration.assets import PUBLISHED
-from braket_etl.orchestration.failures import failure_line
+from braket_etl.orchestration.failures import failure_lines, step_failures
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.runtime import Runtime
 from braket_etl.warehouse import runs
@@ -23,7 +22,6 @@ from braket_etl.warehouse.errors import DamagedError, NotPublishedError
 _DEMO = dg.SkipReason("this is the demo's home: nobody is told of it")
 #: Problems that a message names; the run's log has them all.
 _MOST_LINES = 20
-#: What Dagster puts before the text of an error.
 
 
 @dg.run_failure_sensor(
@@ -122,10 +120,8 @@ def failure_message(
 def _lines(instance: dg.DagsterInstance, runtime: Runtime, run: dg.DagsterRun) -> tuple[list[str], bool]:
     """The problems of a run by account and Region, and the steps that failed; whether the run came to publish."""
     problems = _problems(runtime, run.run_id)
-    records = instance.get_records_for_run(run.run_id, of_type=dg.DagsterEventType.STEP_FAILURE).records
-    events = [event for record in records if (event := record.event_log_entry.dagster_event)]
-    failures = [failure_line(event) for event in events if event.step_key != PUBLISHED or not problems]
-    return [*(problems or []), *failures] or ["its process ended without a word"], problems is not None
+    failures = failure_lines(step_failures(instance, run), problems or ())
+    return [*(problems or ()), *failures], problems is not None
 
 
 def _problems(runtime: Runtime, run_id: str) -> list[str] | None:
@@ -135,26 +131,28 @@ def _problems(runtime: Runtime, run_id: str) -> list[str] | None:
             steps = runs.run_summary(connection, run_id) if runs.has_ended(connection, run_id) else None
     except (NotPublishedError, DamagedError, duckdb.Error):
         return None
-    return (
-        None
-        if steps is None
-        else [problem for step in steps.values() for problem in step.get("problems", ())]
-    )
+    return None if steps is None else runs.problems_of(steps.values())
 
 
 def _run_before(instance: dg.DagsterInstance, run: dg.DagsterRun) -> dg.DagsterRun | None:
-    """The run of the same job before this one, if it began on the same UTC day and failed too."""
+    """The run of the same job before this one, if it began on the same UTC day and failed too.
+
+    Those of the command line are passed over: nobody was told of them here. A daemon's run has a remote origin.
+    """
     record = instance.get_run_record_by_id(run.run_id)
     if record is None:
         return None
+    midnight = record.create_timestamp.replace(hour=0, minute=0, second=0, microsecond=0)
     earlier = instance.get_run_records(
-        dg.RunsFilter(job_name=run.job_name, created_before=record.create_timestamp), limit=1
+        dg.RunsFilter(job_name=run.job_name, created_after=midnight, created_before=record.create_timestamp)
     )
-    for before in earlier:
-        is_same_day = before.create_timestamp.date() == record.create_timestamp.date()
-        if is_same_day and before.dagster_run.status is dg.DagsterRunStatus.FAILURE:
-            return before.dagster_run
-    return None
+    alike = (each.dagster_run for each in earlier if _is_of_daemon(each.dagster_run) == _is_of_daemon(run))
+    before = next(alike, None)
+    return before if before and before.status is dg.DagsterRunStatus.FAILURE else None
+
+
+def _is_of_daemon(run: dg.DagsterRun) -> bool:
+    return run.remote_job_origin is not None
 
 
 def _told(log: Logger, runtime: Runtime, message: Message) -> bool:

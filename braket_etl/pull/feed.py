@@ -16,7 +16,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from braket_etl.analysis.events import event_rows, folder_texts
 from braket_etl.aws.errors import AwsProblem, classify
-from braket_etl.aws.events import Message, delete_messages, prefix_texts, queued_messages
+from braket_etl.aws.events import Message, delete_messages, prefix_texts, queue_region, queued_messages
 from braket_etl.aws.sessions import Account, Sessions
 from braket_etl.pull.merge import store_rejects
 from braket_etl.pull.outcome import Outcome
@@ -52,7 +52,11 @@ def read_feed(
                 connection, STATE_CHANGE_EVENTS, events.rows
             )
             store_rejects(connection, events.rejects, run_id)
-    found.stored()
+    try:
+        found.stored()
+    except (BotoCoreError, ClientError) as error:
+        why = classify(error).message
+        outcome.warnings[f"the event feed {source}: what was stored stays in the queue: {why}"] += 1
     return outcome
 
 
@@ -72,8 +76,5 @@ def _texts(sessions: Sessions, account: Account, source: str) -> _Texts:
 
 def _sqs(sessions: Sessions, account: Account, url: str) -> Any:
     session: boto3.Session = sessions.session(account)
-    parts = url.split(".")  # https://sqs.REGION.amazonaws.com/ACCOUNT/NAME
-    region = (
-        parts[1] if url.startswith("https://sqs.") and len(parts) > 2 else session.region_name or "us-east-1"
-    )
+    region = queue_region(url) or session.region_name or "us-east-1"
     return session.client("sqs", region_name=region)

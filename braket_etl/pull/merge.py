@@ -8,7 +8,7 @@ from __future__ import annotations
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import datetime
-from typing import Any
+from typing import Any, TypeAlias
 
 import pyarrow as pa
 
@@ -21,12 +21,15 @@ from braket_etl.tables.declaration import Table
 from braket_etl.tables.job_events import event_bodies
 from braket_etl.tables.normalize import Drift, Normalized, Reject, normalize, rejected, storable
 from braket_etl.tables.observations import with_position
-from braket_etl.tables.redact import Redactor
-from braket_etl.warehouse.connection import Connection, Warehouse, transaction
+from braket_etl.tables.redact import NOTHING_REDACTED, Redactor
+from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.listing import mark_expired
 from braket_etl.warehouse.upsert import Counts, append_events, extend_observations, upsert
 
-_NOTHING_REDACTED = Redactor(())
+#: Records and observations by table, events, rejects and drift of a batch.
+_Prepared: TypeAlias = tuple[
+    list[tuple[Table, pa.Table]], list[tuple[Table, pa.Table]], pa.Table | None, list[Reject], set[Drift]
+]
 
 
 @dataclass(slots=True)
@@ -62,26 +65,30 @@ class _Event:
 
 
 def merge(
-    warehouse: Warehouse, batch: Batch, run_id: str, purpose: str, redactor: Redactor = _NOTHING_REDACTED
+    warehouse: Warehouse, batch: Batch, run_id: str, purpose: str, redactor: Redactor = NOTHING_REDACTED
 ) -> Merged:
     """Store the batch in one transaction; raises WarehouseError and leaves the warehouse as it was."""
     batch = _redacted(batch, redactor)
-    records, observations, events, rejects, drift = _prepared(batch)
+    prepared = _prepared(batch)
+    return warehouse.in_turn(purpose, lambda connection: _stored(connection, prepared, batch, run_id))
+
+
+def _stored(connection: Connection, prepared: _Prepared, batch: Batch, run_id: str) -> Merged:
+    records, observations, events, rejects, drift = prepared
     merged = Merged(rejected=len(rejects))
-    with warehouse.writing(purpose) as connection, transaction(connection):
-        connection.execute("SET threads = 1")  # a batch is small; every thread would hold buffers of its own
-        for table, rows in records:
-            merged.counts[table.name] = upsert(connection, table, rows)
-        for table, rows in observations:
-            merged.counts[table.name] = extend_observations(connection, table, rows)
-        if events is not None:
-            merged.counts[JOB_EVENTS.name] = append_events(connection, events)
-        _forget_healed(connection, rejects, batch)
-        store_rejects(connection, rejects, run_id)
-        merged.drift = _store_drift(connection, drift, batch, run_id)
-        for resource in RESOURCES:
-            gone = [(m.arn, m.at) for m in batch.expired if m.operation == resource.get]
-            merged.expired += mark_expired(connection, resource.table, gone)
+    connection.execute("SET threads = 1")  # a batch is small; every thread would hold buffers of its own
+    for table, rows in records:
+        merged.counts[table.name] = upsert(connection, table, rows)
+    for table, rows in observations:
+        merged.counts[table.name] = extend_observations(connection, table, rows)
+    if events is not None:
+        merged.counts[JOB_EVENTS.name] = append_events(connection, events)
+    _forget_healed(connection, rejects, batch)
+    store_rejects(connection, rejects, run_id)
+    merged.drift = _store_drift(connection, drift, batch, run_id)
+    for resource in RESOURCES:
+        gone = [(m.arn, m.at) for m in batch.expired if m.operation == resource.get]
+        merged.expired += mark_expired(connection, resource.table, gone)
     return merged
 
 
@@ -94,11 +101,7 @@ def _redacted(batch: Batch, redactor: Redactor) -> Batch:
     )
 
 
-def _prepared(
-    batch: Batch,
-) -> tuple[
-    list[tuple[Table, pa.Table]], list[tuple[Table, pa.Table]], pa.Table | None, list[Reject], set[Drift]
-]:
+def _prepared(batch: Batch) -> _Prepared:
     records, observations = [], []
     events: pa.Table | None = None
     rejects = [

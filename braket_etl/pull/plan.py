@@ -7,11 +7,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 
 from braket_etl.aws.search import Window
+from braket_etl.tables.bookkeeping import DAY_IS_WHOLE
 from braket_etl.warehouse.connection import Connection
 
 DAY = timedelta(days=1)
-#: A search that begins this long after a day's end is taken to see every record of the day.
-SETTLED = timedelta(hours=1)
 #: Braket deletes a task's metadata after so long.
 FORGOTTEN = timedelta(days=90)
 #: How long before that an incomplete day is worth a warning.
@@ -40,9 +39,8 @@ def due_days(
         day
         for (day,) in connection.execute(
             "SELECT day FROM etl.coverage WHERE account = ? AND region = ? AND table_name = ? "
-            "AND principal IS NOT DISTINCT FROM ? "
-            "AND listed <= stored + rejected AND searched_at >= (day + 1)::TIMESTAMP AT TIME ZONE 'UTC' + ?",
-            [account, region, table, principal, SETTLED],
+            f"AND principal IS NOT DISTINCT FROM ? AND {DAY_IS_WHOLE}",
+            [account, region, table, principal],
         ).fetchall()
     }
     always = {now.date(), now.date() - DAY}

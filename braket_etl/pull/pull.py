@@ -31,7 +31,7 @@ from braket_etl.pull.owners import owners
 from braket_etl.pull.resources import BY_GET, TASKS, Resource
 from braket_etl.tables.arns import account_id_of
 from braket_etl.tables.bookkeeping import COVERAGE
-from braket_etl.tables.redact import Redactor
+from braket_etl.tables.redact import NOTHING_REDACTED, Redactor
 from braket_etl.warehouse import listing as listings
 from braket_etl.warehouse.connection import Connection, Warehouse, transaction
 from braket_etl.warehouse.upsert import replace_rows
@@ -120,7 +120,7 @@ class Puller:
     polled: set[str] = field(default_factory=set)
     """Open records that this run has fetched already."""
     threads_per_target: int = fetch.DEFAULT_THREADS
-    redactor: Redactor = field(default_factory=lambda: Redactor(()))
+    redactor: Redactor = NOTHING_REDACTED
     """Strikes out secrets in what comes, before it is stored."""
 
     def pull_days(

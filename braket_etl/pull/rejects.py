@@ -13,6 +13,7 @@ from braket_etl.pull.pull import Puller
 from braket_etl.pull.resources import BY_GET, Resource
 from braket_etl.tables.bookkeeping import REJECTED_RECORDS
 from braket_etl.warehouse.connection import Connection, Warehouse, transaction
+from braket_etl.warehouse.statements import affected
 
 COLUMNS = tuple(column.name for column in REJECTED_RECORDS.columns)
 
@@ -97,9 +98,8 @@ def retry_rejects(puller: Puller, plan: RetryPlan) -> Retried:
 def purge_rejects(warehouse: Warehouse, arns: Sequence[str] = ()) -> int:
     """Forget all rejects, or those of these ARNs; how many there were. Raises WarehouseError."""
     with warehouse.writing("purging rejects") as connection, transaction(connection):
-        gone = connection.execute(
-            f"DELETE FROM {REJECTED_RECORDS.qualified_name} "
-            "WHERE len(?) = 0 OR list_contains(?, arn) RETURNING 1",
+        return affected(
+            connection,
+            f"DELETE FROM {REJECTED_RECORDS.qualified_name} WHERE len(?) = 0 OR list_contains(?, arn)",
             [list(arns), list(arns)],
-        ).fetchall()
-    return len(gone)
+        )

@@ -22,4 +22,3 @@ TASKS = Resource(QUANTUM_TASKS, TASK_OBSERVATIONS, "SearchQuantumTasks", "GetQua
 HYBRID_JOBS = Resource(JOBS, JOB_OBSERVATIONS, "SearchJobs", "GetJob")
 RESOURCES = (TASKS, HYBRID_JOBS)
 BY_GET = {resource.get: resource for resource in RESOURCES}
-BY_TABLE = {resource.table.name: resource for resource in RESOURCES}

@@ -14,6 +14,7 @@ from typing import Any
 
 from braket_etl.report import charts
 from braket_etl.report.filters import Filters, Scope
+from braket_etl.tables.bookkeeping import DAY_IS_WHOLE
 from braket_etl.warehouse.connection import Connection
 
 
@@ -612,20 +613,19 @@ LIMIT 15
             "Days that were searched",
             "A day is whole when it was searched at least an hour after its end and all that was listed is "
             "stored or rejected. Today never is.",
-            """
+            f"""
 SELECT
     account, region, table_name AS kind,
     count(*) FILTER (is_whole) AS n_whole_days,
     count(*) FILTER (NOT is_whole) AS n_partial_days,
-    DATE '{last}' - DATE '{first}' + 1 - count(*) AS n_never_searched,
+    DATE '{{last}}' - DATE '{{first}}' + 1 - count(*) AS n_never_searched,
     sum(listed)::BIGINT AS n_listed,
-    sum(listed - stored)::BIGINT AS n_missing,
+    sum(listed - stored - rejected)::BIGINT AS n_missing,
     max(searched_at) AS last_searched_at
 FROM (
-    SELECT *, searched_at >= (day + INTERVAL 25 HOUR) AT TIME ZONE 'UTC' AND listed = stored + rejected AS is_whole
-    FROM etl.coverage
+    SELECT *, {DAY_IS_WHOLE} AS is_whole FROM etl.coverage
 )
-WHERE {filter}
+WHERE {{filter}}
 GROUP BY ALL
 ORDER BY account, region, kind
 LIMIT 100

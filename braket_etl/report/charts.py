@@ -20,7 +20,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from braket_etl.report.values import UNKNOWN, duration, money, printable, shortened
+from braket_etl.report.values import UNKNOWN, duration, money, shortened
+from braket_etl.shown import printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

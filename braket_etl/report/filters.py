@@ -6,6 +6,7 @@ from dataclasses import dataclass
 from datetime import date
 
 from braket_etl.settings import SettingsError
+from braket_etl.tables.declaration import quoted
 
 
 @dataclass(frozen=True)
@@ -56,8 +57,3 @@ def parsed_tag(text: str) -> tuple[str, str]:
     if not key or not equals:
         raise SettingsError(f"--tag {text!r} is not of the form key=value, such as team=chemistry")
     return key, value
-
-
-def quoted(text: str) -> str:
-    """The text as a literal of SQL."""
-    return "'" + text.replace("'", "''") + "'"

@@ -1,31 +1,42 @@
-"""Asking all blocks and putting the page together."""
+"""Asking all blocks and putting the page together.
+
+A report that each run makes takes over from the last one what is made of tables that have not changed.
+"""
 
 from __future__ import annotations
 
+import re
 import shutil
-from collections.abc import Iterator, Sequence
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import jinja2
 from markupsafe import Markup
+from sqlglot import parse_one
 
 from braket_etl import __version__
 from braket_etl.report import charts
-from braket_etl.report.blocks import SECTIONS, Answer, Block, Section, answer, step
+from braket_etl.report.blocks import SECTIONS, Block, answer, step
 from braket_etl.report.filters import Filters, Scope
 from braket_etl.report.values import Cell, cell, heading, is_number_column
 from braket_etl.settings import SettingsError
 from braket_etl.warehouse.connection import Connection, Warehouse, replaced_atomically
 from braket_etl.warehouse.errors import WarehouseError
+from braket_etl.warehouse.models import tables_read
+from braket_etl.warehouse.results import Contents
 
 #: As far back as a report goes that names no first day; Braket itself remembers as much.
 DEFAULT_DAYS = 90
 
 #: Models that many blocks read: computed once, for this connection alone, under their own names.
 _SHARED_MODELS = ("charges", "task_latency", "job_costs")
+#: A block as it stands in a page; all that is in it is escaped, so its end is its own.
+_ARTICLE = re.compile(r'<article [^>]*data-made-of="(?P<made_of>[0-9a-f]+)">.*?</article>\n', re.DOTALL)
 
 
 @dataclass(frozen=True)
@@ -40,6 +51,7 @@ class Asked:
     headings: Sequence[tuple[str, bool]]
     rows: Sequence[Sequence[Cell]]
     chart: Markup | None
+    made_of: str
 
 
 def write_report(
@@ -51,16 +63,18 @@ def write_report(
     accounts: Sequence[str] = (),
     tags: Sequence[tuple[str, str]] = (),
     group: str | None = None,
+    anew: bool = True,
 ) -> Filters:
     """Write the report to a file, which is replaced as a whole; what it is limited to. The group may read it too.
 
-    The days are UTC, both in. Accounts are ids or names of the settings. Raises SettingsError for an account that is not
-    in the warehouse and for a last day before the first, WarehouseError where nothing is published or the file cannot
-    be written.
+    Unless it is made anew, what has not changed is taken over from the report that the file holds. The days are UTC, both
+    in. Accounts are ids or names of the settings. Raises SettingsError for an account that is not in the warehouse and
+    for a last day before the first, WarehouseError where nothing is published or the file cannot be written.
     """
     with warehouse.reading() as connection:
         filters = resolved(connection, first, last, accounts, tags)
-        page = rendered(connection, filters)
+        last_page = "" if anew or not output.exists() else output.read_text("utf-8")
+        page = rendered(connection, filters, last_page)
     try:
         replaced_atomically(output, page, mode=0o640 if group else 0o600)
         if group:
@@ -84,7 +98,7 @@ def resolved(
             (SELECT max(fetched_at) FROM (SELECT fetched_at FROM quantum_tasks UNION ALL SELECT fetched_at FROM jobs)),
             (SELECT max(searched_at) FROM etl.coverage),
             now()
-        ), (SELECT min(day) FROM (SELECT min(charge_date) AS day FROM daily_costs
+        ), (SELECT min(day) FROM (SELECT min(timezone('UTC', start_at)::DATE) AS day FROM reservations
             UNION ALL SELECT min(created_date) FROM quantum_tasks UNION ALL SELECT min(created_date) FROM jobs))
         """
     ).fetchall()[0]
@@ -97,10 +111,8 @@ def resolved(
     return Filters(first, last, _account_ids(connection, accounts), tuple(tags))
 
 
-def rendered(connection: Connection, filters: Filters) -> str:
+def rendered(connection: Connection, filters: Filters, last_page: str = "") -> str:
     """The whole page."""
-    for model in _SHARED_MODELS:
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE {model} AS FROM main.{model}")
     environment = jinja2.Environment(
         loader=jinja2.PackageLoader("braket_etl.report"),
         autoescape=True,
@@ -108,8 +120,9 @@ def rendered(connection: Connection, filters: Filters) -> str:
         trim_blocks=True,
         lstrip_blocks=True,
     )
+    shown = _articles(connection, filters, last_page, environment.get_template("article.html.j2"))
     return environment.get_template("report.html.j2").render(
-        sections=[(section, list(_answers(connection, section, filters))) for section in SECTIONS],
+        sections=[(section, [shown[block.key] for block in section.blocks]) for section in SECTIONS],
         filters=filters,
         roles=charts.ROLES,
         places=_places(connection, filters),
@@ -118,30 +131,55 @@ def rendered(connection: Connection, filters: Filters) -> str:
     )
 
 
-def _answers(connection: Connection, section: Section, filters: Filters) -> Iterator[Asked]:
-    for block in section.blocks:
-        found = answer(connection, block, filters)
-        svg = block.chart(found.records()) if block.chart else None
-        yield Asked(
-            block,
-            block.title.replace("{step}", step(filters)),
-            block.tells.replace("{step}", step(filters)),
-            block.query(filters),
-            block.scope.beyond(filters),
-            [(heading(name), _is_numeric(found, n)) for n, name in enumerate(found.columns)],
-            [
-                [cell(name, value) for name, value in zip(found.columns, row, strict=True)]
-                for row in found.rows
-            ],
-            Markup(charts.for_page(svg, block.key)) if svg else None,  # noqa: S704 - matplotlib escapes its text
+def _articles(
+    connection: Connection, filters: Filters, last_page: str, template: jinja2.Template
+) -> dict[str, Markup]:
+    """Each block by its key, from the last page where nothing has changed that it is made of."""
+    contents, blocks = Contents(connection), [block for section in SECTIONS for block in section.blocks]
+    reads = {block.key: tables_read(parse_one(block.query(filters), read="duckdb")) for block in blocks}
+    made_of = {
+        block.key: contents.made_of(f"{block.key} {block.query(filters)} {filters}", reads[block.key])
+        for block in blocks
+    }
+    known = {match["made_of"]: Markup(match[0]) for match in _ARTICLE.finditer(last_page)}  # noqa: S704 - our own page
+    asked = [block for block in blocks if made_of[block.key] not in known]
+    for model, readers in Counter(chain.from_iterable(reads[block.key] for block in asked)).items():
+        if model in _SHARED_MODELS and readers > 1:
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {model} AS FROM main.{model}")
+    made = {
+        made_of[block.key]: Markup(  # noqa: S704 - escaped by the template
+            template.render(block=_asked(connection, block, filters, made_of[block.key]))
         )
+        for block in asked
+    }
+    return {block.key: (known | made)[made_of[block.key]] for block in blocks}
 
 
-def _is_numeric(found: Answer, n: int) -> bool:
-    if is_number_column(found.columns[n]):
+def _asked(connection: Connection, block: Block, filters: Filters, made_of: str) -> Asked:
+    found = answer(connection, block, filters)
+    svg = block.chart(found.records()) if block.chart else None
+    rows = [[cell(name, value) for name, value in zip(found.columns, row, strict=True)] for row in found.rows]
+    return Asked(
+        block,
+        block.title.replace("{step}", step(filters)),
+        block.tells.replace("{step}", step(filters)),
+        block.query(filters),
+        block.scope.beyond(filters),
+        [
+            (heading(name), _is_numeric(name, [row[n] for row in rows]))
+            for n, name in enumerate(found.columns)
+        ],
+        rows,
+        Markup(charts.for_page(svg, block.key)) if svg else None,  # noqa: S704 - matplotlib escapes its text
+        made_of,
+    )
+
+
+def _is_numeric(name: str, cells: Sequence[Cell]) -> bool:
+    if is_number_column(name):
         return True
-    values = [row[n] for row in found.rows if row[n] is not None]
-    return bool(values) and all(cell(found.columns[n], value).is_number for value in values)
+    known = [shown for shown in cells if shown.kind != "unknown"]
+    return bool(known) and all(shown.is_number for shown in known)
 
 
 def _account_ids(connection: Connection, wanted: Sequence[str]) -> tuple[str, ...]:

@@ -13,9 +13,10 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from braket_etl.report import charts
-from braket_etl.report.blocks import SECTIONS, answer
+from braket_etl.report.blocks import SECTIONS, Block, answer
 from braket_etl.report.filters import Filters
-from braket_etl.report.values import duration, money, printable, shortened
+from braket_etl.report.values import duration, money, shortened
+from braket_etl.shown import printable
 from braket_etl.warehouse.connection import Connection
 
 #: UTC days that a chart over time goes back, as many as still are shown one by one.
@@ -58,20 +59,29 @@ PICTURES = {
 }
 
 
-def pictures_of(connection: Connection, asset: str, now: datetime | None) -> dict[str, str]:
-    """Markdown by name: `at a glance` and `chart` of an asset as of an instant; empty where there is nothing to show."""
+def records_of(connection: Connection, asset: str, now: datetime | None) -> list[charts.Record]:
+    """What the picture of an asset shows as of an instant; empty where it has none or there is nothing to show."""
     if asset not in PICTURES or now is None:
-        return {}
-    picture = PICTURES[asset]
-    block = next(b for section in SECTIONS for b in section.blocks if b.key == picture.block)
+        return []
     last = now.astimezone(UTC).date()
-    records = answer(connection, block, Filters(last - timedelta(days=_DAYS - 1), last)).records()
+    return answer(connection, _block_of(asset), Filters(last - timedelta(days=_DAYS - 1), last)).records()
+
+
+def drawn(asset: str, records: list[charts.Record]) -> dict[str, str]:
+    """Markdown by name: `at a glance` and `chart` of an asset with a picture."""
+    picture, block = PICTURES[asset], _block_of(asset)
     shown = glance(picture.values(records), picture.said)
     svg = block.chart(records) if block.chart else None
     return {
         **({"at a glance": shown} if shown else {}),
         **({"chart": charts.for_dagster(svg, block.title)} if svg else {}),
     }
+
+
+def _block_of(asset: str) -> Block:
+    return next(
+        block for section in SECTIONS for block in section.blocks if block.key == PICTURES[asset].block
+    )
 
 
 def glance(values: Mapping[str, float], said: Callable[[float], str]) -> str:

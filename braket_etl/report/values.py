@@ -7,6 +7,8 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
+from braket_etl import shown
+
 #: Stands for NULL.
 UNKNOWN = "—"
 #: Longest text in a cell; the whole of it is in the title.
@@ -53,7 +55,7 @@ def cell(column: str, value: Any) -> Cell:
         return Cell(exact, exact, "instant")
     if isinstance(value, int | float | Decimal):
         return Cell(f"{value:,.2f}" if isinstance(value, Decimal) else f"{value:,}", exact, "number")
-    text = printable(str(value))
+    text = shown.printable(str(value))
     short = short_arn(text) if column.endswith("arn") else shortened(text, _LONGEST)
     return Cell(short, exact, "long" if len(short) > _LONG else "")
 
@@ -64,7 +66,7 @@ def exact_text(value: Any) -> str:
         return "NULL"
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(sep=" ")
-    return f"{value:f}" if isinstance(value, Decimal) else printable(str(value))
+    return f"{value:f}" if isinstance(value, Decimal) else shown.printable(str(value))
 
 
 def is_number_column(column: str) -> bool:
@@ -89,12 +91,7 @@ def money(dollars: Decimal | float) -> str:
 
 def duration(seconds: float | None) -> str:
     """Seconds in the unit that a person would choose."""
-    if seconds is None:
-        return UNKNOWN
-    for unit, size in (("d", 86_400), ("h", 3_600), ("min", 60)):
-        if seconds >= 2 * size:
-            return f"{seconds / size:,.1f} {unit}"
-    return f"{seconds:,.1f} s"
+    return UNKNOWN if seconds is None else shown.duration(seconds)
 
 
 def short_arn(arn: str) -> str:
@@ -106,10 +103,3 @@ def short_arn(arn: str) -> str:
 def shortened(text: str, longest: int) -> str:
     """The text, cut where it is too long."""
     return text if len(text) <= longest else text[: longest - 1] + "…"
-
-
-def printable(text: str) -> str:
-    """The text with what cannot be seen as escapes: XML has no control characters, nor does a reader want them."""
-    return "".join(
-        c if c.isprintable() else c.encode("unicode_escape", "backslashreplace").decode() for c in text
-    )

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import json
 import textwrap
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Mapping
 from datetime import date
 from pathlib import Path
 from typing import Any
@@ -12,7 +12,6 @@ from typing import Any
 from pydantic.fields import FieldInfo
 from pydantic_core import PydanticUndefined
 
-from braket_etl.aws.permissions import policy
 from braket_etl.settings import CONFIG_FILE, PREFIX, Settings
 
 _WIDTH = 100
@@ -23,12 +22,12 @@ _HEAD = (
 )
 
 
-def starter_files(buckets: Sequence[str]) -> dict[str, str]:
-    """File names and contents; results are read from buckets of these names."""
+def starter_files(allowed: Mapping[str, Any]) -> dict[str, str]:
+    """File names and contents; `allowed` is the IAM policy."""
     return {
         CONFIG_FILE: config_file_text(),
-        "iam-policy.json": json.dumps(policy(buckets), indent=2) + "\n",
-        "cross-account-role.yaml": _role(buckets),
+        "iam-policy.json": json.dumps(allowed, indent=2) + "\n",
+        "cross-account-role.yaml": _role(allowed),
     }
 
 
@@ -82,7 +81,7 @@ def _commented(text: str) -> list[str]:
     return textwrap.wrap(text, _WIDTH, initial_indent="# ", subsequent_indent="# ", break_on_hyphens=False)
 
 
-def _role(buckets: Sequence[str]) -> str:
+def _role(allowed: Mapping[str, Any]) -> str:
     template = Path(__file__).with_name("cross-account-role.yaml").read_text("utf-8")
-    document = json.dumps(policy(buckets), indent=2)  # JSON is YAML
+    document = json.dumps(allowed, indent=2)  # JSON is YAML
     return template.replace("@POLICY@", textwrap.indent(document, " " * 12).lstrip())

@@ -19,8 +19,13 @@ RUNS = Table(
         integer("pid", "Process id on that machine"),
         text("pid_began", "When that process began, as its machine tells it: a process id is used again"),
         text("version", "Version of braket_etl"),
-        text("summary", "JSON object: rows, calls, throttles, problems"),
+        text("summary", "JSON object: rows, calls, throttles, problems", wide=True),
     ),
+)
+
+#: When a day of `etl.coverage` was seen whole, in SQL.
+DAY_IS_WHOLE = (
+    "listed <= stored + rejected AND searched_at >= (day + 1)::TIMESTAMP AT TIME ZONE 'UTC' + INTERVAL 1 HOUR"
 )
 
 COVERAGE = Table(

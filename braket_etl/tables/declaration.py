@@ -152,6 +152,11 @@ def quoted(text: str) -> str:
     return "'" + text.replace("'", "''") + "'"
 
 
+def identifier(name: str) -> str:
+    """The name as an SQL identifier."""
+    return '"' + name.replace('"', '""') + '"'
+
+
 def flag(name: str, description: str, **options: Any) -> Column:
     """A BOOLEAN column."""
     return Column(name, pa.bool_(), description, **options)

@@ -19,7 +19,7 @@ import pyarrow as pa
 from botocore import xform_name
 
 from braket_etl.tables.common import canonical_json
-from braket_etl.tables.declaration import Column, Table
+from braket_etl.tables.declaration import Table
 
 Convert = Callable[[Any], Any]
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
@@ -102,27 +102,30 @@ def flattened(table: Table, body: Mapping[str, Any], drift: set[Drift] | None = 
     """One body as a row of Python values; raises ValueError that names the member at fault."""
     row: dict[str, Any] = {}
     plan = _plan(table)
-    for column, path, convert in plan.sourced:
-        value = _member(body, path)
+    for name, source, member, inner, required, convert in plan.sourced:
+        value = body.get(member)
+        if inner and value is not None:
+            value = _member(value, member, inner)
         if value is None:
-            if column.required:
-                raise ValueError(f"{column.source}: required, but missing")
-            row[column.name] = None
+            if required:
+                raise ValueError(f"{source}: required, but missing")
+            row[name] = None
             continue
         try:
-            row[column.name] = convert(value)
+            row[name] = convert(value)
         except (ValueError, TypeError, OverflowError) as error:
-            raise ValueError(f"{column.source}: {error}") from None
-    for column in plan.derived:
-        assert column.derive is not None  # noqa: S101 - _plan chose them so
-        row[column.name] = column.derive(row)
-    if table.has("extra"):
+            raise ValueError(f"{source}: {error}") from None
+    for name, derive in plan.derived:
+        row[name] = derive(row)
+    if plan.has_extra:
         extra = unknown_members(body, plan.known)
         row["extra"] = canonical_json(extra) if extra else None
-        if drift is not None:
+        if extra and drift is not None:
             drift.update(Drift(table.name, "member", path, None) for path in _paths(extra))
     if drift is not None:
-        drift.update(_unknown_values(table, row))
+        for name, source, values in plan.enums:
+            if (value := row.get(name)) is not None and value not in values:
+                drift.add(Drift(table.name, "value", source, storable(value)))
     return row
 
 
@@ -144,11 +147,11 @@ def unknown_members(body: Mapping[str, Any], known: Mapping[str, Any]) -> dict[s
         if name not in known:
             extra[name] = value
         elif (inner := known[name]) is not None:
-            if isinstance(value, Mapping):
+            if isinstance(value, dict):
                 if rest := unknown_members(value, inner):
                     extra[name] = rest
             elif isinstance(value, list) and any(
-                isinstance(item, Mapping) and unknown_members(item, inner) for item in value
+                isinstance(item, dict) and unknown_members(item, inner) for item in value
             ):
                 extra[name] = value  # the whole list, since positions would be lost in a part of it
     return extra
@@ -158,24 +161,32 @@ def unknown_members(body: Mapping[str, Any], known: Mapping[str, Any]) -> dict[s
 class _Plan:
     """A table's declaration, prepared once for flattening many bodies."""
 
-    sourced: tuple[tuple[Column, tuple[str, ...], Convert], ...]
-    derived: tuple[Column, ...]
+    sourced: tuple[tuple[str, str, str, tuple[str, ...], bool, Convert], ...]
+    """Column, source, outermost member and those inside it, whether it is required, conversion."""
+    derived: tuple[tuple[str, Callable[[Mapping[str, Any]], Any]], ...]
+    enums: tuple[tuple[str, str, frozenset[str]], ...]
+    """Column, source, and the values that the API documents."""
     known: dict[str, Any]
+    has_extra: bool
 
 
 @lru_cache
 def _plan(table: Table) -> _Plan:
     sourced = tuple(
-        (column, column.member_path, converter(column.type)) for column in table.columns if column.source
+        (c.name, c.source, c.member_path[0], c.member_path[1:], c.required, converter(c.type))
+        for c in table.columns
+        if c.source
     )
-    derived = tuple(column for column in table.columns if column.derive)
+    derived = tuple((column.name, column.derive) for column in table.columns if column.derive)
+    enums = tuple((c.name, c.source or c.name, frozenset(c.values)) for c in table.columns if c.values)
     known: dict[str, Any] = {name: inner and dict.fromkeys(inner) for name, inner in table.members_elsewhere}
-    for column, path, _ in sourced:
-        level = known
-        for member in path[:-1]:
-            level = level.setdefault(member, {})
-        level[path[-1]] = _members_of(column.type)
-    return _Plan(sourced, derived, known)
+    for column in table.columns:
+        if column.source:
+            level = known
+            for member in column.member_path[:-1]:
+                level = level.setdefault(member, {})
+            level[column.member_path[-1]] = _members_of(column.type)
+    return _Plan(sourced, derived, enums, known, table.has("extra"))
 
 
 def _members_of(arrow_type: pa.DataType) -> dict[str, Any] | None:
@@ -187,14 +198,16 @@ def _members_of(arrow_type: pa.DataType) -> dict[str, Any] | None:
     return None
 
 
-def _member(body: Mapping[str, Any], path: tuple[str, ...]) -> Any:
-    value: Any = body
-    for depth, member in enumerate(path):
+def _member(value: Any, name: str, path: tuple[str, ...]) -> Any:
+    """The value at the path inside the member of that name; raises ValueError where that is no object."""
+    walked = name
+    for member in path:
         if value is None:
             return None
-        if not isinstance(value, Mapping):
-            raise ValueError(f"{'.'.join(path[:depth])}: expected an object, got {type(value).__name__}")
+        if not isinstance(value, dict):
+            raise ValueError(f"{walked}: expected an object, got {type(value).__name__}")
         value = value.get(member)
+        walked += f".{member}"
     return value
 
 
@@ -269,6 +282,8 @@ def as_instant(value: Any) -> datetime:
     if not isinstance(value, str):
         raise ValueError(f"expected a timestamp, got {value!r:.60}")
     instant = datetime.fromisoformat(value)
+    if instant.tzinfo is UTC:  # how the API writes it
+        return instant
     if instant.tzinfo is None:
         return instant.replace(tzinfo=UTC)
     try:
@@ -278,7 +293,7 @@ def as_instant(value: Any) -> datetime:
 
 
 def _as_text_map(value: Any) -> dict[str, str | None]:
-    if not isinstance(value, Mapping):
+    if not isinstance(value, dict):
         raise ValueError(f"expected a map, got {type(value).__name__}")
     return {key: None if item is None else _as_text(item) for key, item in value.items()}
 
@@ -294,7 +309,7 @@ def _list_converter(convert: Convert) -> Convert:
 
 def _struct_converter(members: Mapping[str, tuple[str, Convert]]) -> Convert:
     def as_struct(value: Any) -> dict[str, Any]:
-        if not isinstance(value, Mapping):
+        if not isinstance(value, dict):
             raise ValueError(f"expected an object, got {type(value).__name__}")
         return {
             name: None if value.get(wire) is None else convert(value[wire])
@@ -312,12 +327,6 @@ def wire_name(name: str) -> str:
     if xform_name(wire) != name:
         raise ValueError(f"{name} is not what botocore makes of {wire}")
     return wire
-
-
-def _unknown_values(table: Table, row: Mapping[str, Any]) -> Iterable[Drift]:
-    for column in table.columns:
-        if column.values and (value := row.get(column.name)) is not None and value not in column.values:
-            yield Drift(table.name, "value", column.source or column.name, storable(value))
 
 
 def _paths(extra: Mapping[str, Any], prefix: str = "") -> Iterable[str]:

@@ -59,7 +59,7 @@ class Redactor:
             return text
         try:
             parsed = json.loads(text)
-            return json.dumps(self.body(parsed) if isinstance(parsed, dict) else self._free(parsed))
+            return json.dumps(self.body(parsed) if isinstance(parsed, dict) else self._free("", parsed))
         except (ValueError, RecursionError):
             return text[:secret] + _CUT
 
@@ -68,20 +68,26 @@ class Redactor:
         if not is_ours and self._is_secret(name, value):
             return REDACTED
         if not is_ours or name in _free_maps():
-            return self._free(value)
+            return self._free(name, value)
         if isinstance(value, dict):
             return self.body(value)
         if isinstance(value, list):
-            return [self.body(each) if isinstance(each, dict) else self._free(each) for each in value]
+            return [self._of_list(each) for each in value]
         return value
 
-    def _free(self, value: Any) -> Any:
-        """A value outside of the API's model, where every key counts."""
-        if isinstance(value, dict):
-            return {name: self._member(name, each, free=True) for name, each in value.items()}
+    def _of_list(self, value: Any) -> Any:
+        """An item of a list that the API's model has: a structure, or a value that stays."""
         if isinstance(value, list):
-            return [self._free(each) for each in value]
-        return value
+            return [self._of_list(each) for each in value]
+        return self.body(value) if isinstance(value, dict) else value
+
+    def _free(self, name: str, value: Any) -> Any:
+        """The value of a key outside of the API's model, where every key counts, for each item of a list too."""
+        if isinstance(value, dict):
+            return {inner: self._member(inner, each, free=True) for inner, each in value.items()}
+        if isinstance(value, list):
+            return [self._free(name, each) for each in value]
+        return REDACTED if self._is_secret(name, value) else value
 
     def _is_secret(self, key: str, value: Any) -> bool:
         if value is None or not self._rules:
@@ -170,3 +176,7 @@ def _wire_names(arrow_type: pa.DataType) -> Iterator[str]:
         for each in arrow_type:
             yield wire_name(each.name)
             yield from _wire_names(each.type)
+
+
+#: Leaves everything as it is.
+NOTHING_REDACTED = Redactor(())

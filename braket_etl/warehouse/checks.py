@@ -6,14 +6,20 @@ asset checks are made of them; what a run does when one fails is not decided her
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Mapping
 from dataclasses import dataclass
+from datetime import datetime
+from functools import cache
+from typing import Any
 
 import duckdb
+import sqlglot
 
 from braket_etl.tables import ALL, JOB_EVENTS, JOB_OBSERVATIONS, JOBS, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.declaration import Table, quoted
 from braket_etl.warehouse.connection import Connection, first_line, row_counts
+from braket_etl.warehouse.models import tables_read
+from braket_etl.warehouse.results import Results
 
 
 @dataclass(frozen=True, slots=True)
@@ -27,10 +33,17 @@ class Check:
     name: str
     table: str
     description: str
-    sql: str
+    sql: str = ""
     is_error: bool = False
     is_blocking: bool = False
     """Whether nothing may be made of the data, or published, when it fails."""
+    parts: tuple[Check, ...] = ()
+    """The checks that find what this one does, where it asks nothing itself."""
+
+    @property
+    def queries(self) -> tuple[str, ...]:
+        """All that it asks, itself or through its parts."""
+        return (self.sql,) if self.sql else tuple(sql for part in self.parts for sql in part.queries)
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,6 +54,7 @@ class Finding:
     passed: bool
     records: int
     examples: tuple[str, ...]
+    was_asked: bool = True
 
     @property
     def summary(self) -> str:
@@ -55,22 +69,50 @@ class Finding:
         return {"records": self.records, "examples": "\n".join(self.examples)}
 
 
+#: Rows that checks found in a warehouse, so that a check and what it is a part of ask once.
+Rows = dict[Check, list[tuple[Any, ...]]]
+
 _EXAMPLES = 5
 
 
-def run_check(connection: Connection, check: Check) -> Finding:
+def run_check(connection: Connection, check: Check, known: Rows | None = None) -> Finding:
     """Ask one check of a warehouse whose models are there; a question that cannot be asked is not passed."""
     try:
-        rows = connection.execute(check.sql).fetchall()
+        rows = _found(connection, check, {} if known is None else known)
     except duckdb.Error as error:
-        return Finding(check, False, 0, (f"it could not be asked: {first_line(error)}",))
+        told = f"it could not be asked: {first_line(error)}"
+        return Finding(check, False, 0, (told,), was_asked=False)
     examples = tuple(f"{what} ({n})" if n != 1 else str(what) for what, n in rows[:_EXAMPLES])
     return Finding(check, not rows, sum(n for _, n in rows), examples)
 
 
-def run_checks(connection: Connection, checks: Sequence[Check]) -> list[Finding]:
-    """Ask all of them, in their order."""
-    return [run_check(connection, check) for check in checks]
+def _found(connection: Connection, check: Check, known: Rows) -> list[tuple[Any, ...]]:
+    if check.parts:
+        return [
+            (f"{part.table} {what}", n) for part in check.parts for what, n in _found(connection, part, known)
+        ]
+    if check not in known:
+        known[check] = connection.execute(check.sql).fetchall()
+    return known[check]
+
+
+def last_or_new(results: Results, check: Check, known: Rows) -> tuple[Finding, datetime | None]:
+    """What the check finds, and when it did where nothing that it reads has changed since."""
+    made_of = results.contents.made_of(" ".join(check.queries), _tables_read(check))
+    name = f"{check.table}.{check.name}"
+    if last := results.last(name, made_of):
+        passed, records, examples = last.value
+        return Finding(check, passed, records, tuple(examples)), last.made_at
+    finding = run_check(results.connection, check, known)
+    if finding.was_asked:
+        results.keep(name, made_of, [finding.passed, finding.records, finding.examples])
+    return finding, None
+
+
+@cache
+def _tables_read(check: Check) -> frozenset[str]:
+    read = (tables_read(sqlglot.parse_one(sql, read="duckdb")) for sql in check.queries)
+    return frozenset().union(*read)
 
 
 def differences_of_copy(connection: Connection, copy: Connection) -> dict[str, tuple[int, int]]:
@@ -232,7 +274,8 @@ _NOTHING_IS_OPEN_FOR_TOO_LONG = Check(
 )
 
 #: Tables in which a key that stands twice would be counted twice.
-KEYED = (QUANTUM_TASKS, JOBS, JOB_EVENTS, TASK_OBSERVATIONS, JOB_OBSERVATIONS)
+_KEYED = (QUANTUM_TASKS, JOBS, JOB_EVENTS, TASK_OBSERVATIONS, JOB_OBSERVATIONS)
+_UNIQUE_KEYS = tuple(map(unique_key, _KEYED))
 
 #: The one check that holds publishing back. A record that stands twice is in every sum twice, and nobody who reads the
 #: copy could tell; that of the run before is older but right. Whatever else is wrong shows beside what is right.
@@ -240,20 +283,17 @@ _KEYS_ARE_UNIQUE = Check(
     "keys_are_unique",
     "open_records",
     "No key stands twice in any table that the pull or the refresh writes; nothing is published where one does.",
-    " UNION ALL ".join(
-        f"SELECT '{table.name} ' || what, n FROM ({unique_key(table).sql}) AS doubled (what, n)"
-        for table in KEYED
-    ),
     is_error=True,
     is_blocking=True,
+    parts=_UNIQUE_KEYS,
 )
 
 RECORD_CHECKS = (
     _KEYS_ARE_UNIQUE,
-    *map(unique_key, KEYED),
+    *_UNIQUE_KEYS,
     *map(listed_is_stored, (QUANTUM_TASKS, JOBS)),
     *map(nothing_is_rejected, (QUANTUM_TASKS, JOBS)),
-    *map(nothing_new_in_the_api, KEYED),
+    *map(nothing_new_in_the_api, _KEYED),
     times_in_order(QUANTUM_TASKS),
     times_in_order(JOBS, "started_at"),
     _EVERY_JOB_OF_A_TASK_IS_KNOWN,

@@ -13,9 +13,10 @@ from pathlib import Path
 
 import duckdb
 
-from braket_etl.tables.declaration import quoted
+from braket_etl.tables.declaration import identifier, quoted
 from braket_etl.warehouse.connection import STORAGE_VERSION, Connection, Warehouse
 from braket_etl.warehouse.errors import DamagedError, NoSpaceError
+from braket_etl.warehouse.lake import Lake
 from braket_etl.warehouse.storage import synced
 
 #: Compaction is worth it from this free share of the file on; in normal use a fifth is free.
@@ -31,6 +32,8 @@ class Compaction:
     before: int
     free: int
     after: int
+    files: tuple[int, int] | None = None
+    """Of a lake: in how many files its tables were, and are."""
 
     @property
     def was_done(self) -> bool:
@@ -41,8 +44,14 @@ class Compaction:
 def compact(warehouse: Warehouse, *, bloat: float = BLOAT, least_bytes: int = LEAST_BYTES) -> Compaction:
     """Write the writer's file anew where at least that share of it, and that many bytes, are free.
 
-    Holds the writer lock meanwhile, about a second for 100 MB. Raises WarehouseError; the old file stays then.
+    Holds the writer lock meanwhile, about a second for 100 MB. Raises WarehouseError; the old file stays then. A lake's
+    small files are always joined.
     """
+    if isinstance(warehouse, Lake):
+        many, before = warehouse.files()
+        warehouse.tidy()
+        few, after = warehouse.files()
+        return Compaction(before, 0, after, (many, few))
     draft = warehouse.folder / ".compacted.duckdb"
     with warehouse.writing("compacting") as connection:
         _remove(draft)  # what a compaction that was killed left
@@ -67,7 +76,7 @@ def _copy(connection: Connection, draft: Path) -> None:
     source = connection.execute("SELECT current_database()").fetchall()[0][0]
     connection.execute(f"ATTACH {quoted(str(draft))} AS compacted (STORAGE_VERSION '{STORAGE_VERSION}')")
     try:
-        connection.execute(f"COPY FROM DATABASE {_named(source)} TO compacted")
+        connection.execute(f"COPY FROM DATABASE {identifier(source)} TO compacted")
         connection.execute("CHECKPOINT compacted")
         held, copied = _contents(connection, source), _contents(connection, "compacted")
     finally:
@@ -94,7 +103,7 @@ def _contents(connection: Connection, database: str) -> dict[str, object]:
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = ?", [database]
     ).fetchall()
     for schema, table in tables:
-        name = ".".join(map(_named, (database, schema, table)))
+        name = ".".join(map(identifier, (database, schema, table)))
         found[f"{schema}.{table}"] = connection.execute(
             f"SELECT count(*), sum(hash(t)) FROM {name} AS t"
         ).fetchall()
@@ -114,7 +123,7 @@ def _free_bytes(connection: Connection) -> float:
         "SELECT schema_name, table_name FROM duckdb_tables() WHERE database_name = current_database()"
     ).fetchall()
     for schema, table in tables:
-        name = f"{_named(schema)}.{_named(table)}"
+        name = f"{identifier(schema)}.{identifier(table)}"
         stored, live, used = connection.execute(
             f"""WITH segments AS (FROM pragma_storage_info({quoted(name)})),
             blocks AS (SELECT block_id AS id FROM segments UNION ALL SELECT unnest(additional_block_ids) FROM segments)
@@ -137,8 +146,3 @@ def _check_space(warehouse: Warehouse, needed: int) -> None:
 def _remove(draft: Path) -> None:
     for path in (draft, draft.with_name(draft.name + ".wal")):
         path.unlink(missing_ok=True)
-
-
-def _named(name: str) -> str:
-    """The name as an SQL identifier."""
-    return '"' + name.replace('"', '""') + '"'

@@ -9,11 +9,12 @@ from __future__ import annotations
 import json
 import os
 import socket
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
+from typing import TypeVar
 
 import duckdb
 import filelock
@@ -22,18 +23,22 @@ from braket_etl.private import private_folder
 from braket_etl.tables import MAIN
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.errors import (
+    ConflictError,
     DamagedError,
     LockHeldError,
     NotPublishedError,
     WarehouseError,
 )
 from braket_etl.warehouse.migrate import migrate
+from braket_etl.warehouse.statements import Connection
+from braket_etl.warehouse.statements import transaction as transaction
 from braket_etl.warehouse.storage import damaged, explained
-
-Connection = duckdb.DuckDBPyConnection
 
 #: Written by every DuckDB from 1.2 on; without it zstd is ignored by 1.5 and refused by 2.0.
 STORAGE_VERSION = "v1.2.0"
+#: How often work on a lake is tried while others change the same files.
+_TRIES = 3
+T = TypeVar("T")
 
 
 @dataclass(frozen=True)
@@ -49,6 +54,26 @@ class Warehouse:
     def file(self) -> Path:
         """The writer's own file; nobody else opens it."""
         return self.folder / "warehouse.duckdb"
+
+    @property
+    def place(self) -> str:
+        """Where readers find it, as it is told to them."""
+        return str(self.published)
+
+    @property
+    def writes_to(self) -> str:
+        """What is written to, as it is told to users."""
+        return str(self.file)
+
+    @property
+    def is_published(self) -> bool:
+        """Whether there may be something to read; `reading` tells for certain."""
+        return self.published.exists()
+
+    @property
+    def size(self) -> int:
+        """Bytes of what readers open; raises OSError."""
+        return self.published.stat().st_size
 
     @property
     def is_missing(self) -> bool:
@@ -93,6 +118,25 @@ class Warehouse:
             yield configured(connection)
         finally:
             connection.close()
+
+    def in_turn(self, purpose: str, work: Callable[[Connection], T]) -> T:
+        """What `work` gives, done in one transaction; done anew where somebody else changed the same files meanwhile.
+
+        That happens to a lake alone. Raises WarehouseError.
+        """
+        for _ in range(_TRIES - 1):
+            with suppress(ConflictError), self.writing(purpose) as connection, transaction(connection):
+                return work(connection)
+        with self.writing(purpose) as connection, transaction(connection):
+            return work(connection)
+
+    def check(self) -> None:
+        """Raise WarehouseError where the place of the published copy holds something that is not ours."""
+        if self.published.exists() and not is_warehouse(self.published):
+            raise WarehouseError(
+                f"{self.published} exists and is no warehouse of braket_etl; it is not overwritten. Move it away, or name "
+                "another BRAKET_ETL_WAREHOUSE."
+            )
 
     def _open(self) -> Connection:
         if self.is_missing and is_warehouse(self.published):
@@ -231,19 +275,6 @@ def configured(connection: Connection) -> Connection:
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET autoinstall_known_extensions = false")
     return connection
-
-
-@contextmanager
-def transaction(connection: Connection) -> Iterator[None]:
-    """All or nothing: commits at the end, rolls back when anything is raised."""
-    connection.execute("BEGIN TRANSACTION")
-    try:
-        yield
-    except BaseException:
-        with suppress(duckdb.Error):  # a failed statement may have ended the transaction
-            connection.execute("ROLLBACK")
-        raise
-    connection.execute("COMMIT")
 
 
 def kept_tables() -> list[Table]:

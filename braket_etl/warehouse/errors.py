@@ -27,3 +27,11 @@ class DuplicateKeyError(WarehouseError):
 
 class NoSpaceError(WarehouseError):
     """The disk is too full to go on safely."""
+
+
+class LakeError(WarehouseError):
+    """A DuckLake's catalog or files cannot be reached, or its extensions are not installed."""
+
+
+class ConflictError(WarehouseError):
+    """Somebody else changed the same files of a DuckLake meanwhile; nothing of the transaction was stored."""

@@ -21,7 +21,7 @@ import duckdb
 
 from braket_etl import __version__
 from braket_etl.tables import MAIN
-from braket_etl.tables.declaration import quoted
+from braket_etl.tables.declaration import identifier, quoted
 from braket_etl.warehouse.connection import Connection, first_line
 from braket_etl.warehouse.errors import WarehouseError
 from braket_etl.warehouse.hints import did_you_mean
@@ -110,7 +110,11 @@ def export(
 def _write_parquet(connection: Connection, name: str, folder: Path) -> int:
     # Parquet has no integer of 128 bits, which sums are, and would make floats of them
     wide = [column for column, kind in _columns(connection, name) if kind == "HUGEINT"]
-    columns = f"* REPLACE ({', '.join(f'{_id(c)}::BIGINT AS {_id(c)}' for c in wide)})" if wide else "*"
+    columns = (
+        f"* REPLACE ({', '.join(f'{identifier(c)}::BIGINT AS {identifier(c)}' for c in wide)})"
+        if wide
+        else "*"
+    )
     options = "FORMAT parquet, COMPRESSION zstd"
     created = _CREATED.get(name)
     if created is None:
@@ -127,7 +131,7 @@ def _write_parquet(connection: Connection, name: str, folder: Path) -> int:
 
 def _write_csv(connection: Connection, name: str, folder: Path) -> int:
     columns = ", ".join(
-        f"{_csv_value(column, kind)} AS {_id(column)}" for column, kind in _columns(connection, name)
+        f"{_csv_value(column, kind)} AS {identifier(column)}" for column, kind in _columns(connection, name)
     )
     # connections of ours are in UTC
     options = "FORMAT csv, HEADER, TIMESTAMPFORMAT '%Y-%m-%dT%H:%M:%S.%fZ'"
@@ -136,10 +140,10 @@ def _write_csv(connection: Connection, name: str, folder: Path) -> int:
 
 def _csv_value(column: str, kind: str) -> str:
     if kind.startswith(_NESTED) or kind.endswith("[]"):
-        return f"to_json({_id(column)})"
+        return f"to_json({identifier(column)})"
     if kind == "VARCHAR":
-        return f"CASE WHEN regexp_matches({_id(column)}, '{_FORMULA}') THEN '''' ELSE '' END || {_id(column)}"
-    return _id(column)
+        return f"CASE WHEN regexp_matches({identifier(column)}, '{_FORMULA}') THEN '''' ELSE '' END || {identifier(column)}"
+    return identifier(column)
 
 
 def _copied(connection: Connection, query: str, target: Path, options: str) -> int:
@@ -152,11 +156,7 @@ def _columns(connection: Connection, name: str) -> list[tuple[str, str]]:
 
 
 def _table(name: str) -> str:
-    return ".".join(map(_id, name.split(".")))
-
-
-def _id(name: str) -> str:
-    return '"' + name.replace('"', '""') + '"'
+    return ".".join(map(identifier, name.split(".")))
 
 
 def _check_place(folder: Path, *, replace: bool) -> None:

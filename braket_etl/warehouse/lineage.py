@@ -47,7 +47,7 @@ def column_lineage() -> Mapping[str, Lineage]:
     known: dict[str, Iterable[str]] = {name: list(lineage) for name, lineage in found.items()}
     for model in models():
         spelled = {name.lower(): name for name in model.columns}
-        lineage = statement_lineage(model.tree, known)
+        lineage = statement_lineage(model.tree, {name: known[name] for name in model.reads if name in known})
         found[model.name] = {spelled.get(name, name): upstreams for name, upstreams in lineage.items()}
         known[model.name] = list(found[model.name])
     return found

@@ -9,13 +9,11 @@ from __future__ import annotations
 from collections.abc import Iterable
 from datetime import date, datetime, timedelta
 
-import duckdb
 import pyarrow as pa
 
 from braket_etl.tables.declaration import STRING_MAP, TIMESTAMP, Table
+from braket_etl.warehouse.statements import Connection, affected
 from braket_etl.warehouse.upsert import hash_expression
-
-Connection = duckdb.DuckDBPyConnection
 
 #: Braket deletes a task's metadata after 90 days; a day less, since clocks and days differ.
 FORGOTTEN = timedelta(days=89)
@@ -108,16 +106,15 @@ def mark_expired(connection: Connection, table: Table, missing: Iterable[tuple[s
     Braket forgets after 90 days. A younger record that is not found may be there again at the next poll, so it stays
     open.
     """
-    count = 0
-    for arn, at in missing:
-        count += len(
-            connection.execute(
-                f"UPDATE {table.qualified_name} SET expired_at = ? "
-                f"WHERE {table.key[0]} = ? AND expired_at IS NULL AND created_at < ? RETURNING 1",
-                [at, arn, at - FORGOTTEN],
-            ).fetchall()
+    return sum(
+        affected(
+            connection,
+            f"UPDATE {table.qualified_name} SET expired_at = ? "
+            f"WHERE {table.key[0]} = ? AND expired_at IS NULL AND created_at < ?",
+            [at, arn, at - FORGOTTEN],
         )
-    return count
+        for arn, at in missing
+    )
 
 
 def _near(connection: Connection, table: Table) -> str:

@@ -8,6 +8,8 @@ from __future__ import annotations
 
 import hashlib
 import re
+from collections.abc import Sequence
+from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
 
@@ -19,9 +21,10 @@ from braket_etl.tables import ALL
 from braket_etl.tables.declaration import Table, column_definition
 from braket_etl.warehouse.errors import NewerWarehouseError, WarehouseError
 from braket_etl.warehouse.models import refresh_models
+from braket_etl.warehouse.statements import Connection, is_lake, transaction
 
 
-def migrate(connection: duckdb.DuckDBPyConnection) -> None:
+def migrate(connection: Connection) -> None:
     """Create or upgrade everything; does nothing, fast, where the warehouse is up to date.
 
     Raises NewerWarehouseError for a warehouse that a newer version wrote.
@@ -33,18 +36,30 @@ def migrate(connection: duckdb.DuckDBPyConnection) -> None:
             f"this warehouse went through migration {newer[-1]}, which braket_etl {__version__} does not know: "
             "upgrade braket_etl, or set BRAKET_ETL_HOME to another place. Nothing was changed."
         )
-    if not applied:
-        connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
-    for version in sorted(known.keys() - applied):
-        _apply(connection, version, *known[version])
-    if _fingerprint_of(connection) == (fingerprint := declared_fingerprint()):
+    pending = [(version, *known[version]) for version in sorted(known.keys() - applied)]
+    if not pending and _fingerprint_of(connection) == declared_fingerprint():
         return
+    if is_lake(connection):
+        # each statement of its own would be a snapshot, which every reader looks up
+        with transaction(connection):
+            _create(connection, pending, in_file=False)
+        return
+    _create(connection, pending, in_file=True)
+    # a log that holds DDL and data together is the one that replays badly
+    connection.execute("CHECKPOINT")
+
+
+def _create(connection: Connection, pending: Sequence[tuple[int, str, str]], *, in_file: bool) -> None:
+    """Apply the migrations that are pending, in a file one a transaction; then what declarations and models say."""
+    connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
+    for version, name, sql in pending:
+        with transaction(connection) if in_file else nullcontext():
+            _apply(connection, version, name, sql)
     for table in ALL:
-        _bring_up(connection, table)
+        _bring_up(connection, table, compression=in_file)
     refresh_models(connection)
     connection.execute("DELETE FROM etl.properties WHERE name = 'declarations'")
-    connection.execute("INSERT INTO etl.properties VALUES ('declarations', ?)", [fingerprint])
-    connection.execute("CHECKPOINT")  # a log that holds DDL and data together is the one that replays badly
+    connection.execute("INSERT INTO etl.properties VALUES ('declarations', ?)", [declared_fingerprint()])
 
 
 @cache
@@ -73,34 +88,29 @@ def declared_fingerprint() -> str:
     return digest.hexdigest()
 
 
-def _applied_versions(connection: duckdb.DuckDBPyConnection) -> set[int]:
-    exists = connection.execute(
-        "SELECT count(*) FROM duckdb_tables() WHERE schema_name = 'etl' AND table_name = 'migrations' "
-        "AND database_name = current_database()"
-    ).fetchall()[0][0]
-    if not exists:
+def _applied_versions(connection: Connection) -> set[int]:
+    try:
+        return {version for (version,) in connection.execute("SELECT version FROM etl.migrations").fetchall()}
+    except duckdb.CatalogException:  # a new warehouse
         return set()
-    return {version for (version,) in connection.execute("SELECT version FROM etl.migrations").fetchall()}
 
 
-def _apply(connection: duckdb.DuckDBPyConnection, version: int, name: str, sql: str) -> None:
-    connection.execute("BEGIN TRANSACTION")
+def _apply(connection: Connection, version: int, name: str, sql: str) -> None:
     connection.execute(sql)
     connection.execute(
         "INSERT INTO etl.migrations (version, name, applied_at, applied_by) VALUES (?, ?, ?, ?)",
         [version, name, datetime.now(UTC), __version__],
     )
-    connection.execute("COMMIT")
 
 
-def _fingerprint_of(connection: duckdb.DuckDBPyConnection) -> str | None:
+def _fingerprint_of(connection: Connection) -> str | None:
     found = connection.execute("SELECT value FROM etl.properties WHERE name = 'declarations'").fetchall()
     return found[0][0] if found else None
 
 
-def _bring_up(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
+def _bring_up(connection: Connection, table: Table, *, compression: bool) -> None:
     """Create the table, or add the columns that it lacks; then set its comments."""
-    connection.execute(table.create_statement())
+    connection.execute(table.create_statement(compression=compression))
     present = {
         name
         for (name,) in connection.execute(
@@ -112,7 +122,7 @@ def _bring_up(connection: duckdb.DuckDBPyConnection, table: Table) -> None:
     for column in table.columns:
         if column.name not in present:
             # A column added later has no value in older rows, whatever it is declared to be today.
-            definition = column_definition(column, compression=True).replace(" NOT NULL", "")
+            definition = column_definition(column, compression=compression).replace(" NOT NULL", "")
             connection.execute(f"ALTER TABLE {table.qualified_name} ADD COLUMN {definition}")
     for statement in table.comment_statements():
         connection.execute(statement)

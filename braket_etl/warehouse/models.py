@@ -20,6 +20,7 @@ from sqlglot import exp
 
 from braket_etl.packaged import packaged_sql
 from braket_etl.tables.declaration import quoted
+from braket_etl.warehouse.statements import is_lake
 
 
 @dataclass(frozen=True)
@@ -68,6 +69,8 @@ def create_view(connection: duckdb.DuckDBPyConnection, model: Model) -> None:
     """Create or replace the view of one model, with its meaning as comment."""
     connection.execute(f'CREATE OR REPLACE VIEW main."{model.name}" AS {model.sql}')
     connection.execute(f'COMMENT ON VIEW main."{model.name}" IS {quoted(model.description)}')
+    if is_lake(connection):  # comments on columns are for tables there
+        return
     for column, meaning in model.columns.items():
         connection.execute(f'COMMENT ON COLUMN main."{model.name}"."{column}" IS {quoted(meaning)}')
 

@@ -14,15 +14,16 @@ import duckdb
 
 from braket_etl.private import private_folder
 from braket_etl.tables import MAIN
+from braket_etl.warehouse.checks import differences_of_copy
 from braket_etl.warehouse.connection import (
     Connection,
     Warehouse,
     configured,
     first_line,
-    is_warehouse,
     row_counts,
 )
 from braket_etl.warehouse.errors import DamagedError, NoSpaceError, WarehouseError
+from braket_etl.warehouse.statements import is_lake
 from braket_etl.warehouse.storage import damaged, read_through, synced
 
 
@@ -30,9 +31,12 @@ def publish(warehouse: Warehouse, connection: Connection, *, group: str | None =
     """Copy the writer's file to the published place; the rows in each table of the copy.
 
     Runs under the writer lock, on its connection. Every value of the copy is read before it is shown. Raises
-    NoSpaceError, and DamagedError where the copy does not hold what the writer does; the old copy stays then.
+    NoSpaceError, and DamagedError where the copy does not hold what the writer does; the old copy stays then. A lake
+    is read where it is written, so nothing is copied.
     """
-    check_target(warehouse.published)
+    if is_lake(connection):
+        return row_counts(connection)
+    warehouse.check()
     connection.execute("CHECKPOINT")
     target = warehouse.published
     private_folder(target.parent)
@@ -62,13 +66,12 @@ def publish(warehouse: Warehouse, connection: Connection, *, group: str | None =
     return counts
 
 
-def check_target(target: Path) -> None:
-    """Raise WarehouseError where the place of the published copy holds something that is not ours."""
-    if target.exists() and not is_warehouse(target):
-        raise WarehouseError(
-            f"{target} exists and is no warehouse of braket_etl; it is not overwritten. Move it away, or name another "
-            "BRAKET_ETL_WAREHOUSE."
-        )
+def differences(warehouse: Warehouse, connection: Connection) -> dict[str, tuple[int, int]]:
+    """Rows in the writer's file and in the copy, opened where analysts open it, by table where they differ."""
+    if is_lake(connection):
+        return {}
+    with warehouse.reading() as copy:
+        return differences_of_copy(connection, copy)
 
 
 def check_group(group: str | None) -> None:

@@ -9,8 +9,9 @@ from pathlib import Path
 
 import duckdb
 
-from braket_etl.tables import MAIN
-from braket_etl.tables.declaration import Table
+from braket_etl.tables import ALL, MAIN
+from braket_etl.tables.bookkeeping import MIGRATIONS
+from braket_etl.tables.declaration import Table, quoted
 from braket_etl.warehouse.connection import (
     Warehouse,
     configured,
@@ -18,8 +19,11 @@ from braket_etl.warehouse.connection import (
     first_line,
     is_warehouse,
     kept_tables,
+    row_counts,
 )
 from braket_etl.warehouse.errors import DamagedError, LockHeldError, NotPublishedError, WarehouseError
+from braket_etl.warehouse.lake import KEEP_DAYS, Lake
+from braket_etl.warehouse.statements import Connection, affected, transaction
 from braket_etl.warehouse.storage import explained, read_through, synced
 
 
@@ -38,8 +42,10 @@ def damage_of(warehouse: Warehouse) -> str | None:
     """What is wrong with the writer's file, in words; None where it is sound, or nothing was pulled yet.
 
     Reads all of it, under the writer lock, and changes nothing. Raises LockHeldError, and WarehouseError where it may
-    not be read.
+    not be read. A lake's files are not looked through.
     """
+    if isinstance(warehouse, Lake):
+        return "it is empty" if warehouse.is_missing else None
     if not warehouse.folder.exists():
         return _damage(warehouse)
     with warehouse.locked(None):
@@ -50,9 +56,11 @@ def restore(warehouse: Warehouse, source: Path, *, force: bool = False) -> Resto
     """Lay a copy of `source` as the writer's file; what lay there is kept in a folder beside.
 
     Under the writer lock. Killed at any moment it leaves a state that the next run refuses to write to, or the restored
-    one. Raises WarehouseError where the file is sound and not `force`, and where `source` is no whole warehouse: then
-    nothing was changed.
+    one. A lake is filled, where it is empty. Raises WarehouseError where the file is sound and not `force`, where the lake
+    holds records, and where `source` is no whole warehouse: then nothing was changed.
     """
+    if isinstance(warehouse, Lake):
+        return _filled(warehouse, source)
     with warehouse.locked("restoring"):
         if not force and not _damage(warehouse):
             raise WarehouseError(
@@ -89,13 +97,52 @@ def _damage(warehouse: Warehouse) -> str | None:
     return f"it holds fewer rows than were committed ({described_loss(lost)})" if lost else None
 
 
-def _laid(source: Path, draft: Path) -> tuple[dict[str, int], datetime | None]:
-    """Copy the file alone, without the log of an analyst, and read all of it: its rows, and when its last run began."""
+def _filled(lake: Lake, source: Path) -> Restored:
+    """Copy all tables of `source` into a lake that holds nothing."""
+    _check_exists(source)
+    tables = [table for table in ALL if table is not MIGRATIONS]  # each warehouse has its own
+    with lake.writing("restoring") as connection:
+        if any(row_counts(connection, tables).values()):
+            raise WarehouseError(
+                f"{lake.place} holds records already: nothing was changed. A lake is filled only while it is empty; it "
+                f"keeps its states of the last {KEEP_DAYS} days, which docs/scale-out.md says how to go back to."
+            )
+        try:
+            connection.execute(f"ATTACH {quoted(str(source))} AS source (READ_ONLY)")
+            with transaction(connection):
+                rows = {table.name: _copied(connection, table) for table in tables}
+            as_of = connection.execute("SELECT max(started_at) FROM source.etl.runs").fetchall()[0][0]
+            connection.execute("DETACH source")
+        except (duckdb.CatalogException, duckdb.BinderException, duckdb.IOException) as error:
+            raise _not_whole(source, error) from None
+    return Restored({table.name: rows[table.name] for table in MAIN}, as_of, None)
+
+
+def _copied(connection: Connection, table: Table) -> int:
+    order = f" ORDER BY {table.immutable}" if table.immutable else ""
+    return affected(
+        connection,
+        f"INSERT INTO {table.qualified_name} BY NAME SELECT * FROM source.{table.qualified_name}{order}",
+    )
+
+
+def _check_exists(source: Path) -> None:
     if not source.exists():
         raise NotPublishedError(
             f"there is no {source} to restore from; `--from FILE` names a backup. Without any, move the writer's folder "
             "away and run `braket-etl sync`: it pulls anew what Braket still remembers, 90 days."
         )
+
+
+def _not_whole(source: Path, error: Exception) -> DamagedError:
+    return DamagedError(
+        f"{source} is no whole warehouse: {first_line(error)}. Nothing was changed; `--from FILE` names a backup."
+    )
+
+
+def _laid(source: Path, draft: Path) -> tuple[dict[str, int], datetime | None]:
+    """Copy the file alone, without the log of an analyst, and read all of it: its rows, and when its last run began."""
+    _check_exists(source)
     draft.unlink(missing_ok=True)
     shutil.copyfile(source, draft)
     draft.chmod(0o600)
@@ -105,9 +152,7 @@ def _laid(source: Path, draft: Path) -> tuple[dict[str, int], datetime | None]:
             found = read_through(configured(connection))
             as_of = connection.execute("SELECT max(started_at) FROM etl.runs").fetchall()[0][0]
     except duckdb.Error as error:
-        raise DamagedError(
-            f"{source} is no whole warehouse: {first_line(error)}. Nothing was changed; `--from FILE` names a backup."
-        ) from None
+        raise _not_whole(source, error) from None
     return {table.name: found.get(_name(table), 0) for table in MAIN}, as_of
 
 

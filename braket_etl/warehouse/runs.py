@@ -6,8 +6,9 @@ import json
 import os
 import socket
 import subprocess
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from contextlib import suppress
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
@@ -19,6 +20,21 @@ from braket_etl.warehouse.connection import Connection
 VERDICTS = ("success", "warning", "failure")
 
 
+@dataclass(frozen=True, slots=True)
+class Process:
+    """A process of some machine; `began` tells it from another that had its id."""
+
+    host: str
+    pid: int
+    began: str | None
+
+
+def process_here(pid: int | None = None) -> Process:
+    """A process of this machine, by default this one."""
+    pid = pid or os.getpid()
+    return Process(socket.gethostname(), pid, process_began(pid))
+
+
 def note_step(
     connection: Connection,
     run_id: str,
@@ -26,16 +42,16 @@ def note_step(
     step: str,
     summary: Mapping[str, Any],
     *,
-    pid: int | None = None,
+    process: Process | None = None,
 ) -> None:
     """Add what a step of a run did; the first step of a run begins its row, and closes those of dead runs.
 
-    `pid` is the process that lives as long as the run; by default this one.
+    `process` is the one that lives as long as the run; by default this one.
     """
     known = run_summary(connection, run_id)
     if known is None:
         close_dead_runs(connection)
-        pid = pid or os.getpid()
+        process = process or process_here()
         connection.execute(
             "INSERT INTO etl.runs (run_id, kind, started_at, outcome, host, pid, pid_began, version, summary) "
             "VALUES (?, ?, ?, 'running', ?, ?, ?, ?, ?)",
@@ -43,9 +59,9 @@ def note_step(
                 run_id,
                 kind,
                 datetime.now(UTC),
-                socket.gethostname(),
-                pid,
-                process_began(pid),
+                process.host,
+                process.pid,
+                process.began,
                 __version__,
                 "{}",
             ],
@@ -87,6 +103,11 @@ def run_summary(connection: Connection, run_id: str) -> dict[str, Any] | None:
     """The summaries of a run's steps by step; None for a run that is not known."""
     found = connection.execute("SELECT summary FROM etl.runs WHERE run_id = ?", [run_id]).fetchall()
     return json.loads(found[0][0] or "{}") if found else None
+
+
+def problems_of(steps: Iterable[Mapping[str, Any]]) -> list[str]:
+    """What the summaries of steps say could not be had, each once."""
+    return list(dict.fromkeys(problem for step in steps for problem in step.get("problems", ())))
 
 
 def close_dead_runs(connection: Connection) -> int:

@@ -41,7 +41,7 @@ def synced(path: Path) -> None:
         os.close(handle)
 
 
-def explained(error: Exception, file: Path, published: Path) -> WarehouseError | None:
+def explained(error: Exception, file: Path | str, published: Path | str) -> WarehouseError | None:
     """What the disk did while `file` was written or published, and what to do; None for an error of another kind."""
     what = str(error).strip().split("\n", 1)[0]
     if _tells(error, _FULL):
@@ -59,7 +59,7 @@ def explained(error: Exception, file: Path, published: Path) -> WarehouseError |
     return None
 
 
-def damaged(file: Path, what: str, published: Path) -> DamagedError:
+def damaged(file: Path | str, what: str, published: Path | str) -> DamagedError:
     """The error for a writer's file that is not what it was."""
     return DamagedError(
         f"{file} is damaged: {what}. Nothing was published. `braket-etl restore` brings back the last published "

@@ -11,18 +11,18 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import duckdb
 import pyarrow as pa
 
 from braket_etl.tables import JOB_EVENTS
 from braket_etl.tables.declaration import Column, Table, quoted
 from braket_etl.tables.observations import STATE
 from braket_etl.warehouse.errors import DuplicateKeyError
-
-Connection = duckdb.DuckDBPyConnection
+from braket_etl.warehouse.statements import Connection, affected
 
 #: Row-group size: Arrow fed in batches of this length is written without a detour through the log.
 ROW_GROUP = 122_880
+#: Batches in which a large merge is hashed: so that every thread has some.
+_HASHED_AT_ONCE = 20_000
 #: Two sources may write the same instant with different precision.
 _PRECISION = timedelta(seconds=1)
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
@@ -48,7 +48,8 @@ def upsert(connection: Connection, table: Table, rows: pa.Table) -> Counts:
     """
     if rows.num_rows == 0:
         return Counts()
-    _stage(connection, table, rows)
+    rows = rows.sort_by(table.immutable)
+    _weigh(connection, table, rows)
     low, high = connection.execute(
         f"SELECT min({table.immutable}), max({table.immutable}) FROM incoming"
     ).fetchall()[0]
@@ -64,7 +65,7 @@ def upsert(connection: Connection, table: Table, rows: pa.Table) -> Counts:
     )
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE changed AS
-        SELECT i.* REPLACE (coalesce(s.first_seen_at, i.first_seen_at) AS first_seen_at),
+        SELECT {keys}, i.place, i.row_hash, coalesce(s.first_seen_at, i.first_seen_at) AS first_seen_at,
                s.row_hash IS NULL AS is_new
         FROM incoming AS i LEFT JOIN stored AS s USING ({keys})
         WHERE s.row_hash IS NULL
@@ -82,10 +83,7 @@ def upsert(connection: Connection, table: Table, rows: pa.Table) -> Counts:
             bounds,
         )
     if changed:
-        connection.execute(
-            f"INSERT INTO {table.qualified_name} BY NAME "
-            f"SELECT * EXCLUDE (is_new) FROM changed ORDER BY {table.immutable}"
-        )
+        _insert_changed(connection, table, rows)
         _check_unique(connection, table, near, bounds)
     return Counts(new=new, changed=changed - new, unchanged=seen - changed)
 
@@ -100,13 +98,12 @@ def replace_rows(connection: Connection, table: Table, rows: pa.Table) -> Counts
             f"UPDATE incoming AS i SET first_seen_at = t.first_seen_at "
             f"FROM {table.qualified_name} AS t WHERE {_equal(table.key, 't', 'i')}"
         )
-    stored = connection.execute(
-        f"DELETE FROM {table.qualified_name} AS t USING incoming AS i "
-        f"WHERE {_equal(table.key, 't', 'i')} RETURNING 1"
-    ).fetchall()
-    connection.execute(f"INSERT INTO {table.qualified_name} BY NAME SELECT * FROM incoming")
-    total = connection.execute("SELECT count(*) FROM incoming").fetchall()[0][0]
-    return Counts(new=total - len(stored), changed=len(stored))
+    stored = affected(
+        connection,
+        f"DELETE FROM {table.qualified_name} AS t USING incoming AS i WHERE {_equal(table.key, 't', 'i')}",
+    )
+    total = affected(connection, f"INSERT INTO {table.qualified_name} BY NAME SELECT * FROM incoming")
+    return Counts(new=total - stored, changed=stored)
 
 
 def append_events(connection: Connection, rows: pa.Table) -> Counts:
@@ -129,7 +126,8 @@ def append_events(connection: Connection, rows: pa.Table) -> Counts:
         WHERE t.job_created_at BETWEEN ? AND ?""",
         [_earlier(earliest), _later(latest)],
     )
-    inserted = connection.execute(
+    inserted = affected(
+        connection,
         f"""INSERT INTO {JOB_EVENTS.qualified_name} BY NAME
         WITH arrived AS (SELECT DISTINCT ON (job_arn, event_index) * FROM arrow_rows ORDER BY fetched_at DESC),
         numbered AS (SELECT *, {occurrence} FROM arrived),
@@ -144,11 +142,10 @@ def append_events(connection: Connection, rows: pa.Table) -> Counts:
             coalesce(last.event_index, -1) + row_number() OVER (PARTITION BY u.job_arn ORDER BY u.event_index)
             AS event_index)
         FROM unseen AS u LEFT JOIN last USING (job_arn)
-        ORDER BY u.job_created_at, u.job_arn, u.event_index
-        RETURNING 1"""
-    ).fetchall()
+        ORDER BY u.job_created_at, u.job_arn, u.event_index""",
+    )
     connection.unregister("arrow_rows")
-    return Counts(new=len(inserted), unchanged=rows.num_rows - len(inserted))
+    return Counts(new=inserted, unchanged=rows.num_rows - inserted)
 
 
 def extend_observations(
@@ -176,26 +173,24 @@ def _extend_once(connection: Connection, table: Table, polls: pa.Table, state: S
         SELECT t.* FROM {table.qualified_name} AS t SEMI JOIN polls USING ({arn})
         QUALIFY row_number() OVER (PARTITION BY {arn} ORDER BY observed_at DESC) = 1"""
     )
-    repeated = connection.execute(
+    repeated = affected(
+        connection,
         f"""UPDATE {table.qualified_name} AS t
         SET last_observed_at = p.observed_at, n_polls = t.n_polls + 1, fetched_at = p.fetched_at
         FROM polls AS p, last_seen AS l
         WHERE p.{arn} = l.{arn} AND t.{arn} = l.{arn} AND t.observed_at = l.observed_at
-          AND p.observed_at > l.last_observed_at AND {same}
-        RETURNING 1"""
-    ).fetchall()
-    begun = connection.execute(
+          AND p.observed_at > l.last_observed_at AND {same}""",
+    )
+    begun = affected(
+        connection,
         f"""INSERT INTO {table.qualified_name} BY NAME
         SELECT p.* FROM polls AS p LEFT JOIN last_seen AS l USING ({arn})
         WHERE (l.{arn} IS NULL AND {is_open.format("p")})
            OR (p.observed_at > l.last_observed_at AND {is_open.format("l")} AND NOT ({same}))
-        ORDER BY p.observed_at
-        RETURNING 1"""
-    ).fetchall()
-    connection.unregister("polls")
-    return Counts(
-        new=len(begun), changed=len(repeated), unchanged=polls.num_rows - len(begun) - len(repeated)
+        ORDER BY p.observed_at""",
     )
+    connection.unregister("polls")
+    return Counts(new=begun, changed=repeated, unchanged=polls.num_rows - begun - repeated)
 
 
 def _earlier(instant: datetime) -> datetime:
@@ -224,15 +219,52 @@ def _hashable(column: Column) -> str:
 
 
 def _stage(connection: Connection, table: Table, rows: pa.Table) -> None:
-    """The batch as temp table `incoming`: one row a key, the newest, with its hash."""
+    """The batch as temp table `incoming`: one row a key, the newest."""
     connection.register("arrow_rows", rows)
-    columns = f"* REPLACE ({hash_expression(table)} AS row_hash)" if table.has("row_hash") else "*"
-    newest_first = ", ".join(f"{c} DESC" for c in ("fetched_at", "is_terminal") if table.has(c)) or "1"
     connection.execute(
-        f"""CREATE OR REPLACE TEMP TABLE incoming AS SELECT {columns} FROM arrow_rows
-        QUALIFY row_number() OVER (PARTITION BY {_joined(table.key)} ORDER BY {newest_first}) = 1"""
+        f"CREATE OR REPLACE TEMP TABLE incoming AS SELECT * FROM arrow_rows QUALIFY {_newest(table)}"
     )
     connection.unregister("arrow_rows")
+
+
+def _weigh(connection: Connection, table: Table, rows: pa.Table) -> None:
+    """What decides about the batch as temp table `incoming`: one row a key, the newest, with its hash and its place.
+
+    The wide columns are read once, for the hash, and written once, by `_insert_changed`.
+    """
+    placed = rows.append_column("place", pa.array(range(rows.num_rows), pa.int64()))
+    connection.register(
+        "arrow_rows", pa.Table.from_batches(placed.combine_chunks().to_batches(_HASHED_AT_ONCE))
+    )
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE incoming AS
+        SELECT {_joined(table.key)}, {table.immutable}, place, {hash_expression(table)} AS row_hash,
+               fetched_at, first_seen_at, is_terminal, origin
+        FROM arrow_rows QUALIFY {_newest(table)}"""
+    )
+    connection.unregister("arrow_rows")
+
+
+def _newest(table: Table) -> str:
+    """The condition that keeps the newest row of each key."""
+    newest_first = ", ".join(f"{c} DESC" for c in ("fetched_at", "is_terminal") if table.has(c)) or "1"
+    return f"row_number() OVER (PARTITION BY {_joined(table.key)} ORDER BY {newest_first}) = 1"
+
+
+def _insert_changed(connection: Connection, table: Table, rows: pa.Table) -> None:
+    """Insert the rows of `changed`, with the hash and the first sight that stand there."""
+    decided = connection.sql(
+        "SELECT place, row_hash, first_seen_at FROM changed ORDER BY place"
+    ).to_arrow_table()
+    chosen = rows.take(decided["place"])
+    for name in ("row_hash", "first_seen_at"):
+        field = table.arrow_schema.field(name)
+        chosen = chosen.set_column(chosen.schema.get_field_index(name), field, decided[name].cast(field.type))
+    connection.register(
+        "changed_rows", pa.Table.from_batches(chosen.combine_chunks().to_batches(max_chunksize=ROW_GROUP))
+    )
+    connection.execute(f"INSERT INTO {table.qualified_name} BY NAME SELECT * FROM changed_rows")
+    connection.unregister("changed_rows")
 
 
 def _check_unique(connection: Connection, table: Table, near: str, bounds: Sequence[object]) -> None:

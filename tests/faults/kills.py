@@ -21,7 +21,7 @@ from dagster import DagsterInstance
 
 from braket_etl.emulator import Emulator, running
 from tests.conftest import NOW
-from tests.faults.outcome import Outcome, together
+from tests.faults.outcome import Outcome
 from tests.faults.program import (
     NOT_COMPARED,
     Contents,
@@ -80,6 +80,8 @@ class Place:
 
     emulator: Emulator
     older: Path
+    newer: Path
+    """The published copy of a home into which all of it was pulled."""
     whole: Sequence[dict[str, int]]
     """Rows by table of the two states that may ever be seen."""
     contents: Contents
@@ -111,6 +113,7 @@ def place(folder: Path) -> Iterator[Place]:
         yield Place(
             emulator,
             folder / "older",
+            program.published,
             (before, counts_of(contents)),
             contents,
             coverage_of(program),
@@ -118,17 +121,9 @@ def place(folder: Path) -> Iterator[Place]:
         )
 
 
-def survived(at: Place, folder: Path, numbers: Sequence[int], *, seed: int = 8) -> Outcome:
-    """What is left after a run was killed, once for each number; AssertionError where anything is wrong."""
-    return together(
-        [
-            _survived_one(at, folder / str(number), Moment.drawn(number, seed, at.seconds))
-            for number in numbers
-        ]
-    )
-
-
-def _survived_one(at: Place, folder: Path, moment: Moment) -> Outcome:
+def survived(number: int, at: Place, folder: Path, *, seed: int = 8) -> Outcome:
+    """What is left after the run of this number was killed; AssertionError where anything is wrong."""
+    moment = Moment.drawn(number, seed, at.seconds)
     program = at.program(folder)
     with reader(program.published, at.whole) as reading:
         left = _killed(program, at.emulator, moment)
@@ -150,9 +145,9 @@ def _survived_one(at: Place, folder: Path, moment: Moment) -> Outcome:
         2,
         records_of(at.contents),
         same_records(contents, at.contents),
-        (recovery,),
+        (round(recovery, 1),),
         reading.opened,
-        (left,),
+        killed=(left,),
     )
 
 

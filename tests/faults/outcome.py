@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from functools import reduce
+from typing import Any
 
 
 @dataclass(frozen=True)
@@ -12,7 +13,8 @@ class Outcome:
     """How often a fault was injected, and what the warehouse held when all was over.
 
     `recovery` has, for each time the warehouse had to become whole again, the seconds that it took; `opened` is how often
-    a reader opened the published copy meanwhile, and `killed` what the killed runs were doing.
+    a reader opened the published copy meanwhile, `searched` how many files were searched for secrets, and `killed` what the
+    killed runs were doing.
     """
 
     fault: str
@@ -22,7 +24,13 @@ class Outcome:
     there: int
     recovery: tuple[float, ...]
     opened: int = 0
+    searched: int = 0
     killed: tuple[str, ...] = ()
+
+    @staticmethod
+    def from_json(values: Mapping[str, Any]) -> Outcome:
+        """What `asdict` made, once it was JSON."""
+        return Outcome(**{k: tuple(v) if isinstance(v, list) else v for k, v in values.items()})
 
     @property
     def lost(self) -> int:
@@ -37,6 +45,7 @@ class Outcome:
             there=self.there + other.there,
             recovery=self.recovery + other.recovery,
             opened=self.opened + other.opened,
+            searched=self.searched + other.searched,
             killed=self.killed + other.killed,
         )
 

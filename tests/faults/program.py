@@ -52,7 +52,7 @@ class Started:
         self.process.kill()
         self.process.join(30)
 
-    def ended(self, seconds: float = 400) -> subprocess.CompletedProcess[str]:
+    def ended(self, seconds: float = 900) -> subprocess.CompletedProcess[str]:
         """How it ended and what it said."""
         self.process.join(seconds)
         if self.process.is_alive():
@@ -66,16 +66,18 @@ class Started:
 class Forked(Program):
     """braket-etl in a home of its own, forked rather than started."""
 
-    def begin(self, *arguments: str, do: Callable[[], None] | None = None) -> Started:
-        """Run a verb, or with `do` something else, in this home's environment."""
+    def begin(
+        self, *arguments: str, do: Callable[[], None] | None = None, env: Mapping[str, str] | None = None
+    ) -> Started:
+        """Run a verb, or with `do` something else, in this home's environment and `env`."""
         said = Path(tempfile.mkdtemp(prefix="said-", dir=self.home.parent))
         what = do or _main
-        process = FORKS.Process(target=_run, args=(what, arguments, self.environment(), said), daemon=True)
+        process = FORKS.Process(target=_run, args=(what, arguments, self.environment(env), said), daemon=True)
         process.start()
         return Started(process, said, arguments)
 
     def run(self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Any:
-        return self.begin(*arguments).ended()
+        return self.begin(*arguments, env=env).ended()
 
 
 def _main() -> None:

@@ -136,7 +136,12 @@ def _clock_off(minutes: int, folder: Path) -> Outcome:
     assert times == [(there,)]
     assert stored - truth == set()
     return Outcome(
-        "a clock 10 minutes off, behind and ahead", 1, 1, len(truth), len(stored & truth), (seconds,)
+        "a clock 10 minutes off, behind and ahead",
+        1,
+        1,
+        len(truth),
+        len(stored & truth),
+        (round(seconds, 1),),
     )
 
 
@@ -154,7 +159,7 @@ def _compared(fault: str, at: Place, program: Forked, injected: int) -> Outcome:
         injected + 1,
         records_of(at.contents),
         same_records(contents, at.contents),
-        (seconds,),
+        (round(seconds, 1),),
     )
 
 

@@ -11,4 +11,4 @@ from tests.faults.kills import AIMS, Place, survived
 
 @pytest.mark.parametrize("number", [pytest.param(number, id=aim) for number, aim in enumerate(AIMS)])
 def test_the_run_after_a_kill_makes_it_whole(prepared: Place, tmp_path: Path, number: int) -> None:
-    assert survived(prepared, tmp_path, [number]).lost == 0
+    assert survived(number, prepared, tmp_path / "at").lost == 0

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -118,8 +119,9 @@ class Buckets:
 
 
 @contextmanager
-def empty_s3() -> Iterator[str]:
-    """The address of moto's S3 without a bucket: all servers of a process share one account."""
+def empty_moto() -> Iterator[str]:
+    """The address of moto's AWS with nothing in it, S3, SQS and STS: all servers of a process share one account."""
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line a request
     server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
     server.start()
     try:
@@ -133,5 +135,5 @@ def empty_s3() -> Iterator[str]:
 
 @contextmanager
 def serving() -> Iterator[Buckets]:
-    with empty_s3() as url:
+    with empty_moto() as url:
         yield Buckets(url)

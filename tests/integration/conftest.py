@@ -3,8 +3,10 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Iterator
 from pathlib import Path
 
+import duckdb
 import filelock
 import pytest
 
@@ -24,3 +26,9 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
             )
             done.write_text(shown, "utf-8")
     return home
+
+
+@pytest.fixture(scope="module")
+def demo(demo_home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
+    with duckdb.connect(str(demo_home / "warehouse.duckdb"), read_only=True) as connection:
+        yield connection

@@ -6,10 +6,10 @@ import json
 from collections.abc import Iterator
 
 import pytest
-from moto.server import ThreadedMotoServer
 
 from braket_etl.emulator import Emulator, running
 from tests.conftest import NOW, Program, as_json
+from tests.integration.buckets import empty_moto
 
 ACCOUNTS = ("111122223333", "444455556666")
 START = {"BRAKET_ETL_START_DATE": "2026-11-14"}
@@ -17,11 +17,8 @@ START = {"BRAKET_ETL_START_DATE": "2026-11-14"}
 
 @pytest.fixture(scope="module")
 def sts() -> Iterator[str]:
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with empty_moto() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -26,7 +26,7 @@ from braket_etl.aws.errors import (
 from braket_etl.aws.fetch import Rejected, get_device
 from braket_etl.aws.search import Window, search_devices, search_pages
 from braket_etl.aws.sessions import Account, Sessions, Target
-from braket_etl.aws.throttle import Budget, Stopped
+from braket_etl.aws.throttle import Budget, Files, Stopped
 from tests.http_server import answered_by
 
 ARN = "arn:aws:braket:us-east-1:123456789012:quantum-task/1"
@@ -260,7 +260,7 @@ def test_throttling_is_waited_out_only_so_long(client_for: Callable[[Script], An
 def test_every_request_takes_its_token_and_throttles_are_told(
     client_for: Callable[[Script], Any], tmp_path: Path
 ) -> None:
-    budget = Budget(tmp_path, "lab", "us-east-1", 1.0)
+    budget = Budget(Files(tmp_path), "lab", "us-east-1", 1.0)
     answers = [
         error("ThrottlingException", 429),
         Answer(b""),

@@ -22,7 +22,7 @@ from braket_etl.aws.search import (
     search_spending_limits,
 )
 from braket_etl.aws.sessions import Account, Sessions, Target, braket_regions
-from braket_etl.aws.throttle import Budgets
+from braket_etl.aws.throttle import Budgets, Files
 from braket_etl.emulator import Emulator, running
 from braket_etl.pull import pull
 from braket_etl.pull.outcome import Outcome
@@ -200,7 +200,7 @@ def test_every_request_has_one_outcome_with_the_record_as_it_came(
     braket: Emulator, sessions: Sessions, arns: dict[str, set[str]], tmp_path: Path
 ) -> None:
     requests = [request for region in sorted(arns) for request in requests_for(arns, region, 100)]
-    outcomes = list(fetch_all(sessions, Budgets(tmp_path, 1.0), iter(requests)))
+    outcomes = list(fetch_all(sessions, Budgets(Files(tmp_path), 1.0), iter(requests)))
     assert {type(outcome) for outcome in outcomes} == {Fetched}
     assert sorted(outcome.arn for outcome in outcomes) == sorted(request.arn for request in requests)
     assert all(outcome.body["quantumTaskArn"] == outcome.arn for outcome in outcomes)
@@ -214,7 +214,7 @@ def test_nothing_is_lost_on_a_bad_day(
     kinds = ("throttle", "internal_error", "reset_before", "reset_mid_body", "truncated_body", "html_body")
     braket.set_faults([{"kind": kind, "probability": 0.03} for kind in kinds])
     requests = requests_for(arns, "us-east-1", 200)
-    budgets = Budgets(tmp_path, 1.0)
+    budgets = Budgets(Files(tmp_path), 1.0)
     outcomes = list(fetch_all(sessions, budgets, requests))
     assert Counter(type(outcome) for outcome in outcomes) == {Fetched: 200}
     (report,) = budgets.report()["lab", "us-east-1"]
@@ -337,7 +337,7 @@ def test_leaving_while_a_server_stalls_or_throttles_hangs_nobody(
     braket.set_faults([{"kind": "throttle", "probability": 1.0, "regions": ["us-east-1"]}])
     before = threading.active_count()
     requests = requests_for(arns, "us-east-1", 50) + requests_for(arns, "us-west-1", 5)
-    outcomes = fetch_all(sessions, Budgets(tmp_path, 0.1), requests)
+    outcomes = fetch_all(sessions, Budgets(Files(tmp_path), 0.1), requests)
     assert {type(next(outcomes)) for _ in range(5)} == {Fetched}
     outcomes.close()
     wait_until(lambda: threading.active_count() <= before)
@@ -361,7 +361,7 @@ def test_the_quota_of_a_region_is_used_and_not_overrun(
         for name, value in emulator.env().items():
             monkeypatch.setenv(name, value)
         jobs = Window(datetime.now(UTC) - 6 * DAY, datetime.now(UTC) + DAY)
-        sessions, budgets, target = Sessions([ACCOUNT]), Budgets(tmp_path, 1.0), in_region("us-east-1")
+        sessions, budgets, target = Sessions([ACCOUNT]), Budgets(Files(tmp_path), 1.0), in_region("us-east-1")
         budget = budgets.budget("lab", "us-east-1")
         pages = search_pages("jobs", sessions.braket(target), budget, jobs)
         listed = [item for page in pages for item in page.summaries]

@@ -7,6 +7,7 @@ import subprocess
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import date
+from pathlib import Path
 from typing import Any
 
 import dagster as dg
@@ -15,10 +16,14 @@ from dagster import DagsterRunStatus, RunsFilter
 
 from braket_etl.emulator import Emulator
 from braket_etl.orchestration import backfill
+from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.jobs import pull_config
+from braket_etl.orchestration.resources import HOME_TAG
+from braket_etl.runtime import Runtime
 from braket_etl.settings import load_settings
 from tests.conftest import NOW, Program
-from tests.integration.daemons import daemon_of, instance_of, wait_for
+from tests.integration.daemons import daemon_of, instance_of
+from tests.processes import wait_for
 
 FIRST, LAST = "2026-10-11", "2026-11-20"  # 41 days: two batches
 
@@ -132,6 +137,31 @@ def test_a_home_that_the_daemon_does_not_serve_is_filled_by_the_program_itself(s
     assert "runs in the daemon" not in served.elsewhere.stderr
     days = served.other.rows("SELECT DISTINCT strftime(day, '%Y-%m-%d') FROM etl.coverage")
     assert days == [(LAST,)]
+
+
+def test_no_step_of_a_backfill_for_another_home_touches_this_one(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("BRAKET_ETL_HOME", str(tmp_path))
+    monkeypatch.setenv("BRAKET_ETL_PRICE_LIST", "off")
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = (
+            build_defs(runtime=Runtime())
+            .resolve_job_def("backfill")
+            .execute_in_process(
+                instance=instance,
+                partition_key=LAST,
+                tags={HOME_TAG: str(tmp_path / "another")},
+                raise_on_error=False,
+            )
+        )
+    events = done.get_step_failure_events()
+    assert events
+    assert all(
+        f"for the home {tmp_path / 'another'}" in str(event.step_failure_data.error) for event in events
+    )
+    assert not [event for event in done.all_events if event.is_step_success]
+    assert list(tmp_path.iterdir()) == []
 
 
 def test_without_a_daemon_it_runs_here_and_only_searched_days_turn_green(pulled: Program) -> None:

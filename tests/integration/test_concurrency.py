@@ -27,7 +27,8 @@ from braket_etl.settings import load_settings
 from braket_etl.warehouse import runs
 from braket_etl.warehouse.connection import Warehouse
 from tests.conftest import NOW, Program
-from tests.integration.daemons import daemon_of, wait_for
+from tests.integration.daemons import daemon_of
+from tests.processes import wait_for
 
 
 def ready(program: Program) -> dg.DagsterInstance:

@@ -24,12 +24,6 @@ OTHER = {"device": "Garnet", "key": "project", "quantile": 0.9, "hours": 3, "tas
 Row = dict[str, Any]
 
 
-@pytest.fixture(scope="module")
-def demo(demo_home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
-    with duckdb.connect(str(demo_home / "warehouse.duckdb"), read_only=True) as connection:
-        yield connection
-
-
 @pytest.fixture
 def damaged(demo_home: Path, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     """A copy that a test may change."""

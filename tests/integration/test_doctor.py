@@ -8,17 +8,20 @@ import json
 import os
 import socket
 import sqlite3
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import redirect_stdout
+from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
-from moto.server import ThreadedMotoServer
+from dagster._daemon.types import DaemonHeartbeat
+from dagster_shared.serdes import serialize_value
 
 from braket_etl.cli.doctor import run_doctor
 from braket_etl.emulator import Emulator, running
 from tests.conftest import Program
+from tests.integration.buckets import empty_moto
 
 ONE_REGION = {"BRAKET_ETL_REGIONS": "us-east-1"}
 CANARY = "CANARYSECRETKEY0123456789abcdefABCDEF"
@@ -180,21 +183,15 @@ def test_a_profile_that_does_not_exist_is_named_and_the_other_account_is_looked_
 
 
 def test_sts_tells_who_one_is_and_may_be_out_of_reach(synced: Program, today: Emulator) -> None:
-    server = ThreadedMotoServer("127.0.0.1", 0)
-    server.start()
-    host, port = server.get_host_and_port()
     role = {"name": "lab", "role_arn": "arn:aws:iam::111122223333:role/reader", "external_id": CANARY}
     env = {"BRAKET_ETL_ACCOUNTS": json.dumps([role])}
     # another spelling of this machine, which is not taken for a stand-in of Braket's
     elsewhere = {"AWS_ENDPOINT_URL_BRAKET": today.url.replace("127.0.0.1", "127.1")}
-    try:
-        sts = {**env, "AWS_ENDPOINT_URL_STS": f"http://{host}:{port}"}
-        told = findings(synced, **ONE_REGION, **sts)
+    with empty_moto() as url:
+        told = findings(synced, **ONE_REGION, **env, AWS_ENDPOINT_URL_STS=url)
         assert "assumed role arn:aws:iam::111122223333:role/reader" in told["account lab"]["what"]
-        told = findings(synced, **ONE_REGION, **elsewhere, AWS_ENDPOINT_URL_STS=sts["AWS_ENDPOINT_URL_STS"])
+        told = findings(synced, **ONE_REGION, **elsewhere, AWS_ENDPOINT_URL_STS=url)
         assert "environment variables; arn:aws:sts::" in told["account default"]["what"]
-    finally:
-        server.stop()
     nowhere = {"AWS_ENDPOINT_URL_STS": "http://127.0.0.1:9"}
     told = findings(synced, **ONE_REGION, exit_code=1, **env, **nowhere)
     assert told["account lab"]["status"] == "fail"  # a role cannot be assumed without STS
@@ -253,19 +250,18 @@ def test_a_damaged_warehouse_is_red(synced: Program, tmp_path: Path) -> None:
     assert told["warehouse"]["status"] == "fail"
 
 
-def test_a_daemon_that_died_is_yellow(synced: Program) -> None:
+@pytest.mark.parametrize("alive", [(), ("SCHEDULER",), ("SCHEDULER", "QUEUED_RUN_COORDINATOR")])
+def test_a_daemon_of_which_a_part_died_is_yellow(synced: Program, alive: Sequence[str]) -> None:
     dagster_home = synced.home / "dagster"
     database = next(dagster_home.rglob("runs.db"))
     with sqlite3.connect(database) as connection:
-        connection.execute(
-            "INSERT INTO daemon_heartbeats (daemon_type, daemon_id, timestamp, body) VALUES (?, 'x', ?, ?)",
-            (
-                "SCHEDULER",
-                "2026-11-01 00:00:00",
-                '{"__class__": "DaemonHeartbeat", "timestamp": 1793000000.0, "daemon_type": "SCHEDULER", '
-                '"daemon_id": "x", "errors": []}',
-            ),
-        )
+        for kind in ("SCHEDULER", "QUEUED_RUN_COORDINATOR", "BACKFILL"):
+            at = datetime.now(UTC) if kind in alive else datetime(2026, 11, 1, tzinfo=UTC)
+            beat = DaemonHeartbeat(at.timestamp(), kind, "x")
+            connection.execute(
+                "INSERT INTO daemon_heartbeats (daemon_type, daemon_id, timestamp, body) VALUES (?, 'x', ?, ?)",
+                (kind, f"{at:%Y-%m-%d %H:%M:%S}", serialize_value(beat)),
+            )
     try:
         told = findings(synced, **ONE_REGION)["Dagster"]
         assert told["status"] == "warn"
@@ -273,3 +269,13 @@ def test_a_daemon_that_died_is_yellow(synced: Program) -> None:
     finally:
         with sqlite3.connect(database) as connection:
             connection.execute("DELETE FROM daemon_heartbeats")
+
+
+def test_an_address_that_nobody_can_be_told_at_is_yellow_and_not_shown(synced: Program) -> None:
+    told = findings(synced, **ONE_REGION, BRAKET_ETL_NOTIFY=f"json://h/hook,slack://{CANARY}")["messages"]
+    assert told["status"] == "warn"
+    assert "address 2 (slack://…)" in told["what"]
+    assert CANARY not in json.dumps(told)
+    told = findings(synced, **ONE_REGION, BRAKET_ETL_NOTIFY="json://h/hook")["messages"]
+    assert (told["status"], told["remedy"]) == ("ok", "")
+    assert "messages" not in findings(synced, **ONE_REGION)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 import uuid
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
@@ -16,7 +17,10 @@ from botocore.exceptions import ClientError
 from braket_etl.emulator import Emulator, running
 from braket_etl.emulator.service_model import braket as service
 from braket_etl.emulator.service_model import violations
-from tests.integration.buckets import empty_s3
+from tests.conftest import Program
+from tests.integration.buckets import empty_moto
+from tests.processes import serving, wait_for
+from tests.receivers import free_port
 
 NOW = datetime(2026, 11, 18, 12, tzinfo=UTC)
 SV1 = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
@@ -40,7 +44,7 @@ RESERVATION = {
 
 @pytest.fixture(scope="module")
 def s3_url() -> Iterator[str]:
-    with empty_s3() as url:
+    with empty_moto() as url:
         yield url
 
 
@@ -352,3 +356,25 @@ def test_equal_requests_in_equal_order_give_equal_records() -> None:
             records = [got(braket, arn) for arn in arns]
             told.append([{k: v for k, v in each.items() if k != "ResponseMetadata"} for each in records])
     assert told[0] == told[1]
+
+
+def test_the_verb_ends_what_is_created_at_once_and_writes_its_results_elsewhere(
+    program: Program, s3_url: str
+) -> None:
+    port = free_port()
+    arguments = ("--tasks", "0", "--jobs", "0", "--days", "1", "--quick", "--s3-endpoint", s3_url)
+    with serving(program, "emulator", "--port", str(port), *arguments):
+        verbs = Emulator(f"http://127.0.0.1:{port}", s3_endpoint=s3_url)
+        wait_for(lambda: answers(port), "the emulator answers")
+        braket, s3 = client(verbs, "braket"), client(verbs, "s3")
+        if BUCKET not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
+            s3.create_bucket(Bucket=BUCKET, CreateBucketConfiguration={"LocationConstraint": REGION})
+        arn = created(braket, outputS3KeyPrefix="of-the-verb")
+        wait_for(lambda: got(braket, arn)["status"] == "COMPLETED", "the task ends", 20)
+        listed = s3.list_objects_v2(Bucket=BUCKET, Prefix="of-the-verb/")["Contents"]
+    assert [key["Key"].endswith("/results.json") for key in listed] == [True]
+
+
+def answers(port: int) -> bool:
+    with socket.socket() as probe:
+        return probe.connect_ex(("127.0.0.1", port)) == 0

@@ -10,16 +10,18 @@ from datetime import UTC, datetime, timedelta
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from braket_etl.analysis.events import event_rows
 from braket_etl.aws.events import delete_messages, prefix_texts, queued_messages
+from braket_etl.aws.sessions import Sessions, ambient_account
 from braket_etl.emulator import running
+from braket_etl.pull.feed import read_feed
 from braket_etl.tables import QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.normalize import normalize
 from braket_etl.tables.observations import with_position
 from braket_etl.warehouse.connection import Warehouse, transaction
 from braket_etl.warehouse.upsert import extend_observations, upsert
+from tests.integration.buckets import empty_moto
 
 NOW = datetime(2026, 11, 18, 14, 30, tzinfo=UTC)
 POLLS, GAP = 16, timedelta(minutes=20)
@@ -123,17 +125,14 @@ def event(number):
 
 @pytest.fixture(scope="module")
 def client():
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield lambda service: boto3.client(
-        service,
-        region_name="us-east-1",
-        endpoint_url=f"http://{host}:{port}",
-        aws_access_key_id="testing",
-        aws_secret_access_key="testing",
-    )
-    server.stop()
+    with empty_moto() as url:
+        yield lambda service: boto3.client(
+            service,
+            region_name="us-east-1",
+            endpoint_url=url,
+            aws_access_key_id="testing",
+            aws_secret_access_key="testing",
+        )
 
 
 def test_messages_of_a_queue_are_read_and_only_those_committed_are_deleted(client):
@@ -148,6 +147,23 @@ def test_messages_of_a_queue_are_read_and_only_those_committed_are_deleted(clien
     for message in messages[20:]:
         sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message.receipt, VisibilityTimeout=0)
     assert len(list(queued_messages(sqs, url))) == 3
+
+
+def test_messages_that_cannot_be_deleted_are_stored_and_a_warning(client, tmp_path, monkeypatch):
+    sqs = client("sqs")
+    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", sqs.meta.endpoint_url)
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
+    url = sqs.create_queue(QueueName="gone")["QueueUrl"]
+    sqs.send_message(QueueUrl=url, MessageBody=event(1))
+    sessions = Sessions()
+    sessions.session(ambient_account()).events.register(
+        "before-call.sqs.DeleteMessageBatch", lambda **_: sqs.delete_queue(QueueUrl=url) and None
+    )
+    warehouse = Warehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    outcome = read_feed(warehouse, sessions, ambient_account(), url, "run")
+    assert outcome.counts["state_change_events"].new == 1
+    assert [warning for warning in outcome.warnings if "stays in the queue" in warning]
 
 
 def test_json_under_a_prefix_is_read(client):

@@ -4,30 +4,30 @@ from __future__ import annotations
 
 import json
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
+from uuid import uuid4
 
 import dagster as dg
 import duckdb
 import pytest
+from dagster._core.remote_origin import (
+    RegisteredCodeLocationOrigin,
+    RemoteJobOrigin,
+    RemoteRepositoryOrigin,
+)
 
 from braket_etl.costs.spend_alerts import period_of
 from braket_etl.emulator import running
 from braket_etl.orchestration.build import build_defs
+from braket_etl.orchestration.instance import code_location
 from braket_etl.orchestration.jobs import OBSERVE_CONFIG, pull_config
 from braket_etl.orchestration.sensors import tell_of_failed_runs, tell_of_spend
 from braket_etl.runtime import Runtime
 from braket_etl.settings import DEMO_MARK, SpendAlert
-from tests.receivers import Hook, free_port, open_hook
-
-
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    with open_hook() as opened:
-        yield opened
+from tests.receivers import Hook, free_port
 
 
 @pytest.fixture
@@ -159,9 +159,18 @@ def failing_run(instance: dg.DagsterInstance, job: str, config: dict[str, Any]) 
     return result.run_id
 
 
-def failure_tick(instance: dg.DagsterInstance, cursor: str | None) -> Any:
-    with dg.build_sensor_context(
-        instance, cursor, resources={"runtime": Runtime()}, definitions=build_defs(runtime=Runtime())
+def failure_tick(
+    instance: dg.DagsterInstance, cursor: str | None, code: RegisteredCodeLocationOrigin | None = None
+) -> Any:
+    """A tick for runs of no code location, as on the command line, or of that one, as of its daemon."""
+    with dg.SensorEvaluationContext(
+        None,
+        cursor=cursor,
+        instance=instance,
+        definitions=build_defs(runtime=Runtime()),
+        repository_name="__repository__" if code else None,
+        code_location_origin=code,
+        resources={"runtime": dg.ResourceDefinition.hardcoded_resource(Runtime())},
     ) as context:
         return tell_of_failed_runs.evaluate_tick(context)
 
@@ -198,6 +207,25 @@ def test_a_run_that_broke_before_it_published_is_told_with_its_step(home: Path, 
     (posted,) = hook.received  # of the second, which failed alike, nobody is told again that day
     assert "refresh_open_records:" in posted["message"]
     assert "cannot be opened" in posted["message"]
+
+
+def test_a_run_on_the_command_line_silences_no_message_of_the_daemon(home: Path, hook: Hook) -> None:
+    """Whoever started it saw it fail; those who are told of the daemon's runs did not."""
+    code = RegisteredCodeLocationOrigin(code_location())
+    daemons = RemoteJobOrigin(RemoteRepositoryOrigin(code, "__repository__"), "observe")
+    failed: list[str] = []
+    with dg.DagsterInstance.ephemeral() as instance:
+        for origin in (None, daemons, None, daemons):
+            before = failure_tick(instance, None, code if origin else None)
+            run = instance.add_run(dg.DagsterRun("observe", str(uuid4()), remote_job_origin=origin))
+            instance.report_run_failed(run, "its process is gone")
+            failure_tick(instance, before.cursor, code if origin else None)
+            failed.append(run.run_id)
+    told = [
+        [place for place, run_id in enumerate(failed) if run_id in each["message"]] for each in hook.received
+    ]
+    assert told == [[0], [1]], "each side is told once"
+    assert "its process is gone" in hook.received[1]["message"]
 
 
 def test_nobody_is_told_of_a_demo(home: Path, hook: Hook) -> None:

@@ -11,7 +11,9 @@ from pathlib import Path
 
 import pytest
 
-from braket_etl.cli.service import launchd_plist, systemd_unit
+from braket_etl.cli.service import launchd_plist, run_install, systemd_unit
+from braket_etl.orchestration.instance import prepare_dagster_home
+from braket_etl.settings import load_settings
 from tests.conftest import Program
 
 NAMES = ["braket-etl-daemon.service", "braket-etl-webserver.service"]
@@ -34,20 +36,26 @@ def units(user: Program) -> Path:
 @linux
 def test_without_a_service_manager_the_units_are_written_and_the_commands_told(user: Program) -> None:
     done = user.run(
-        "service", "install", "--port", "3456", env={"AWS_PROFILE": "lab", "AWS_SECRET_ACCESS_KEY": "hidden"}
+        "service",
+        "install",
+        "--port",
+        "3456",
+        env={"AWS_PROFILE": "lab", "AWS_DEFAULT_REGION": "us-east-1", "AWS_SECRET_ACCESS_KEY": "hidden"},
     )
     assert done.returncode == 0, done.stderr
     assert sorted(path.name for path in units(user).iterdir()) == NAMES
     assert "systemctl --user daemon-reload" in done.stderr
-    assert (
-        "systemctl --user enable --now braket-etl-webserver.service braket-etl-daemon.service" in done.stderr
-    )
+    for what in ("enable", "restart"):
+        assert (
+            f"systemctl --user {what} braket-etl-webserver.service braket-etl-daemon.service" in done.stderr
+        )
     assert "loginctl enable-linger" in done.stderr
     text = "".join(path.read_text() for path in units(user).iterdir())
     for needed in (
         f'"BRAKET_ETL_HOME={user.home}"',
         f'"DAGSTER_HOME={user.home}/dagster"',
         '"AWS_PROFILE=lab"',
+        '"AWS_DEFAULT_REGION=us-east-1"',
         f'ExecStart="{sys.executable}" "-m" "braket_etl" "service" "run" "daemon"',
         '"--port" "3456"',
         "Restart=always",
@@ -63,14 +71,20 @@ def test_where_systemd_answers_they_are_started_and_stopped(user: Program, tmp_p
     systemctl = folder / "systemctl"
     systemctl.write_text(f'#!/bin/sh\necho "$@" >> {tmp_path}/asked\n')
     systemctl.chmod(0o755)
-    done = user.run("service", "install")
-    assert "started; the UI is at http://127.0.0.1:3000" in done.stderr
+    user.ok("service", "install")
+    done = user.run("service", "install", "--port", "3001")
+    assert "started; the UI is at http://127.0.0.1:3001" in done.stderr
     done = user.run("service", "uninstall")
     assert done.returncode == 0, done.stderr
     assert list(units(user).iterdir()) == []
-    assert (tmp_path / "asked").read_text().splitlines() == [
+    started = [
         "--user daemon-reload",
-        "--user enable --now braket-etl-webserver.service braket-etl-daemon.service",
+        "--user enable braket-etl-webserver.service braket-etl-daemon.service",
+        "--user restart braket-etl-webserver.service braket-etl-daemon.service",  # what ran had the old units
+    ]
+    assert (tmp_path / "asked").read_text().splitlines() == [
+        *started,
+        *started,
         "--user disable --now braket-etl-webserver.service braket-etl-daemon.service",
         "--user daemon-reload",
     ]
@@ -79,14 +93,21 @@ def test_where_systemd_answers_they_are_started_and_stopped(user: Program, tmp_p
 
 @linux
 def test_a_dry_run_prints_and_writes_nothing(user: Program) -> None:
-    done = user.run(
-        "service", "install", "--dry-run", env={"BRAKET_ETL_REGIONS": "us-*", "AWS_ACCESS_KEY_ID": "AKIAX"}
-    )
+    unseen = {
+        "BRAKET_ETL_REGIONS": "us-*",
+        "AWS_ACCESS_KEY_ID": "AKIAX",
+        "AWS_ENDPOINT_URL_BRAKET": "http://127.0.0.1:9",
+        "https_proxy": "http://user:CANARY@proxy.example",
+    }
+    done = user.run("service", "install", "--dry-run", env=unseen)
     assert done.returncode == 0, done.stderr
     assert done.stdout.count("[Service]") == 2
     assert "put these settings into braket_etl.toml" in done.stderr
     assert "BRAKET_ETL_REGIONS" in done.stderr
-    assert "AKIAX" not in done.stdout + done.stderr
+    assert "AWS_ENDPOINT_URL_BRAKET" in done.stderr
+    assert "https_proxy" in done.stderr
+    for secret in ("AKIAX", "CANARY"):
+        assert secret not in done.stdout + done.stderr
     assert not units(user).exists()
     assert not user.home.exists()
 
@@ -112,6 +133,29 @@ def test_systemd_finds_nothing_wrong_and_reads_odd_paths_back(tmp_path: Path) ->
     assert done.returncode == 0, done.stderr
     assert unit.name not in done.stderr
     assert "100%% of $HOME and 'more' \\\"quotes\\\"" in unit.read_text()
+
+
+def test_launchd_is_told_to_drop_the_agents_of_an_earlier_install(
+    user: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    folder = Path(user.env["PATH"])
+    folder.mkdir()
+    launchctl = folder / "launchctl"
+    launchctl.write_text(
+        f'#!/bin/sh\necho "$1" >> {tmp_path}/asked\n'
+        f'case "$1" in bootout) /bin/rm -f {tmp_path}/loaded;; bootstrap) test ! -e {tmp_path}/loaded;; esac\n'
+    )
+    launchctl.chmod(0o755)
+    for name, value in user.environment({"HOME": str(tmp_path)}).items():
+        monkeypatch.setenv(name, value)
+    assert load_settings().home == user.home
+    prepare_dagster_home(load_settings())
+    monkeypatch.setattr(sys, "platform", "darwin")
+    assert run_install(3000, dry_run=False) == 0  # nothing is loaded yet
+    (tmp_path / "loaded").touch()
+    assert run_install(3000, dry_run=False) == 0
+    assert (tmp_path / "asked").read_text().split() == ["bootout", "bootout", "bootstrap", "bootstrap"] * 2
+    assert len(list((tmp_path / "Library" / "LaunchAgents").iterdir())) == 2
 
 
 def test_launchd_gets_what_it_needs(tmp_path: Path) -> None:

@@ -3,17 +3,9 @@
 from __future__ import annotations
 
 import csv
-import fcntl
 import io
 import json
-import os
-import pty
 import re
-import struct
-import subprocess
-import sys
-import termios
-from contextlib import suppress
 from pathlib import Path
 
 import duckdb
@@ -21,6 +13,7 @@ import pytest
 
 from braket_etl.warehouse.queries import Parameter, QueryError, queries, query_from
 from tests.conftest import Program
+from tests.processes import on_terminal
 
 
 @pytest.fixture
@@ -72,26 +65,16 @@ def test_nothing_can_be_written(with_warehouse: Program) -> None:
     assert "read-only" in done.stderr
 
 
-def on_terminal(program: Program, *arguments: str, columns: int = 80) -> list[str]:
-    """What a terminal of so many columns is sent, by lines, without what makes it bold."""
-    ours, theirs = pty.openpty()
-    fcntl.ioctl(theirs, termios.TIOCSWINSZ, struct.pack("HHHH", 40, columns, 0, 0))
-    env = {**program.environment(), "TERM": "xterm", "COLUMNS": str(columns)}
-    command = [sys.executable, "-m", "braket_etl", *arguments]
-    with subprocess.Popen(command, env=env, stdin=theirs, stdout=theirs, stderr=subprocess.PIPE) as process:
-        os.close(theirs)
-        sent = b""
-        with suppress(OSError):  # the terminal is gone with its last writer
-            while part := os.read(ours, 65_536):
-                sent += part
-        assert process.wait() == 0, process.stderr and process.stderr.read()
-    os.close(ours)
-    return re.sub(r"\x1b\[[0-9;]*m", "", sent.decode()).splitlines()
+def lines_on_terminal(program: Program, *arguments: str) -> list[str]:
+    """What a terminal of 80 columns is sent, by lines, without what makes it bold."""
+    code, sent = on_terminal(program, *arguments)
+    assert code == 0, sent
+    return re.sub(r"\x1b\[[0-9;]*m", "", sent).splitlines()
 
 
 def test_a_terminal_gets_the_first_rows_and_a_pipe_all(with_warehouse: Program) -> None:
     query = "SELECT range AS n FROM range(1000)"
-    shown = on_terminal(with_warehouse, "sql", query)
+    shown = lines_on_terminal(with_warehouse, "sql", query)
     assert sum(line.strip("│ ").isdigit() for line in shown) == 200
     assert len(with_warehouse.ok("sql", query, "--format", "table").splitlines()) > 1000
     assert len(with_warehouse.ok("sql", query).splitlines()) == 1001
@@ -100,7 +83,7 @@ def test_a_terminal_gets_the_first_rows_and_a_pipe_all(with_warehouse: Program) 
 def test_on_a_terminal_money_is_rounded_and_no_number_is_broken(with_warehouse: Program) -> None:
     text = "a long text of more words than fit"
     query = f"SELECT '{text}' AS a, '{text}' AS b, 11116.903466781027::DECIMAL(38,12) AS usd, 0::DECIMAL(38,12) AS zero"
-    shown = on_terminal(with_warehouse, "sql", query + ", 0.00000375::DECIMAL(38,12) AS small")
+    shown = lines_on_terminal(with_warehouse, "sql", query + ", 0.00000375::DECIMAL(38,12) AS small")
     assert max(map(len, shown)) <= 80
     cells = {cell.strip() for line in shown for cell in line.split("│")}
     assert {"11116.9035", "0", "0.00000375"} <= cells
@@ -108,7 +91,7 @@ def test_on_a_terminal_money_is_rounded_and_no_number_is_broken(with_warehouse: 
 
 def test_a_row_too_wide_for_the_terminal_is_shown_over_lines(with_warehouse: Program) -> None:
     columns = ", ".join(f"{n}000000000::BIGINT AS column_{n}" for n in range(10, 30))
-    shown = on_terminal(with_warehouse, "sql", f"SELECT {columns}")
+    shown = lines_on_terminal(with_warehouse, "sql", f"SELECT {columns}")
     assert max(map(len, shown)) <= 80
     assert [line.split() for line in shown if "column_" in line] == [
         [f"column_{n}", str(n * 1_000_000_000)] for n in range(10, 30)

@@ -5,22 +5,17 @@ from __future__ import annotations
 import json
 import signal
 import subprocess
-import time
 from datetime import timedelta
 
 import pytest
+from dagster import DagsterRunStatus
 
 from braket_etl.emulator import Emulator, running
 from tests.conftest import NOW, Program
+from tests.integration.daemons import instance_of
+from tests.processes import wait_for
 
 START = {"BRAKET_ETL_START_DATE": "2026-11-08"}
-
-
-def wait_for(condition: object, seconds: float = 60) -> None:
-    deadline = time.monotonic() + seconds
-    while not condition():  # type: ignore[operator]
-        assert time.monotonic() < deadline, "it never happened"
-        time.sleep(0.02)
 
 
 def test_everything_that_the_account_has_arrives(pulled: Program, emulator: Emulator) -> None:
@@ -146,11 +141,16 @@ def test_a_record_that_braket_forgot_is_kept_and_marked(pulled: Program, emulato
     assert pulled.one(f"SELECT count(*) FROM quantum_tasks WHERE quantum_task_arn = '{arn}'") == 1
 
 
+def fetched(emulator: Emulator) -> int:
+    """How often a task was asked for."""
+    return int(emulator.stats()["calls"].get("GetQuantumTask", 0))
+
+
 def test_ctrl_c_keeps_what_had_come_and_says_so(program: Program) -> None:
     with running(tasks=3000, jobs=5, days=5, now=NOW, frozen=True, quotas=False) as other:
         program.env = {**other.env(), **START}
         process = program.start("sync", stderr=subprocess.PIPE)
-        wait_for(lambda: other.stats()["calls"].get("GetQuantumTask", 0) > 1800)
+        wait_for(lambda: process.poll() is not None or fetched(other) > 1800, "tasks are fetched")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=120)
         assert process.returncode == 130
@@ -160,6 +160,25 @@ def test_ctrl_c_keeps_what_had_come_and_says_so(program: Program) -> None:
         program.ok("sync")
         assert other.stats()["calls"]["GetQuantumTask"] < calls + 3000, "nothing was kept"
         assert program.one("SELECT count(*) FROM quantum_tasks") > 1000
+
+
+def test_terminating_its_run_in_the_ui_ends_the_program_as_ctrl_c_does(program: Program) -> None:
+    with running(tasks=3000, jobs=5, days=5, now=NOW, frozen=True, quotas=False) as other:
+        program.env = {**other.env(), **START}
+        process = program.start("sync", stderr=subprocess.PIPE)
+        wait_for(lambda: process.poll() is not None or fetched(other) > 300, "tasks are fetched")
+        with instance_of(program) as instance:
+            [run] = instance.get_runs()
+            instance.run_launcher.terminate(run.run_id)
+            _, said = process.communicate(timeout=120)
+            assert process.returncode == 130, said
+            assert b"terminated in the Dagster UI" in said
+            assert b"Traceback" not in said
+            ended = instance.get_run_by_id(run.run_id)
+            assert ended is not None
+            assert ended.status is DagsterRunStatus.CANCELED
+    assert program.rows(f"SELECT outcome FROM etl.runs WHERE run_id = '{run.run_id}'") == [("failure",)]
+    assert program.one("SELECT count(*) FROM quantum_tasks") > 0
 
 
 def test_a_region_that_refuses_is_named_and_the_others_arrive(program: Program, emulator: Emulator) -> None:

@@ -8,7 +8,6 @@ Run by `make test-sdk`, in an environment of its own.
 from __future__ import annotations
 
 import json
-import logging
 import warnings
 from collections.abc import Iterator
 from dataclasses import dataclass, field
@@ -19,11 +18,11 @@ from typing import Any
 
 import boto3
 import pytest
-from moto.server import ThreadedMotoServer
 
 from braket_etl.emulator import Emulator, running
 from braket_etl.emulator.devices import DEVICES
 from tests.conftest import Program
+from tests.integration.buckets import empty_moto
 
 WHY = "amazon-braket-sdk is not installed here; `make test-sdk` has it in an environment of its own"
 aws = pytest.importorskip("braket.aws", reason=WHY)
@@ -255,12 +254,8 @@ SCENARIOS = (
 @pytest.fixture(scope="module")
 def storage() -> Iterator[str]:
     """S3 and STS of moto."""
-    logging.getLogger("werkzeug").setLevel(logging.ERROR)  # a line a request
-    server = ThreadedMotoServer("127.0.0.1", 0, verbose=False)
-    server.start()
-    host, port = server.get_host_and_port()
-    yield f"http://{host}:{port}"
-    server.stop()
+    with empty_moto() as url:
+        yield url
 
 
 @pytest.fixture(scope="module")

@@ -9,16 +9,12 @@ import json
 import os
 import re
 import signal
-import subprocess
-import sys
-import time
 import urllib.request
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
-from typing import Any
 
 import pytest
 from playwright.sync_api import Locator, Page, expect
@@ -26,6 +22,7 @@ from playwright.sync_api import Locator, Page, expect
 from braket_etl.emulator import Emulator, running
 from braket_etl.warehouse.connection import Warehouse
 from tests.conftest import Program
+from tests.processes import serving, wait_for
 from tests.receivers import free_port
 from tests.ui.conftest import NewPage
 
@@ -82,35 +79,14 @@ def ui(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Ui]:
 def served(program: Program, log: Path) -> Iterator[str]:
     """The address of `braket-etl ui`, once it knows the assets; ended as by Ctrl-C, with all its processes."""
     port = free_port()
-    with log.open("wb") as output:
-        process = subprocess.Popen(
-            [sys.executable, "-m", "braket_etl", "ui", "--port", str(port)],
-            env=program.environment(),
-            stdout=output,
-            stderr=output,
-            start_new_session=True,
-        )
-    try:
+    with serving(program, "ui", "--port", str(port), log=log) as process:
         url = f"http://127.0.0.1:{port}"
-        wait_until(lambda: process.poll() is not None or has_assets(url), 120)
+        wait_for(lambda: process.poll() is not None or has_assets(url), "the UI answers")
         assert process.poll() is None, log.read_text("utf-8", "replace")
         yield url
-    finally:
         os.killpg(process.pid, signal.SIGINT)
-        try:
-            process.wait(60)
-            wait_until(lambda: not group_lives(process.pid), 30)
-        finally:
-            with suppress(ProcessLookupError):
-                os.killpg(process.pid, signal.SIGKILL)
-
-
-def wait_until(holds: Any, seconds: float) -> None:
-    """Wait for something that other processes bring about; fails after so long."""
-    end = time.monotonic() + seconds
-    while not holds():
-        assert time.monotonic() < end, "it did not come about"
-        time.sleep(0.2)
+        process.wait(60)
+        wait_for(lambda: not group_lives(process.pid), "its processes end with it")
 
 
 def has_assets(url: str) -> bool:

@@ -15,8 +15,8 @@ from braket_etl.aws.results import (
     NotATask,
     ResultMetadata,
     Unreadable,
-    object_for,
     read_metadata,
+    results_key,
     walk,
 )
 
@@ -184,9 +184,16 @@ def test_metadata_without_end_are_not_built() -> None:
     assert read_metadata(io.BytesIO(task)) == Unreadable("the metadata are too large")
 
 
+def test_metadata_too_deep_for_python_are_unreadable() -> None:
+    deep = '{"a": ' * 5000 + "1" + "}" * 5000
+    task = '{"id": "arn:aws:braket:us-west-2:123456789012:quantum-task/1", "deviceParameters": %s}'
+    read = read_metadata(io.BytesIO(('{"taskMetadata": ' + task % deep + "}").encode()))
+    assert read == Unreadable("its metadata are nested too deeply")
+
+
 @pytest.mark.parametrize("directory", ["tasks/1", "tasks/1/"])
 def test_the_key_is_in_the_output_directory(directory: str) -> None:
-    assert object_for("bucket", directory) == "tasks/1/results.json"
+    assert results_key(directory) == "tasks/1/results.json"
 
 
 def test_a_folder_is_walked_in_a_fixed_order_and_can_be_resumed(tmp_path: Path) -> None:

@@ -11,7 +11,7 @@ from pathlib import Path
 import pytest
 
 from braket_etl.aws import throttle
-from braket_etl.aws.throttle import QUOTAS, Budget, Budgets, Quota, Stopped
+from braket_etl.aws.throttle import QUOTAS, Budget, Budgets, Files, Quota, Stopped
 
 
 class Clock:
@@ -36,7 +36,7 @@ def clock(monkeypatch: pytest.MonkeyPatch) -> Clock:
 
 
 def budget_at(directory: Path, clock: Clock, share: float = 1.0, account: str = "lab") -> Budget:
-    return Budget(directory, account, "us-east-1", share, clock=clock)
+    return Budget(Files(directory, clock), account, "us-east-1", share)
 
 
 def sent_within(budget: Budget, clock: Clock, operation: str, seconds: float) -> int:
@@ -92,7 +92,7 @@ def test_accounts_and_regions_have_budgets_of_their_own(tmp_path: Path, clock: C
     budgets = [
         budget_at(tmp_path, clock),
         budget_at(tmp_path, clock, account="other"),
-        Budget(tmp_path, "lab", "eu-north-1", 1.0, clock=clock),
+        Budget(Files(tmp_path, clock), "lab", "eu-north-1", 1.0),
     ]
     before = clock.now
     for budget in budgets:
@@ -116,7 +116,7 @@ def test_a_reboot_starts_with_a_full_budget_and_no_waiting(tmp_path: Path, clock
 
 
 def test_the_wall_clock_plays_no_part(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    budget = Budget(tmp_path, "lab", "us-east-1", 1.0)
+    budget = Budget(Files(tmp_path), "lab", "us-east-1", 1.0)
     for _ in range(24):
         budget.acquire("GetJob")
     for moment in (0.0, 4e9):
@@ -126,8 +126,8 @@ def test_the_wall_clock_plays_no_part(tmp_path: Path, monkeypatch: pytest.Monkey
 
 @pytest.mark.parametrize("content", [b"", b"short", b"\xff" * 4096, b"BETLQ002" + b"\xff" * 232])
 def test_a_damaged_file_is_replaced(tmp_path: Path, clock: Clock, content: bytes) -> None:
+    Files(tmp_path).state("lab", "us-east-1").path.write_bytes(content)
     budget = budget_at(tmp_path, clock)
-    budget.path.write_bytes(content)
     assert budget.acquire("GetJob") == 0.0
     for _ in range(30):
         budget.acquire("GetJob")
@@ -210,12 +210,11 @@ def test_the_report_tells_what_was_asked(tmp_path: Path, clock: Clock) -> None:
 def test_files_are_private_and_no_account_name_leads_elsewhere(tmp_path: Path) -> None:
     home = tmp_path / "home" / "quota"
     names = ["../../etc/passwd", "a/b", "a_b", "..", "", "nul\0byte", "ü" * 300, "\ud800", "A_b"]
-    budgets = [Budget(home, name, "../x", 0.5) for name in names]
-    for budget in budgets:
-        budget.acquire("GetJob")
-        assert budget.path.parent == home
-        assert stat.S_IMODE(budget.path.stat().st_mode) == 0o600
-    assert len({budget.path for budget in budgets}) == len(names)
+    paths = {Files(home).state(name, "../x").path for name in names}
+    for path in paths:
+        assert path.parent == home
+        assert stat.S_IMODE(path.stat().st_mode) == 0o600
+    assert len(paths) == len(names)
     assert len(list(home.iterdir())) == len(names)
     assert stat.S_IMODE(home.stat().st_mode) == 0o700
 
@@ -223,11 +222,11 @@ def test_files_are_private_and_no_account_name_leads_elsewhere(tmp_path: Path) -
 @pytest.mark.parametrize("share", [0.0, -1.0, 1.01, float("nan")])
 def test_a_share_outside_its_range_is_refused(tmp_path: Path, share: float) -> None:
     with pytest.raises(ValueError, match="share"):
-        Budget(tmp_path, "lab", "us-east-1", share)
+        Budget(Files(tmp_path), "lab", "us-east-1", share)
 
 
 def test_a_wait_ends_when_nobody_wants_the_answer_any_more(tmp_path: Path) -> None:
-    budget, stop = Budget(tmp_path, "lab", "us-east-1", 0.01), threading.Event()
+    budget, stop = Budget(Files(tmp_path), "lab", "us-east-1", 0.01), threading.Event()
     budget.acquire("GetJob")
     threading.Timer(0.05, stop.set).start()
     with pytest.raises(Stopped):
@@ -235,7 +234,7 @@ def test_a_wait_ends_when_nobody_wants_the_answer_any_more(tmp_path: Path) -> No
 
 
 def test_budgets_are_made_once_an_account_and_region(tmp_path: Path) -> None:
-    budgets = Budgets(tmp_path, 0.5)
+    budgets = Budgets(Files(tmp_path), 0.5)
     assert budgets.budget("lab", "us-east-1") is budgets.budget("lab", "us-east-1")
     budgets.budget("lab", "us-east-1").acquire("GetJob")
     assert budgets.report()["lab", "us-east-1"][0].calls == 1
@@ -246,7 +245,7 @@ import sys
 from pathlib import Path
 from braket_etl.aws import throttle
 throttle.pause = lambda seconds, stop: None
-budget = throttle.Budget(Path(sys.argv[1]), "lab", "us-east-1", 1.0)
+budget = throttle.Budget(throttle.Files(Path(sys.argv[1])), "lab", "us-east-1", 1.0)
 print("ready", flush=True)
 sys.stdin.readline()
 print(sum(budget.acquire("GetQuantumTask") == 0.0 for _ in range(600)))

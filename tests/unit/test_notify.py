@@ -5,22 +5,15 @@ from __future__ import annotations
 import logging
 import subprocess
 import sys
-from collections.abc import Iterator
 
 import pytest
 from pydantic import SecretStr
 
 from braket_etl.notify import Message, tell, unusable
 from braket_etl.settings import SettingsError, load_settings
-from tests.receivers import Hook, free_port, open_hook, open_mailbox
+from tests.receivers import Hook, free_port, open_mailbox
 
 MESSAGE = Message("spend: chemistry", ("92.50 USD <b>spent</b>", "a line with \x1b[31mcolour"))
-
-
-@pytest.fixture
-def hook() -> Iterator[Hook]:
-    with open_hook() as opened:
-        yield opened
 
 
 def test_a_web_hook_gets_the_message_as_plain_text(hook: Hook) -> None:

@@ -60,6 +60,14 @@ def test_a_secret_in_an_unknown_member_is_found_at_any_depth() -> None:
     }
 
 
+def test_a_secret_in_a_list_is_found_by_its_value() -> None:
+    body = {"newMember": {"notes": ["ours", [ACCESS_KEY], {"more": ACCESS_KEY}]}, "status": "QUEUED"}
+    clean = {"newMember": {"notes": ["ours", [REDACTED], {"more": REDACTED}]}, "status": "QUEUED"}
+    assert DEFAULT.body(body) == clean
+    assert json.loads(DEFAULT.payload(json.dumps(body))) == clean
+    assert json.loads(DEFAULT.payload(json.dumps([ACCESS_KEY, "ours"]))) == [REDACTED, "ours"]
+
+
 def test_no_member_of_the_api_is_ever_struck_out() -> None:
     """Not even by a pattern that matches everything: without an ARN and a status there is no record."""
     model = botocore.session.get_session().get_service_model("braket")

@@ -84,8 +84,9 @@ def test_accounts_come_as_json_or_toml(tmp_path: Path, monkeypatch: pytest.Monke
 )
 def test_what_is_wrong_is_named(name: str, value: str, said: str, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv(f"BRAKET_ETL_{name}", value)
-    with pytest.raises(SettingsError, match=said):
+    with pytest.raises(SettingsError, match=said) as raised:
         load_settings()
+    assert "BRAKET_ETL_SETTINGS" not in str(raised.value)
 
 
 def test_an_unknown_setting_in_the_file_is_named(tmp_path: Path) -> None:
@@ -104,3 +105,39 @@ def test_a_start_date_is_taken(monkeypatch: pytest.MonkeyPatch) -> None:
 
 def test_every_setting_says_what_it_is() -> None:
     assert all(field.description for field in Settings.model_fields.values())
+
+
+@pytest.mark.parametrize(
+    "address",
+    ["redis.example.org", "http://host:1", "redis://", "redis://:pa/ss@host:6379", "redis://host:0"],
+)
+def test_what_is_no_redis_is_refused_without_showing_it(
+    monkeypatch: pytest.MonkeyPatch, address: str
+) -> None:
+    monkeypatch.setenv("BRAKET_ETL_REDIS", address)
+    with pytest.raises(SettingsError, match="BRAKET_ETL_REDIS") as told:
+        load_settings()
+    assert "pa/ss" not in str(told.value)
+
+
+def test_the_password_of_redis_is_not_shown(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("BRAKET_ETL_REDIS", "redis://:letmein@host:6379/0")
+    settings = load_settings()
+    assert settings.redis is not None
+    assert settings.redis.get_secret_value() == "redis://:letmein@host:6379/0"
+    assert "letmein" not in repr(settings)
+
+
+def test_workers_need_a_broker_and_a_warehouse_that_all_machines_write(
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    monkeypatch.setenv("BRAKET_ETL_EXECUTOR", "celery")
+    with pytest.raises(SettingsError, match="BRAKET_ETL_REDIS"):
+        load_settings()
+    monkeypatch.setenv("BRAKET_ETL_REDIS", "redis://host:6379/0")
+    for warehouse in ("", "/srv/warehouse.duckdb", "ducklake:/srv/braket.ducklake"):
+        monkeypatch.setenv("BRAKET_ETL_WAREHOUSE", warehouse)
+        with pytest.raises(SettingsError, match="BRAKET_ETL_WAREHOUSE"):
+            load_settings()
+    monkeypatch.setenv("BRAKET_ETL_WAREHOUSE", "ducklake:postgres:dbname=braket host=db")
+    assert load_settings().executor == "celery"

@@ -6,18 +6,36 @@ from datetime import timedelta
 import dagster as dg
 
 from braket_etl.orchestration import metadata
-from braket_etl.orchestration.instance import worker_pid
+from braket_etl.orchestration.instance import run_process
 from braket_etl.orchestration.resources import KIND_TAG
 from braket_etl.pull.outcome import Outcome
 from braket_etl.runtime import Runtime
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse import runs
+from braket_etl.warehouse.connection import Connection
+from braket_etl.warehouse.results import Results
 from braket_etl.warehouse.upsert import Counts
 
 OWNERS = ["team:platform"]
 OPEN_RECORDS = "open_records"
 #: A sync runs every hour: three that brought nothing want a look, a day without one is a failure.
 FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=24), warn_window=timedelta(hours=3))
+
+
+#: Jobs that repeat by themselves. Whoever runs something else wants it computed.
+_ROUTINE = frozenset({"sync", "observe"})
+
+
+def is_routine(run: dg.DagsterRun) -> bool:
+    """Whether a run may answer with what an earlier one made, where nothing has changed since."""
+    return run.job_name in _ROUTINE
+
+
+def results_of(
+    context: dg.AssetExecutionContext | dg.AssetCheckExecutionContext, connection: Connection, step: str
+) -> Results:
+    """The last results of a step."""
+    return Results(connection, step, anew=not is_routine(context.run))
 
 
 def source_spec(table: Table, deps: Sequence[str] = ()) -> dg.AssetSpec:
@@ -47,9 +65,17 @@ def result_of(table: Table, outcome: Outcome) -> dg.MaterializeResult:
 
 def note(context: dg.AssetExecutionContext, runtime: Runtime, step: str, outcome: Outcome) -> None:
     """Write what a step did to etl.runs and to the run's log."""
-    kind = context.run.tags.get(KIND_TAG, context.job_name)
     with runtime.warehouse.writing("noting a step") as connection:
-        runs.note_step(connection, context.run_id, kind, step, outcome.summary(), pid=worker_pid(context.run))
+        note_in(connection, context, runtime, step, outcome)
+
+
+def note_in(
+    connection: Connection, context: dg.AssetExecutionContext, runtime: Runtime, step: str, outcome: Outcome
+) -> None:
+    """The same, where the warehouse is open already."""
+    kind = context.run.tags.get(KIND_TAG, context.job_name)
+    process = run_process(context.run, runtime.settings)
+    runs.note_step(connection, context.run_id, kind, step, outcome.summary(), process=process)
     for problem, times in outcome.problems.items():
         context.log.error(f"{problem}{f' ({times} times)' if times > 1 else ''}")
     for warning in outcome.warnings:

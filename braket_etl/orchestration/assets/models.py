@@ -1,8 +1,11 @@
 """The assets of sql/models and of the statistics: made from what is stored, all in one step."""
 
 from collections.abc import Callable, Iterator
+from dataclasses import dataclass, field
 from datetime import datetime
-from typing import Any
+from functools import partial
+from graphlib import TopologicalSorter
+from typing import Any, TypeVar
 
 import dagster as dg
 import pyarrow as pa
@@ -10,14 +13,17 @@ import pyarrow as pa
 from braket_etl.analysis import forecast, wait_quantiles
 from braket_etl.analysis.stored import replace_table
 from braket_etl.orchestration import metadata
-from braket_etl.orchestration.assets.common import OPEN_RECORDS, OWNERS
+from braket_etl.orchestration.assets.common import OPEN_RECORDS, OWNERS, results_of
 from braket_etl.orchestration.resources import RuntimeResource
-from braket_etl.report.pictures import pictures_of
+from braket_etl.report.pictures import PICTURES, drawn, records_of
 from braket_etl.tables import JOB_EVENTS, JOBS, QUANTUM_TASKS, QUEUE_WAIT_QUANTILES, WAIT_FORECAST
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.connection import Connection, transaction
 from braket_etl.warehouse.lineage import column_lineage
 from braket_etl.warehouse.models import Model, create_view, models
+from braket_etl.warehouse.results import Results, depths
+
+T = TypeVar("T")
 
 #: Tables that a function computes as a whole.
 STATISTICS: dict[str, tuple[Table, Callable[[Connection], pa.Table]]] = {
@@ -26,10 +32,22 @@ STATISTICS: dict[str, tuple[Table, Callable[[Connection], pa.Table]]] = {
 }
 
 
+_MODELS = {model.name: model for model in models()}
+#: Made of how long the queues of devices are, which changes from poll to poll.
+_OF_DEPTHS = frozenset({"queue_depth", WAIT_FORECAST.name})
+
+
 def as_of(connection: Connection) -> datetime | None:
     """The instant of the newest answer: a statistic is of what is stored, whenever it is computed."""
     newest: datetime | None = connection.execute("SELECT max(fetched_at) FROM quantum_tasks").fetchall()[0][0]
     return newest
+
+
+def _reads(name: str) -> frozenset[str]:
+    """The tables and models that a model or statistic reads itself."""
+    if name in _MODELS:
+        return _MODELS[name].reads
+    return frozenset(upstream.table for made_of in column_lineage()[name].values() for upstream in made_of)
 
 
 def upstream_of(model: Model) -> set[str]:
@@ -60,7 +78,7 @@ def statistic_spec(name: str) -> dg.AssetSpec:
         group_name="latency",
         kinds={"python", "duckdb"},
         owners=OWNERS,
-        deps=sorted({upstream.table for made_of in column_lineage()[name].values() for upstream in made_of}),
+        deps=sorted(_reads(name)),
         metadata=metadata.table_metadata(table),
     )
 
@@ -68,9 +86,6 @@ def statistic_spec(name: str) -> dg.AssetSpec:
 def computes_check(name: str) -> dg.AssetCheckSpec:
     """The check that is red when a model or statistic could not be computed."""
     return dg.AssetCheckSpec("computes", asset=name, description="It can be computed from the data there is")
-
-
-_MODELS = {model.name: model for model in models()}
 
 
 @dg.multi_asset(
@@ -84,33 +99,101 @@ def build_models(
 ) -> Iterator[dg.MaterializeResult]:
     """Make views anew and look at them, compute statistics; one that fails is red and stops nothing.
 
-    What arrived must be published, whatever is wrong with one model.
+    What arrived must be published, whatever is wrong with one model. What is made of tables that have not changed since
+    the last sync is told as it was then.
     """
     selected = {key.path[-1] for key in context.selected_asset_keys}
+    built: list[_Built] = []
     with runtime.warehouse.writing("building models") as connection:
-        for name in [name for name in (*_MODELS, *STATISTICS) if name in selected]:
+        results = results_of(context, connection, "build_models")
+        views = _views(connection)
+        for name in [name for name in _in_order() if name in selected]:
             try:
-                described = (
-                    _computed(connection, name) if name in STATISTICS else _viewed(connection, _MODELS[name])
-                )
+                built.append(_last(results, name, views) or _made(context, results, name))
             except Exception as error:  # noqa: BLE001 - of any kind: see above
                 context.log.error(f"{name} cannot be computed: {error}")
-                yield _result(name, {}, error)
-            else:
-                yield _result(name, {**described, **_pictures(context, connection, name)})
+                built.append(_Built(name, error=error))
+    for made in built:  # drawn without the lock
+        if made.is_new:
+            made.described["pictures"] = (
+                _pictured(context, made.name, partial(drawn, made.name, made.shown)) or {}
+            )
+            results.keep(made.name, made.made_of, made.described)
+        yield _result(made)
+    if any(made.is_new for made in built):
+        with runtime.warehouse.writing("keeping results") as connection:
+            results.save(connection)
+
+
+@dataclass
+class _Built:
+    """What became of a model or statistic: JSON that describes it and the records that its picture shows, or an error."""
+
+    name: str
+    made_of: str = ""
+    described: dict[str, Any] = field(default_factory=dict)
+    shown: list[dict[str, Any]] = field(default_factory=list)
+    last_made: datetime | None = None
+    """When it was made, where nothing behind it has changed since."""
+    error: Exception | None = None
+
+    @property
+    def is_new(self) -> bool:
+        """Whether this run made it."""
+        return self.error is None and self.last_made is None
+
+
+def _in_order() -> list[str]:
+    """Every model and statistic after those that it reads."""
+    reads = {**{name: model.reads for name, model in _MODELS.items()}, **{n: _reads(n) for n in STATISTICS}}
+    order = TopologicalSorter({name: sorted(read & reads.keys()) for name, read in reads.items()})
+    return list(order.static_order())
+
+
+def _last(results: Results, name: str, views: frozenset[str]) -> _Built | None:
+    """What was made of the same tables before, where that is still in the warehouse."""
+    made_of = _made_of(results, name)
+    kept = results.last(name, made_of)
+    if kept is None:
+        return None
+    is_there = name in views if name in _MODELS else results.contents.of(name) == kept.value["content"]
+    return _Built(name, made_of, kept.value, last_made=kept.made_at) if is_there else None
+
+
+def _made_of(results: Results, name: str) -> str:
+    """What changes when the model or statistic would: of the depths of queues, only where it is made of them."""
+    question = f"{name} {depths(results.connection)}" if name in _OF_DEPTHS else name
+    return results.contents.made_of(question, _reads(name))
+
+
+def _made(context: dg.AssetExecutionContext, results: Results, name: str) -> _Built:
+    """A view or a statistic made anew, and what its picture shows."""
+    connection, made_of = results.connection, _made_of(results, name)
+    if name in _MODELS:
+        described = _viewed(connection, _MODELS[name])
+    else:
+        described = _computed(connection, name)
+        results.contents.forget(name)
+        described["content"] = results.contents.of(name)
+    shown = _pictured(context, name, lambda: records_of(connection, name, as_of(connection)))
+    return _Built(name, made_of, described, shown or [])
+
+
+def _views(connection: Connection) -> frozenset[str]:
+    """The models that are there."""
+    found = connection.execute(
+        "SELECT view_name FROM duckdb_views() WHERE schema_name = 'main' AND database_name = current_database()"
+    ).fetchall()
+    return frozenset(view for (view,) in found)
 
 
 def _viewed(connection: Connection, model: Model) -> dict[str, Any]:
     create_view(connection, model)
     rows = connection.execute(f'SELECT count(*) FROM main."{model.name}"').fetchall()[0][0]
-    types = dict(
-        connection.execute(
-            "SELECT column_name, data_type FROM duckdb_columns() WHERE schema_name = 'main' "
-            "AND table_name = ? AND database_name = current_database() ORDER BY column_index",
-            [model.name],
-        ).fetchall()
-    )
-    return {"dagster/row_count": rows, **metadata.model_schema(model, types)}
+    # duckdb_columns() would look into every view to tell of one
+    described = connection.execute(f'DESCRIBE main."{model.name}"').fetchall()
+    types = {column: kind for column, kind, *_ in described}
+    return {"rows": rows, "types": types}
 
 
 def _computed(connection: Connection, name: str) -> dict[str, Any]:
@@ -118,24 +201,35 @@ def _computed(connection: Connection, name: str) -> dict[str, Any]:
     rows = compute(connection)
     with transaction(connection):
         replace_table(connection, table, rows)
-    return {"dagster/row_count": rows.num_rows}
+    return {"rows": rows.num_rows}
 
 
-def _pictures(context: dg.AssetExecutionContext, connection: Connection, name: str) -> dict[str, Any]:
-    """What people would rather look at than rows; a chart that cannot be drawn is no fault of the data."""
+def _pictured(context: dg.AssetExecutionContext, name: str, make: Callable[[], T]) -> T | None:
+    """A step on the way to a picture; one that cannot be drawn is no fault of the data."""
+    if name not in PICTURES:
+        return None
     try:
-        pictures = pictures_of(connection, name, as_of(connection))
+        return make()
     except Exception as error:  # noqa: BLE001 - of any kind: see above
         context.log.warning(f"the chart of {name} cannot be drawn: {error}")
-        return {}
-    return {title: dg.MetadataValue.md(picture) for title, picture in pictures.items()}
+        return None
 
 
-def _result(name: str, described: dict[str, Any], error: Exception | None = None) -> dg.MaterializeResult:
+def _result(built: _Built) -> dg.MaterializeResult:
+    described = built.described
+    shown: dict[str, Any] = {
+        title: dg.MetadataValue.md(text) for title, text in described.get("pictures", {}).items()
+    }
+    if "rows" in described:
+        shown["dagster/row_count"] = described["rows"]
+    if "types" in described:
+        shown |= metadata.model_schema(_MODELS[built.name], described["types"])
+    if built.last_made:
+        shown["unchanged_since"] = dg.MetadataValue.timestamp(built.last_made)
     check = dg.AssetCheckResult(
-        asset_key=name,
+        asset_key=built.name,
         check_name="computes",
-        passed=error is None,
-        metadata={"error": str(error)} if error else {},
+        passed=built.error is None,
+        metadata={"error": str(built.error)} if built.error else {},
     )
-    return dg.MaterializeResult(asset_key=name, metadata=described, check_results=[check])
+    return dg.MaterializeResult(asset_key=built.name, metadata=shown, check_results=[check])

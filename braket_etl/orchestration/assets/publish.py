@@ -11,9 +11,8 @@ from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.runtime import Runtime
 from braket_etl.tables import DEVICE_OBSERVATIONS, JOB_OBSERVATIONS, SPENDING_LIMITS, TASK_OBSERVATIONS
 from braket_etl.warehouse import runs
-from braket_etl.warehouse.checks import differences_of_copy
 from braket_etl.warehouse.models import models
-from braket_etl.warehouse.publish import publish
+from braket_etl.warehouse.publish import differences, publish
 
 PUBLISHED = "published_warehouse"
 
@@ -73,9 +72,8 @@ def _published(context: dg.AssetExecutionContext, runtime: Runtime) -> dg.Materi
         verdict = runs.finish(connection, context.run_id)
         steps = runs.run_summary(connection, context.run_id) or {}
         counts = publish(runtime.warehouse, connection, group=runtime.settings.group)
-        with runtime.warehouse.reading() as copy:
-            differences = differences_of_copy(connection, copy)
-    problems = [problem for step in steps.values() for problem in step.get("problems", ())]
+        unequal = differences(runtime.warehouse, connection)
+    problems = runs.problems_of(steps.values())
     for problem in problems:
         context.log.error(problem)
     reached = dg.AssetCheckResult(
@@ -87,17 +85,16 @@ def _published(context: dg.AssetExecutionContext, runtime: Runtime) -> dg.Materi
     equal = dg.AssetCheckResult(
         asset_key=PUBLISHED,
         check_name="copy_equals_writer",
-        passed=not differences,
+        passed=not unequal,
         metadata={
-            table: f"{written} written, {copied} in the copy"
-            for table, (written, copied) in differences.items()
+            table: f"{written} written, {copied} in the copy" for table, (written, copied) in unequal.items()
         },
     )
     return dg.MaterializeResult(
         asset_key=PUBLISHED,
         metadata={
-            "path": dg.MetadataValue.path(runtime.warehouse.published),
-            "megabytes": round(runtime.warehouse.published.stat().st_size / 1e6, 1),
+            "path": dg.MetadataValue.path(runtime.warehouse.place),
+            "megabytes": round(runtime.warehouse.size / 1e6, 1),
             **{f"rows/{table}": n for table, n in counts.items()},
         },
         check_results=[reached, equal],

@@ -8,6 +8,7 @@ from braket_etl.costs.errors import CostError
 from braket_etl.costs.load import install_seed, is_fresh, refresh_prices
 from braket_etl.orchestration import metadata
 from braket_etl.orchestration.assets.common import OWNERS, note, reference_spec, result_of
+from braket_etl.orchestration.instance import refuse_another_home
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.pull.feed import read_feed
 from braket_etl.pull.outcome import Outcome
@@ -49,6 +50,7 @@ def spending_limits(
     context: dg.AssetExecutionContext, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:
     """What AWS counts against each limit; what cannot be had is a warning."""
+    refuse_another_home(context.run, runtime.settings)
     outcome = pull_spending_limits(runtime.puller(context.run_id), runtime.targets())
     note(context, runtime, "spending_limits", outcome)
     yield result_of(SPENDING_LIMITS, outcome)
@@ -59,6 +61,7 @@ def state_change_events(
     context: dg.AssetExecutionContext, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:
     """Read the EventBridge feed, where one is set; one that is out of reach is a warning."""
+    refuse_another_home(context.run, runtime.settings)
     outcome = Outcome()
     if feed := runtime.settings.events:
         outcome = read_feed(runtime.warehouse, runtime.sessions, runtime.accounts[0], feed, context.run_id)
@@ -76,6 +79,7 @@ def state_change_events(
 )
 def prices(context: dg.AssetExecutionContext, runtime: RuntimeResource) -> dg.MaterializeResult:
     """Lay the seed, and load the price list once a day; one that is out of reach is a warning."""
+    refuse_another_home(context.run, runtime.settings)
     outcome = Outcome()
     install_seed(runtime.warehouse)
     source = runtime.settings.price_list

@@ -5,7 +5,7 @@ In a step of its own it would be skipped whenever a Region could not be reached:
 
 import dagster as dg
 
-from braket_etl.orchestration.assets.common import OWNERS
+from braket_etl.orchestration.assets.common import OWNERS, is_routine
 from braket_etl.report.page import write_report
 from braket_etl.runtime import Runtime
 
@@ -36,7 +36,9 @@ def made_report(context: dg.AssetExecutionContext, runtime: Runtime) -> dg.Mater
     target = runtime.settings.home / REPORT_FILE
     error = ""
     try:
-        write_report(runtime.warehouse, target, group=runtime.settings.group)
+        write_report(
+            runtime.warehouse, target, group=runtime.settings.group, anew=not is_routine(context.run)
+        )
     except Exception as problem:  # noqa: BLE001 - of any kind: see above
         error = str(problem)
         context.log.warning(f"the report could not be made: {error}")

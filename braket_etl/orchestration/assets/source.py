@@ -1,7 +1,7 @@
 """The assets of what Braket says of tasks and jobs: pulled by day, refreshed while open, with their results."""
 
 import time
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from datetime import date
 
 import dagster as dg
@@ -14,6 +14,7 @@ from braket_etl.orchestration.assets.common import (
     OPEN_RECORDS,
     OWNERS,
     note,
+    note_in,
     problems_metadata,
     result_of,
     source_spec,
@@ -22,7 +23,7 @@ from braket_etl.orchestration.due import due_range
 from braket_etl.orchestration.instance import refuse_another_home, sign_run
 from braket_etl.orchestration.partitions import CREATION_DAYS
 from braket_etl.orchestration.resources import RuntimeResource
-from braket_etl.pull.day_counts import counts_by_day
+from braket_etl.pull.day_counts import DayCounts, counts_by_day
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.plan import days_between
 from braket_etl.pull.resources import HYBRID_JOBS, RESOURCES, TASKS
@@ -65,7 +66,7 @@ def pull(
 ) -> Iterator[dg.MaterializeResult]:
     """Search the days that are asked for and fetch what is not stored in a final state."""
     began = time.monotonic()
-    sign_run(context.instance, context.run)
+    sign_run(context.instance, context.run, runtime.settings)
     refuse_another_home(context.run, runtime.settings)
     targets = runtime.targets(config.accounts, config.regions)
     days = _days(context, config, runtime, targets)
@@ -73,19 +74,21 @@ def pull(
     resources = [TASKS] if QUANTUM_TASKS.name in selected else []
     resources += [HYBRID_JOBS] if selected & {JOBS.name, JOB_EVENTS.name} else []
     outcome = runtime.puller(context.run_id).pull_days(targets, resources, days, only_due=config.only_due)
-    note(context, runtime, "pull", outcome)
-    for table in (QUANTUM_TASKS, JOBS, JOB_EVENTS):
-        if table.name in selected:
-            _note_days(context, runtime, table, days)
-            of_run = {
-                **metadata.count_metadata(outcome.counts.get(table.name, Counts()), outcome),
-                "days": len(days),
-                "seconds": round(time.monotonic() - began, 1),
-                **problems_metadata(outcome),
-            }
-            yield dg.MaterializeResult(
-                asset_key=table.name, metadata={f"run/{name}": value for name, value in of_run.items()}
-            )
+    tables = [table for table in (QUANTUM_TASKS, JOBS, JOB_EVENTS) if table.name in selected]
+    with runtime.warehouse.writing("noting what was pulled") as connection:
+        note_in(connection, context, runtime, "pull", outcome)
+        counted = {table: counts_by_day(connection, table, days, context.run_id) for table in tables}
+    for table, by_day in counted.items():
+        _tell_days(context, table, by_day)
+        of_run = {
+            **metadata.count_metadata(outcome.counts.get(table.name, Counts()), outcome),
+            "days": len(days),
+            "seconds": round(time.monotonic() - began, 1),
+            **problems_metadata(outcome),
+        }
+        yield dg.MaterializeResult(
+            asset_key=table.name, metadata={f"run/{name}": value for name, value in of_run.items()}
+        )
 
 
 def _days(
@@ -109,17 +112,13 @@ def _has_partitions(context: dg.AssetExecutionContext) -> bool:
     return bool(context.has_partition_key or context.has_partition_key_range)
 
 
-def _note_days(
-    context: dg.AssetExecutionContext, runtime: Runtime, table: Table, days: Sequence[date]
-) -> None:
+def _tell_days(context: dg.AssetExecutionContext, table: Table, by_day: Mapping[date, DayCounts]) -> None:
     """Tell Dagster of each day how many rows it has and what this run's searches found.
 
     What a step returns is recorded alike for every day of the run, so counts of a day are given day by day. A run
     without partitions makes an event for each day that it searched, and for no other.
     """
-    with runtime.warehouse.writing("counting days") as connection:
-        found = counts_by_day(connection, table, days, context.run_id)
-    for day, counts in found.items():
+    for day, counts in by_day.items():
         of_day = {"dagster/partition_row_count": counts.rows}
         if counts.places:
             of_day |= {
@@ -156,7 +155,7 @@ def open_records(
     context: dg.AssetExecutionContext, config: PullConfig, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:
     """Refresh what is open, and observe status and queue position on the way."""
-    sign_run(context.instance, context.run)
+    sign_run(context.instance, context.run, runtime.settings)
     outcome = runtime.puller(context.run_id).refresh_open(
         runtime.targets(config.accounts, config.regions), RESOURCES
     )

@@ -1,0 +1,409 @@
+"""A DuckLake as the warehouse: Parquet files, and a catalog in PostgreSQL (or in a file, for one program at a time).
+
+It is written to and read like the file, through `writing` and `reading`, and has no published copy: readers see what was
+committed. It has no unique constraint either, and two writers that insert the same record do not conflict, so merges of
+all machines take turns through an advisory lock of the catalog's database.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+import socket
+import time
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass, field
+from functools import cached_property
+from importlib import resources
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import duckdb
+
+from braket_etl.private import private_folder
+from braket_etl.tables.declaration import quoted
+from braket_etl.warehouse.connection import Warehouse, configured, first_line
+from braket_etl.warehouse.errors import (
+    ConflictError,
+    LakeError,
+    LockHeldError,
+    NotPublishedError,
+    WarehouseError,
+)
+from braket_etl.warehouse.migrate import migrate
+from braket_etl.warehouse.statements import Connection
+from braket_etl.warehouse.storage import explained
+
+if TYPE_CHECKING:
+    import psycopg
+
+#: The name under which connections of ours know the lake, and that of its schema's tables needs no prefix.
+NAME = "lake"
+#: States of the lake that can be gone back to.
+KEEP_DAYS = 7
+INSTALL = "pip install 'braket-etl[lake]'"
+#: The advisory lock that writers take turns with: `brkt` and `etl` in ASCII.
+_LOCK = (0x62726B74, 0x0065746C)
+_SERVER = "postgres:"
+_PASSWORD = re.compile(r"(password\s*=\s*)('(?:[^'\\]|\\.)*'|[^\s&]+)", re.IGNORECASE)
+_PASSWORD_IN_ADDRESS = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
+#: A machine that lost its power holds the lock until PostgreSQL misses it: a minute, not the system's two hours.
+_KEEPALIVES = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
+_FOR_S3 = "httpfs"
+_A_LOOK = 0.05  # seconds between two looks at a catalog file that another program has open
+
+
+@dataclass(frozen=True, kw_only=True)
+class Lake(Warehouse):
+    """A DuckLake; `folder` holds the lock of a catalog that is a file, `published` is not used."""
+
+    catalog: str
+    """`postgres:` and what libpq takes, or the path of a file."""
+    data: str | None = None
+    """Where the Parquet files of a new lake go; the default lies in the home. An existing one knows it."""
+    s3_login: Callable[[str], Mapping[str, str]] | None = None
+    """What DuckDB needs to know to reach the S3 of an s3:// address, as parameters of its secret."""
+    _files: list[str] = field(default_factory=list, compare=False, repr=False)
+    """Where the files lie, once the catalog told it; that never changes."""
+
+    @property
+    def place(self) -> str:
+        """The catalog, without a password."""
+        return f"ducklake:{shown(self.catalog)}"
+
+    @property
+    def writes_to(self) -> str:
+        """The catalog, which is read and written."""
+        return self.place
+
+    @property
+    def is_published(self) -> bool:
+        """Whether something was ever stored; False also where the catalog cannot be reached."""
+        try:
+            return self._newest_snapshot() is not None
+        except WarehouseError:
+            return False
+
+    @property
+    def size(self) -> int:
+        """Bytes of the Parquet files that hold the tables now; raises NotPublishedError and LakeError."""
+        return self.files()[1]
+
+    def files(self) -> tuple[int, int]:
+        """How many files hold the tables now, and their bytes; raises NotPublishedError and LakeError."""
+        with self.reading() as connection:
+            found: list[tuple[int, int]] = connection.execute(
+                "SELECT coalesce(sum(file_count + delete_file_count), 0)::BIGINT, "
+                "coalesce(sum(file_size_bytes + delete_file_size_bytes), 0)::BIGINT "
+                f"FROM ducklake_table_info('{NAME}')"
+            ).fetchall()
+        return found[0]
+
+    @property
+    def is_missing(self) -> bool:
+        """Whether nothing was ever stored."""
+        return not self.is_published
+
+    @contextmanager
+    def writing(self, purpose: str) -> Iterator[Connection]:
+        """A connection whose current database is the lake, when it is our turn to write.
+
+        Raises LockHeldError, LakeError, ConflictError, NewerWarehouseError and NoSpaceError.
+        """
+        with (
+            self.locked(purpose),
+            self._told(),
+            _engine() as connection,
+            self._attached(connection, self._creation()),
+        ):
+            migrate(connection)
+            yield connection
+
+    @contextmanager
+    def reading(self) -> Iterator[Connection]:
+        """A read-only connection to the lake as it is now, whatever is written meanwhile.
+
+        Raises NotPublishedError and LakeError.
+        """
+        newest = self._newest_snapshot()
+        if newest is None:
+            raise NotPublishedError(f"there is no warehouse in {self.place} yet: run `braket-etl sync`")
+        # a file lets nobody write while it is read, so what is in it now stays
+        at = f", SNAPSHOT_VERSION {newest}" if self.is_on_server else ""
+        with self._told(), _engine() as connection, self._attached(connection, f"READ_ONLY{at}"):
+            yield connection
+
+    def tidy(self) -> None:
+        """Join the small files that merges leave, and forget states and files of more than `KEEP_DAYS` days ago.
+
+        A reader goes on with the state that it began with, for a day at least. Raises WarehouseError.
+        """
+        with self.writing("joining files") as connection:
+            connection.execute(f"CALL ducklake_merge_adjacent_files('{NAME}')")
+            connection.execute(f"CALL ducklake_rewrite_data_files('{NAME}')")
+            connection.execute(
+                f"CALL ducklake_expire_snapshots('{NAME}', older_than => now() - INTERVAL {KEEP_DAYS} DAY)"
+            )
+            connection.execute(
+                f"CALL ducklake_cleanup_old_files('{NAME}', older_than => now() - INTERVAL 1 DAY)"
+            )
+
+    def check(self) -> None:
+        """Raise WarehouseError where the catalog cannot be reached, or its extensions are missing."""
+        self._newest_snapshot()
+        with _engine():
+            pass
+
+    @contextmanager
+    def locked(self, purpose: str | None) -> Iterator[None]:
+        """Our turn to write; raises LockHeldError and LakeError."""
+        if not self.is_on_server:
+            with super().locked(purpose):
+                yield
+            return
+        from psycopg.errors import LockNotAvailable
+
+        with self._server(f"-c lock_timeout={max(1, round(self.lock_timeout * 1000))}") as server:
+            try:
+                server.execute("SELECT pg_advisory_lock(%s, %s)", _LOCK)
+            except LockNotAvailable:
+                raise LockHeldError(
+                    f"waited {self.lock_timeout:.0f} s for {_holder(server) or 'another process'} to finish writing"
+                ) from None
+            name = f"{purpose or 'looking'}|{os.getpid()}|{socket.gethostname()}"
+            server.execute("SELECT set_config('application_name', %s, false)", [name])
+            yield
+
+    def holder(self) -> str | None:
+        """Who writes now, in words; None where nobody does. Raises LakeError."""
+        if not self.is_on_server:
+            return None
+        with self._server() as server:
+            return _holder(server)
+
+    @property
+    def is_on_server(self) -> bool:
+        """Whether the catalog is in PostgreSQL, so that several machines can use it."""
+        return self.catalog.startswith(_SERVER)
+
+    @cached_property
+    def _login(self) -> dict[str, Any]:
+        """What libpq is told, by name."""
+        try:
+            from psycopg import ProgrammingError
+            from psycopg.conninfo import conninfo_to_dict
+        except ImportError:
+            raise LakeError(f"a DuckLake needs more packages: {INSTALL}") from None
+        try:
+            return conninfo_to_dict(self.catalog.removeprefix(_SERVER))
+        except ProgrammingError:  # its text may hold the password
+            raise LakeError(
+                "BRAKET_ETL_WAREHOUSE: what follows ducklake:postgres: is nothing that libpq takes; write it as "
+                "dbname=… host=… user=…"
+            ) from None
+
+    @contextmanager
+    def _server(self, options: str = "") -> Iterator[psycopg.Connection[Any]]:
+        login = {"connect_timeout": 10, "application_name": "braket-etl", **self._login}
+        login["options"] = " ".join((login.get("options", ""), _KEEPALIVES, options)).strip()
+        import psycopg
+
+        try:
+            server = psycopg.connect(autocommit=True, **login)
+        except psycopg.Error as error:
+            raise LakeError(self._unreachable(error)) from None
+        try:
+            yield server
+        except psycopg.OperationalError as error:
+            raise LakeError(self._unreachable(error)) from None
+        finally:
+            server.close()
+
+    def _unreachable(self, error: Exception) -> str:
+        what = " ".join(shown(str(error)).split())
+        return (
+            f"the catalog {self.place} cannot be used: {what}. Check BRAKET_ETL_WAREHOUSE, the server and the password "
+            "(libpq also takes PGPASSWORD and ~/.pgpass)."
+        )
+
+    def _newest_snapshot(self) -> int | None:
+        """The lake's newest state; None where it was not made yet, or nothing was stored. 0 where it is a file."""
+        if not self.is_on_server:
+            return 0 if Path(self.catalog).exists() else None
+        with self._server() as server:
+            if server.execute("SELECT to_regclass('ducklake_snapshot')").fetchall() == [(None,)]:
+                return None
+            newest: int = server.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchall()[0][0]
+        return newest or None  # the first one is the empty lake
+
+    def _creation(self) -> str:
+        """The option that says where the files go: of a new lake always, of an existing one what was set, to compare."""
+        if self._files or (self.data is None and self._newest_snapshot() is not None):
+            return ""
+        default = self.folder.with_name("lake")
+        place = self.data or str(default)
+        try:
+            if self.data is None:
+                private_folder(default)
+            if not self.is_on_server:
+                private_folder(Path(self.catalog).parent)
+        except OSError as error:
+            raise LakeError(f"cannot make {error.filename}: {error.strerror}") from None
+        return f"DATA_PATH {quoted(place.rstrip('/') + '/')}"
+
+    @contextmanager
+    def _attached(self, connection: Connection, options: str) -> Iterator[None]:
+        """The lake as the connection's current database."""
+        # Small batches stay files too: kept in the catalog, values of maps would go through text.
+        given = [options, "DATA_INLINING_ROW_LIMIT 0"]
+        catalog = self.catalog
+        if self.is_on_server:
+            from psycopg.conninfo import make_conninfo
+
+            login = dict(self._login)
+            if password := login.pop("password", None):  # duckdb_databases() shows what is attached
+                connection.execute(
+                    f"CREATE OR REPLACE SECRET {NAME}_catalog (TYPE postgres, PASSWORD {quoted(password)})"
+                )
+                given.append(f"META_SECRET '{NAME}_catalog'")
+            catalog = _SERVER + make_conninfo(**login)
+        statement = f"ATTACH {quoted('ducklake:' + catalog)} AS {NAME} ({', '.join(filter(None, given))})"
+        self._attach(connection, statement)
+        connection.execute(f"USE {NAME}")
+        self._reach_files(connection)
+        yield
+        connection.execute("USE memory")
+        connection.execute(f"DETACH {NAME}")
+
+    def _attach(self, connection: Connection, statement: str) -> None:
+        """Attach, where the catalog is a file when nobody else has it open."""
+        deadline = time.monotonic() + self.lock_timeout
+        is_loaded = False
+        while True:
+            try:
+                connection.execute(statement)
+            except duckdb.Error as error:
+                if _FOR_S3 in str(error) and not is_loaded:  # only the catalog knows that files are there
+                    _load(connection, _FOR_S3)
+                    is_loaded = True
+                    continue
+                if "Could not set lock" not in str(error):
+                    raise
+                if time.monotonic() > deadline:
+                    raise LockHeldError(
+                        f"{self.catalog} is open in another program ({first_line(error)}): close it there. A catalog in "
+                        "PostgreSQL can be used by several at once."
+                    ) from None
+                time.sleep(_A_LOOK)
+            else:
+                return
+
+    def _reach_files(self, connection: Connection) -> None:
+        """Make files on S3 readable, with the credentials that boto3 finds."""
+        if not self._files:
+            told = connection.execute(
+                f"SELECT value FROM ducklake_options('{NAME}') WHERE option_name = 'data_path'"
+            ).fetchall()
+            self._files.append(told[0][0])
+        place = self._files[0]
+        if not place.startswith("s3://") or self.s3_login is None:
+            return
+        _load(connection, _FOR_S3)
+        login = ", ".join(f"{name} {quoted(value)}" for name, value in self.s3_login(place).items())
+        connection.execute(f"CREATE OR REPLACE SECRET {NAME}_files (TYPE s3, SCOPE {quoted(place)}, {login})")
+
+    @contextmanager
+    def _told(self) -> Iterator[None]:
+        """What DuckDB says of a lake, in words for the user."""
+        try:
+            yield
+        except (OSError, duckdb.Error) as error:
+            said = " ".join(shown(str(error)).split())
+            if "DATA_PATH parameter" in said:
+                raise LakeError(
+                    f"BRAKET_ETL_WAREHOUSE_DATA is {self.data}, but the files of {self.place} lie elsewhere: {said}. "
+                    "Unset it: a lake knows where its files are."
+                ) from None
+            if "conflict" in said.lower():
+                raise ConflictError(
+                    f"somebody else changed {self.place} meanwhile, and nothing of this step was stored: {said}. "
+                    "Run again."
+                ) from None
+            if "Unable to connect to Postgres" in said or "server closed the connection" in said:
+                raise LakeError(self._unreachable(error)) from None
+            if told := explained(error, self.place, self.place):
+                raise told from None
+            raise
+
+
+def shown(catalog: str) -> str:
+    """The text without the passwords in it."""
+    return _PASSWORD_IN_ADDRESS.sub(r"\1:…@", _PASSWORD.sub(r"\1…", catalog))
+
+
+def _holder(server: psycopg.Connection[Any]) -> str | None:
+    held = server.execute(
+        """SELECT a.application_name, a.state_change FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
+        WHERE l.locktype = 'advisory' AND l.granted AND (l.classid, l.objid) = (%s, %s)
+            AND l.database = (SELECT oid FROM pg_database WHERE datname = current_database())""",
+        _LOCK,
+    ).fetchall()
+    if not held:
+        return None
+    name, since = held[0]
+    purpose, _, rest = str(name).partition("|")
+    pid, _, host = rest.partition("|")
+    return f"{purpose} (process {pid} on {host}, since {since.isoformat(timespec='seconds')})"
+
+
+#: Databases in memory with the extensions loaded, by the process that made them: checking the signatures of the
+#: extensions takes half a second, attaching a lake a tenth.
+_idle: list[tuple[int, Connection]] = []
+
+
+@contextmanager
+def _engine() -> Iterator[Connection]:
+    """A connection to a database in memory that knows DuckLake; one that failed is not used again."""
+    base = _idle_one() or _new_one()
+    connection = configured(base.cursor())
+    connection.execute("RESET threads")  # whoever had it before may have asked for one
+    try:
+        yield connection
+    except BaseException:
+        base.close()
+        raise
+    finally:
+        connection.close()
+    _idle.append((os.getpid(), base))
+
+
+def _idle_one() -> Connection | None:
+    for each in tuple(_idle):
+        if each[0] == os.getpid():
+            with suppress(ValueError):  # another thread was faster
+                _idle.remove(each)
+                return each[1]
+    return None
+
+
+def _new_one() -> Connection:
+    base = duckdb.connect()
+    for extension in ("ducklake", "postgres_scanner"):
+        _load(base, extension)
+    return base
+
+
+def _load(connection: Connection, extension: str) -> None:
+    """Load an extension from its wheel; nothing is downloaded and nothing is installed."""
+    try:
+        wheel = resources.files(f"duckdb_extension_{extension}")
+    except ModuleNotFoundError:
+        raise LakeError(f"a DuckLake needs more packages: {INSTALL}") from None
+    file = wheel.joinpath("extensions", f"v{duckdb.__version__}", f"{extension}.duckdb_extension")
+    if not file.is_file():
+        raise LakeError(
+            f"this is DuckDB {duckdb.__version__}, for which the extension {extension} is not installed: {INSTALL} "
+            "installs the version of DuckDB that has it"
+        )
+    connection.execute(f"LOAD {quoted(str(file))}")

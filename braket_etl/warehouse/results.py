@@ -1,0 +1,160 @@
+"""Results of what is derived from stored tables, kept with a fingerprint of what those tables held.
+
+A step that repeats by itself answers with its last result where the tables behind it hold what they held then: a sync
+that finds nothing new costs the same on a thousand tasks and on a million. One row of etl.properties holds the results
+of a step; they go with the file, so that a restored warehouse has those that belong to it.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from datetime import UTC, datetime
+from functools import cache
+from typing import Any
+
+import pyarrow as pa
+
+from braket_etl import __version__
+from braket_etl.tables import ALL, DEVICE_OBSERVATIONS, RESERVATIONS, SPENDING_LIMITS
+from braket_etl.tables.declaration import Column, Table
+from braket_etl.warehouse.migrate import declared_fingerprint
+from braket_etl.warehouse.models import models
+from braket_etl.warehouse.statements import Connection, transaction
+
+_DECLARED = {table.name if table.schema == "main" else f"{table.schema}.{table.name}": table for table in ALL}
+#: What is looked at instead of all columns and rows, where each poll writes: its instant is nothing new, nor is a queue
+#: that is longer (who reads depths says so, see `depths`). What a limit or a reservation is depends on the present.
+_LOOKED_AT = {
+    DEVICE_OBSERVATIONS.name: (
+        "(SELECT DISTINCT device_arn, device_status, execution_windows FROM device_observations)",
+        "device_arn, device_status, execution_windows",
+    ),
+    SPENDING_LIMITS.name: (
+        SPENDING_LIMITS.qualified_name,
+        "* EXCLUDE (fetched_at), fetched_at >= time_period_start_at, fetched_at < time_period_end_at",
+    ),
+    RESERVATIONS.name: (RESERVATIONS.qualified_name, "*, start_at > now()"),
+}
+
+
+@dataclass(frozen=True, slots=True)
+class Kept:
+    """A result (a JSON value) and when it was made."""
+
+    value: Any
+    made_at: datetime
+
+
+@dataclass
+class Contents:
+    """What the tables hold, as far as it was asked; nobody else writes to them meanwhile."""
+
+    connection: Connection
+    _seen: dict[str, str] = field(init=False, default_factory=dict)
+
+    def made_of(self, question: str, reads: Iterable[str]) -> str:
+        """What changes when the question does, or what any of the tables behind those tables and models holds."""
+        digest = hashlib.sha256(f"{__version__} {declared_fingerprint()} {question}".encode())
+        for name in sorted(tables_behind(frozenset(reads))):
+            digest.update(f" {name} {self.of(name)}".encode())
+        return digest.hexdigest()
+
+    def of(self, table: str) -> str:
+        """What changes when the rows of a table do; looked at once until `forget`."""
+        if table not in self._seen:
+            self._seen[table] = fingerprint(self.connection, _DECLARED[table])
+        return self._seen[table]
+
+    def forget(self, table: str) -> None:
+        """Look at a table again, which was written to."""
+        self._seen.pop(table, None)
+
+
+@dataclass
+class Results:
+    """The last results of one step, and those that it makes now. Used under the writer lock."""
+
+    connection: Connection
+    step: str
+    anew: bool = False
+    """Whether everything is made again, whatever is kept."""
+    contents: Contents = field(init=False)
+    _kept: dict[str, dict[str, Any]] = field(init=False)
+    _has_new: bool = field(init=False, default=False)
+
+    def __post_init__(self) -> None:
+        self.contents = Contents(self.connection)
+        found = self.connection.execute(
+            "SELECT value FROM etl.properties WHERE name = ?", [self._property]
+        ).fetchall()
+        self._kept = json.loads(found[0][0]) if found else {}
+
+    def last(self, name: str, made_of: str) -> Kept | None:
+        """The result of that name where it was made of the same (`Contents.made_of`); None where it has to be made."""
+        kept = self._kept.get(name)
+        if self.anew or kept is None or kept["made_of"] != made_of:
+            return None
+        return Kept(kept["value"], datetime.fromisoformat(kept["made_at"]))
+
+    def keep(self, name: str, made_of: str, value: Any) -> None:
+        """Keep a JSON value until `save`."""
+        made_at = datetime.now(UTC).isoformat(timespec="seconds")
+        self._kept[name] = {"made_of": made_of, "made_at": made_at, "value": value}
+        self._has_new = True
+
+    def save(self, connection: Connection) -> None:
+        """Store what was made, through any connection that holds the lock."""
+        if self._has_new:
+            with transaction(connection):
+                connection.execute("DELETE FROM etl.properties WHERE name = ?", [self._property])
+                connection.execute(
+                    "INSERT INTO etl.properties VALUES (?, ?)", [self._property, json.dumps(self._kept)]
+                )
+
+    @property
+    def _property(self) -> str:
+        return f"results of {self.step}"
+
+
+def fingerprint(connection: Connection, table: Table) -> str:
+    """The number of rows and the sum of their hashes, for a million tasks in about a tenth of a second.
+
+    The hash of a row's content stands for its widest columns, where the table has one.
+    """
+    columns = ", ".join(f'"{c.name}"' for c in table.columns if not (table.has("row_hash") and _is_wide(c)))
+    rows, looked_at = _LOOKED_AT.get(table.name, (table.qualified_name, columns))
+    return _hashed(connection, f"SELECT {looked_at} FROM {rows}")
+
+
+def depths(connection: Connection) -> str:
+    """What changes when a device is seen with other depths of its queues."""
+    return _hashed(
+        connection,
+        "SELECT device_arn, observed_at, COLUMNS('.*_queue_(size|is_capped|raw)') FROM device_observations",
+    )
+
+
+def _hashed(connection: Connection, query: str) -> str:
+    rows, total = connection.execute(f"SELECT count(*), sum(hash(seen)) FROM ({query}) AS seen").fetchall()[0]
+    return f"{rows} {total}"
+
+
+def _is_wide(column: Column) -> bool:
+    return column.content and (column.wide or pa.types.is_map(column.type))
+
+
+@cache
+def tables_behind(names: frozenset[str]) -> frozenset[str]:
+    """The stored tables that tables and models are made of in the end, as `models.name_of` calls them."""
+    read_by = {model.name: model.reads for model in models()}
+    found, waiting = set[str](), set(names)
+    while waiting:
+        name = waiting.pop()
+        if name in read_by:
+            waiting |= read_by[name]
+        else:
+            found.add(name)
+    return frozenset(found)

@@ -1,0 +1,38 @@
+"""Small things of SQL that hold for a DuckDB file and for a DuckLake alike, or tell which of them it is."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, suppress
+from typing import Any
+
+import duckdb
+
+Connection = duckdb.DuckDBPyConnection
+
+
+@contextmanager
+def transaction(connection: Connection) -> Iterator[None]:
+    """All or nothing: commits at the end, rolls back when anything is raised."""
+    connection.execute("BEGIN TRANSACTION")
+    try:
+        yield
+    except BaseException:
+        with suppress(duckdb.Error):  # a failed statement may have ended the transaction
+            connection.execute("ROLLBACK")
+        raise
+    connection.execute("COMMIT")
+
+
+def affected(connection: Connection, statement: str, values: Sequence[Any] | None = None) -> int:
+    """Run an INSERT, UPDATE or DELETE: how many rows it wrote. DuckLake has no RETURNING to count them by."""
+    count: int = connection.execute(statement, values).fetchall()[0][0]
+    return count
+
+
+def is_lake(connection: Connection) -> bool:
+    """Whether the database in use is a DuckLake: it refuses compression and comments on the columns of views."""
+    found = connection.execute(
+        "SELECT type FROM duckdb_databases() WHERE database_name = current_database()"
+    ).fetchall()
+    return found == [("ducklake",)]
