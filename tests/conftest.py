@@ -78,7 +78,7 @@ class Program:
             cwd=cwd,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=1200,
             check=False,
         )
 

@@ -20,7 +20,7 @@ import pytest
 from tests.conftest import Program
 
 
-def wait_for(condition: Callable[[], object], what: str, seconds: float = 180) -> None:
+def wait_for(condition: Callable[[], object], what: str, seconds: float = 600) -> None:
     """Wait until it is so; only a product that never gets there takes the whole time."""
     deadline = time.monotonic() + seconds
     while not condition():

@@ -1,7 +1,8 @@
 -- title: What program sets save
 -- question: How much would the same circuits have cost as one task each?
 -- read: a program set pays one task fee for all its executables; saved is that fee times the other executables. Shots
---   cost the same either way. n_unknown sets have no price or do not tell their count, and are not in the sums.
+--   cost the same either way. Sets in a reservation pay no fee and are left out. n_unknown sets have no price or do not
+--   tell their count, and are not in the sums.
 SELECT
     t.device_name AS device,
     count(*) AS program_sets,
@@ -12,5 +13,6 @@ SELECT
 FROM quantum_tasks AS t
 JOIN task_costs AS c ON c.quantum_task_arn = t.quantum_task_arn
 WHERE t.action_metadata_action_type ILIKE '%program_set%' AND t.status = 'COMPLETED'
+    AND t.reservation_arn IS NULL
 GROUP BY t.device_name
 ORDER BY saved_usd DESC NULLS LAST, device

@@ -68,7 +68,7 @@ def on_machines(programs: Sequence[Program], region: str, arns: Sequence[str]) -
         assert process.stdin is not None
         process.stdin.write("go\n")
         process.stdin.flush()
-    return [int(process.communicate(timeout=120)[0]) for process in processes]
+    return [int(process.communicate(timeout=600)[0]) for process in processes]
 
 
 def test_machines_that_share_a_budget_are_not_throttled_and_those_that_do_not_are(

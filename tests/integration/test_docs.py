@@ -117,6 +117,8 @@ def anchors(page: Path) -> set[str]:
 @EVERY_PAGE
 def test_its_sql_runs(page: Path, demo_home: Path, tmp_path: Path) -> None:
     for sql in blocks(page, "sql"):
+        if "lake" in sql or "GRANT" in sql:  # needs a PostgreSQL: see tests/lake
+            continue
         with duckdb.connect() as connection:
             for name in re.findall(r"ATTACH '([\w.]+)'", sql) or ["warehouse.duckdb"]:
                 shutil.copyfile(demo_home / "warehouse.duckdb", tmp_path / name)
@@ -199,7 +201,7 @@ def test_a_backup_is_restored_as_the_page_says(pulled: Program, tmp_path: Path) 
     before = pulled.contents("last_observed_at", "n_polls")
 
     def shell(script: str) -> None:
-        subprocess.run(["sh", "-e", "-c", script], cwd=tmp_path, env=environment, check=True, timeout=240)
+        subprocess.run(["sh", "-e", "-c", script], cwd=tmp_path, env=environment, check=True, timeout=1200)
 
     shell(backup)
     pulled.writer.write_bytes(b"the disk lied" * 1000)

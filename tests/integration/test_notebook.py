@@ -39,7 +39,7 @@ def shown(home: Path) -> str:
         env=Program(home).environment({"PYTHONPATH": str(ROOT)}),
         capture_output=True,
         text=True,
-        timeout=240,
+        timeout=1200,
         check=False,
     )
     assert done.returncode == 0, done.stderr
@@ -85,4 +85,4 @@ def test_without_a_warehouse_it_says_what_to_run(tmp_path: Path) -> None:
 
 def test_it_runs_as_a_script(demo_home: Path) -> None:
     environment = {**Program(demo_home).environment(), "PYTHONPATH": str(ROOT), "HOME": os.devnull}
-    subprocess.run([sys.executable, str(NOTEBOOK)], env=environment, check=True, timeout=240)
+    subprocess.run([sys.executable, str(NOTEBOOK)], env=environment, check=True, timeout=1200)

@@ -86,7 +86,7 @@ def test_whoever_has_the_old_copy_open_keeps_it(warehouse: Warehouse) -> None:
     assert reader.stdout is not None
     assert reader.stdout.readline() == "open\n"
     fill_and_publish(warehouse, 10, 20)
-    said, _ = reader.communicate("\n", timeout=60)
+    said, _ = reader.communicate("\n", timeout=600)
     assert said == "10\n"
     assert count(warehouse.published) == 20
 

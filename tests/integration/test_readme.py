@@ -59,7 +59,7 @@ def test_the_commands_run_one_after_the_other(tmp_path: Path, shell: dict[str, s
             env=shell,
             capture_output=True,
             text=True,
-            timeout=240,
+            timeout=1200,
             check=False,
         )
         assert done.returncode == 0, f"{line}\n{done.stdout}\n{done.stderr}"

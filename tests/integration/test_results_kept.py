@@ -201,4 +201,5 @@ def test_a_sync_that_finds_nothing_new_derives_nothing_and_one_that_does_derives
         }
         assert {"job_stages", "stages_fill_the_turnaround"} <= told
         with Runtime().warehouse.reading() as connection:
-            assert connection.execute("SELECT count(*) FROM job_latency").fetchall() == [(4,)]
+            rows = connection.execute("SELECT count(*) FROM job_latency EXCEPT SELECT count(*) FROM jobs")
+            assert not rows.fetchall()

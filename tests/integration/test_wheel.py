@@ -45,7 +45,7 @@ class Installed:
             cwd=self.user_home,
             capture_output=True,
             text=True,
-            timeout=400,
+            timeout=1200,
             check=False,
         )
 
@@ -66,7 +66,7 @@ def wheel(tmp_path_factory: pytest.TempPathFactory) -> Path:
         cwd=ROOT,
         check=True,
         capture_output=True,
-        timeout=240,
+        timeout=1200,
     )
     [built] = folder.glob("*.whl")
     return built
@@ -94,7 +94,7 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
             str(wheel),
         ],
         check=True,
-        timeout=240,
+        timeout=1200,
     )
     user_home = folder / "user"
     user_home.mkdir()

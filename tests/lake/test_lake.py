@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 import signal
 import subprocess
 import sys
@@ -9,6 +10,7 @@ import threading
 from pathlib import Path
 
 import duckdb
+import duckdb_extensions
 import pytest
 
 from braket_etl.health.configured import configured
@@ -92,6 +94,28 @@ def test_the_verbs_answer_of_a_lake(in_lake: tuple[Pulled, list[str]], tmp_path:
     assert refused.returncode == 1
     assert "read-only" in refused.stderr
     assert "sesame" not in found.stdout + attached + refused.stderr
+
+
+def test_an_analyst_attaches_it_as_the_page_says(new_lake: NewLake) -> None:
+    lake = new_lake()
+    with lake.writing("testing"):
+        pass  # makes its tables and models
+    page = (Path(__file__).parents[2] / "docs" / "scale-out.md").read_text("utf-8")
+    [attaching] = [
+        sql for sql in re.findall(r"^```sql\n(.*?)^```", page, re.DOTALL | re.MULTILINE) if "USE lake" in sql
+    ]
+    attaching = re.sub(
+        r"^INSTALL \w+;\n", "", attaching, flags=re.MULTILINE
+    )  # from the wheels, not from the network
+    attaching = re.sub(r"ducklake:postgres:[^']*", f"ducklake:{lake.catalog}", attaching)
+    with duckdb.connect() as connection:
+        for extension in ("ducklake", "postgres_scanner"):
+            duckdb_extensions.import_extension(extension, con=connection)
+            connection.execute(f"LOAD {extension}")
+        assert [column for column, *_ in connection.execute(attaching).description] == [
+            "device_name",
+            "sum(cost_usd)",
+        ]
 
 
 def test_writers_take_turns_and_are_told_whose_turn_it_is(new_lake: NewLake) -> None:
