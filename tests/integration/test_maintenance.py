@@ -23,7 +23,9 @@ from braket_etl.warehouse.compact import compact
 from braket_etl.warehouse.connection import Warehouse
 from tests.conftest import Program
 
-_ROWS = "SELECT 'run ' || i, 'sync', now(), 'success', repeat(md5(i::VARCHAR), 40) FROM range({}) AS t(i)"
+#: The texts are unlike each other, so that compression does not leave a file too small to compact.
+_TEXT = "array_to_string(list_transform(range(40), lambda j: md5((i * 40 + j)::VARCHAR)), '')"
+_ROWS = f"SELECT 'run ' || i, 'sync', now(), 'success', {_TEXT} FROM range({{}}) AS t(i)"
 
 
 @pytest.fixture
