@@ -1,7 +1,7 @@
 -- title: Money in jobs that did not complete
 -- question: What did hybrid jobs cost that failed or were cancelled, and why did they end?
 -- read: a failed job pays for its instance and for the tasks that completed in it. n_unknown of the jobs have no known
---   cost, so that a sum is then too low; cost_usd is empty where none is known.
+--   cost, so that a sum is then too low; cost_usd is empty where none is known. No rows: no job failed or was cancelled.
 SELECT
     j.status,
     coalesce(j.failure_reason, '(no reason given)') AS failure_reason,

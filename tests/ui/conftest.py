@@ -16,7 +16,7 @@ from urllib.parse import urlsplit
 
 import filelock
 import pytest
-from playwright.sync_api import Browser, BrowserContext, Page, sync_playwright
+from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from braket_etl.emulator import running
 from tests.conftest import NOW, Program
@@ -38,6 +38,9 @@ _ARGUMENTS = [
 _LOCAL_SCHEMES = {"file", "data", "blob", "about"}
 _LOCAL_HOSTS = {"127.0.0.1", "localhost"}
 _DAYS = 20
+#: What a page may take to show what it fetches, in milliseconds; a busy machine needs more than Playwright's 5 seconds.
+SOON = 60_000
+expect.set_options(timeout=SOON)
 
 
 class NewPage(Protocol):

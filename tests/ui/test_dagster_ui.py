@@ -24,11 +24,11 @@ from braket_etl.warehouse.connection import Warehouse
 from tests.conftest import Program
 from tests.processes import serving, wait_for
 from tests.receivers import free_port
-from tests.ui.conftest import NewPage
+from tests.ui.conftest import SOON, NewPage
 
 DAY = timedelta(days=1)
-#: What a page takes to show what it fetches, and what a run takes that waits for the daemon to look at it twice.
-SOON, LATER = 60_000, 240_000
+#: What a run takes that waits for the daemon to look at it twice, in milliseconds.
+LATER = 240_000
 #: The colours of what went well and what did not, as their hues in degrees.
 GREEN, RED = range(120, 180), {*range(340, 360), *range(20)}
 
@@ -135,7 +135,7 @@ def test_the_lineage_page_shows_every_group_and_its_assets(ui: Ui, page: NewPage
     opened = page(width=1500, height=900)
     opened.goto(f"{ui.url}/asset-groups")
     for group in ("source", "reference", "costs", "latency", "publish"):
-        expect(opened.get_by_text(group, exact=True).first).to_be_visible(timeout=SOON)
+        expect(opened.get_by_text(group, exact=True).first).to_be_visible()
     opened.goto(f"{ui.url}/assets/daily_costs?view=lineage&lineageScope=upstream&lineageDepth=2")
     for upstream in (
         "charges",
@@ -145,7 +145,7 @@ def test_the_lineage_page_shows_every_group_and_its_assets(ui: Ui, page: NewPage
         "discounts",
         "daily_costs",
     ):
-        expect(opened.get_by_text(upstream, exact=True).last).to_be_visible(timeout=SOON)
+        expect(opened.get_by_text(upstream, exact=True).last).to_be_visible()
     opened.screenshot(path=screenshots / "lineage.png")
 
 
@@ -155,7 +155,7 @@ def test_the_page_of_an_asset_shows_its_rows_chart_and_the_lineage_of_its_column
     opened = page(width=1400, height=900)
     opened.goto(f"{ui.url}/assets/daily_costs?view=overview")
     rows = ui.program.one("SELECT count(*) FROM daily_costs")
-    expect(opened.get_by_text(f"{rows:,}", exact=True).first).to_be_visible(timeout=SOON)
+    expect(opened.get_by_text(f"{rows:,}", exact=True).first).to_be_visible()
     expect(opened.get_by_text("what agreed discounts take off")).to_be_visible()
 
     lineage = markdown_of(opened, "lineage")
@@ -196,7 +196,7 @@ def test_a_failing_check_is_shown_red(ui: Ui, page: NewPage) -> None:
     opened = page()
     opened.goto(f"{ui.url}/assets/quantum_tasks?view=checks&checkDetail=unique_key")
     passed = opened.get_by_text("Passed", exact=True)
-    expect(passed).to_be_visible(timeout=SOON)
+    expect(passed).to_be_visible()
     assert hue(passed, "color") in GREEN
     with ui.warehouse.writing("damaging a key") as connection:
         connection.execute(
