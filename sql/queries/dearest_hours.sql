@@ -6,7 +6,7 @@
 SELECT
     date_trunc('hour', timezone('UTC', charged_at)) AS hour_utc,
     sum(cost_usd) AS cost_usd,
-    count(DISTINCT record_arn) AS records,
+    count(*) FILTER (meter NOT IN ('task', 'volume')) AS records,  -- each has exactly one of the other rows
     arg_max(device_name, (cost_usd, record_arn)) FILTER (cost_usd > 0) AS dearest_device,
     arg_max(record_arn, (cost_usd, record_arn)) FILTER (cost_usd > 0) AS dearest_record,
     max(cost_usd) AS dearest_charge_usd,

@@ -2,12 +2,12 @@
 -- question: How long do jobs queue, start up, run, and run without priority?
 -- read: exact, in minutes, summed over jobs and as a share of all their time.
 SELECT
-    j.device_arn,
+    j.device_config_device AS device_arn,
     s.phase,
     count(DISTINCT s.job_arn) AS jobs,
     round(sum(s.seconds) / 60, 1) AS minutes,
-    round(sum(s.seconds) / sum(sum(s.seconds)) OVER (PARTITION BY j.device_arn), 3) AS share
+    round(sum(s.seconds) / sum(sum(s.seconds)) OVER (PARTITION BY j.device_config_device), 3) AS share
 FROM job_stages AS s
-JOIN job_latency AS j ON j.job_arn = s.job_arn
-GROUP BY j.device_arn, s.phase
-ORDER BY j.device_arn, minutes DESC, s.phase
+JOIN jobs AS j ON j.job_arn = s.job_arn
+GROUP BY j.device_config_device, s.phase
+ORDER BY j.device_config_device, minutes DESC, s.phase

@@ -6,16 +6,21 @@
 WITH instant AS (
     SELECT timezone('UTC', max(fetched_at))::DATE AS today FROM quantum_tasks
 ),
+-- read once: all that follows are sums of it
+spending AS MATERIALIZED (
+    SELECT charge_date, sum(cost_usd) AS cost_usd, sum(committed_usd) AS committed_usd, sum(n_unknown) AS n_unknown
+    FROM daily_costs
+    GROUP BY charge_date
+),
 days AS (
     -- a day without spending counts as 0, days before the first known one do not count
     SELECT unnest(generate_series(today - 28, today - 1, INTERVAL 1 DAY))::DATE AS day FROM instant
 ),
 by_day AS (
-    SELECT d.day, coalesce(sum(c.cost_usd), 0) AS usd
+    SELECT d.day, coalesce(s.cost_usd, 0) AS usd
     FROM days AS d
-    LEFT JOIN daily_costs AS c ON c.charge_date = d.day
-    WHERE d.day >= (SELECT min(charge_date) FROM daily_costs)
-    GROUP BY d.day
+    LEFT JOIN spending AS s ON s.charge_date = d.day
+    WHERE d.day >= (SELECT min(charge_date) FROM spending)
 ),
 rates AS (
     SELECT
@@ -29,11 +34,11 @@ month AS (
     SELECT
         i.today,
         date_diff('day', i.today, last_day(i.today)) AS days_left,
-        coalesce(sum(c.cost_usd), 0) AS spent,
-        (SELECT coalesce(sum(committed_usd), 0) FROM daily_costs) AS committed,
-        coalesce(sum(c.n_unknown), 0)::BIGINT AS n_unknown
+        coalesce(sum(s.cost_usd), 0) AS spent,
+        (SELECT coalesce(sum(committed_usd), 0) FROM spending) AS committed,
+        coalesce(sum(s.n_unknown), 0)::BIGINT AS n_unknown
     FROM instant AS i
-    LEFT JOIN daily_costs AS c ON c.charge_date BETWEEN date_trunc('month', i.today)::DATE AND i.today
+    LEFT JOIN spending AS s ON s.charge_date BETWEEN date_trunc('month', i.today)::DATE AND i.today
     GROUP BY i.today
 )
 SELECT
