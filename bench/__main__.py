@@ -3,19 +3,22 @@
     python -m bench [--quick] [--write] [PART…]
 
 A part that fails is told, and the others go on; the exit code is 1 then. `--write` puts the table into
-docs/performance.md. `--quick` measures little of everything, to see that it works: its figures mean nothing.
+docs/performance.md, with what docs/performance.json keeps of the parts that were not measured now. `--quick` measures
+little of everything, to see that it works: its figures mean nothing.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import platform
 import re
 import sys
 import time
 import traceback
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping, Sequence
+from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module
 from importlib.metadata import version
@@ -37,6 +40,7 @@ PARTS = {
     "paper": "past this machine, on paper",
 }
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"
+KEPT = PAGE.with_suffix(".json")
 HEAD = ["what", "ours", "other", "the other is", "ratio", "goal", "met"]
 
 
@@ -53,26 +57,25 @@ def main() -> int:
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there is {', '.join(PARTS)}")
     began = time.monotonic()
     found, failed = measured(options.parts or PARTS, quick=options.quick)
-    table = markdown(found, failed, quick=options.quick)
-    print(f"\n{table}\n{time.monotonic() - began:.0f} s in all")
+    print(f"\n{markdown(found, failed, quick=options.quick)}\n{time.monotonic() - began:.0f} s in all")
     if options.write:
-        put_between_marks("bench", table)
-        if "paper" in (options.parts or PARTS) and "paper" not in failed:
-            put_between_marks("paper", import_module("bench.paper").page())
+        write(found)
     return 1 if failed else 0
 
 
-def measured(parts: Iterable[str], *, quick: bool) -> tuple[list[Line], list[str]]:
+def measured(parts: Iterable[str], *, quick: bool) -> tuple[dict[str, list[Line]], list[str]]:
     """The lines of the parts, each printed as it comes, and the parts that failed."""
-    found: list[Line] = []
+    found: dict[str, list[Line]] = {}
     failed: list[str] = []
     for part in parts:
         print(f"{part}: {PARTS[part]}", flush=True)
         began = time.monotonic()
         try:
+            of_part = []
             for line in import_module(f"bench.{part}").lines(quick):
-                found.append(line)
+                of_part.append(line)
                 print("  " + "  ".join(cell for cell in line.cells() if cell), flush=True)
+            found[part] = of_part
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:  # noqa: BLE001 - of any kind: the other parts are measured all the same
@@ -82,15 +85,28 @@ def measured(parts: Iterable[str], *, quick: bool) -> tuple[list[Line], list[str
     return found, failed
 
 
+def write(found: Mapping[str, Sequence[Line]]) -> None:
+    """Put what was measured into the page, and the page that a part has of its own; keep it for the next time."""
+    kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
+    kept |= {part: [asdict(line) for line in of_part] for part, of_part in found.items()}
+    KEPT.write_text(json.dumps(kept, indent=1) + "\n")
+    put_between_marks(
+        "bench", markdown({part: [Line(**line) for line in kept[part]] for part in PARTS if part in kept})
+    )
+    for part in found:
+        if own := getattr(import_module(f"bench.{part}"), "page", None):
+            put_between_marks(part, own())
+
+
 def put_between_marks(name: str, text: str) -> None:
     """Replace what stands in docs/performance.md between the marks of that name."""
     marked = re.compile(rf"(?<=<!-- {name}: begin -->\n).*?(?=<!-- {name}: end -->)", re.DOTALL)
     PAGE.write_text(marked.sub(lambda _: text, PAGE.read_text("utf-8")), "utf-8")
 
 
-def markdown(found: Iterable[Line], failed: Iterable[str] = (), *, quick: bool = False) -> str:
+def markdown(found: Mapping[str, Iterable[Line]], failed: Iterable[str] = (), *, quick: bool = False) -> str:
     """The table, with what it was measured on."""
-    rows = [HEAD, ["---"] * len(HEAD), *(line.cells() for line in found)]
+    rows = [HEAD, ["---"] * len(HEAD), *(line.cells() for of_part in found.values() for line in of_part)]
     told = [
         "",
         *(["**A quick run: its figures mean nothing.**", ""] if quick else []),

@@ -6,7 +6,6 @@ python -m bench keeping [--quick]
 from __future__ import annotations
 
 import json
-import resource
 import subprocess
 import sys
 import tempfile
@@ -18,6 +17,7 @@ import duckdb
 
 from bench.line import Line
 from bench.long_history import cached_home, scratch, warehouse_of
+from bench.memory import peak_megabytes
 from bench.merging import copied_home, sizes
 from bench.storing import CHECKOUT
 from braket_etl.tables import QUANTUM_TASKS
@@ -68,7 +68,7 @@ def _publish(home: Path) -> dict[str, float]:
         began = time.perf_counter()
         publish(warehouse, connection)
         seconds = time.perf_counter() - began
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
+    peak = peak_megabytes()
     began = time.perf_counter()
     copy = home / "copy"
     subprocess.run(

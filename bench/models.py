@@ -21,6 +21,7 @@ import duckdb
 
 from bench.line import Line
 from bench.long_history import cached_home, warehouse_of
+from bench.merging import sizes
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.queries import queries
 
@@ -48,8 +49,9 @@ class Time:
 
 
 def taken(work: Callable[[], object], repetitions: int = 3) -> Time:
-    """The median time of some runs, after one to warm up."""
-    work()
+    """The median time of some runs, after one to warm up; of one run, what it takes at once."""
+    if repetitions > 1:
+        work()
     times = []
     for _ in range(repetitions):
         wall, cpu = time.perf_counter(), time.process_time()
@@ -101,12 +103,13 @@ def _read(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 def lines(quick: bool) -> Iterator[Line]:
     """The daily marts beside sums over a table, and the slowest models and questions, as the table shows them."""
-    tasks, repetitions = (20_000, 1) if quick else (1_000_000, 3)
-    with opened(warehouse_of(cached_home(tasks)).published) as connection:
+    small, large = sizes(quick)
+    repetitions = 1 if quick else 3
+    with opened(warehouse_of(cached_home(small)).published) as connection:
         took = {name: time.wall for _, name, time in measured(connection, repetitions=repetitions)}
         for name, stored in stored_sums(connection, repetitions).items():
             yield Line(
-                what=f"{name} of {tasks:,} tasks",
+                what=f"{name} of {small:,} tasks",
                 ours=took[name],
                 against="the same sums over charges as a table",
                 theirs=stored.wall,
@@ -117,10 +120,31 @@ def lines(quick: bool) -> Iterator[Line]:
         of_kind = [name for name in slowest if name.startswith("@") == is_kind]
         for place, name in enumerate(of_kind[:3], 1):
             yield Line(
-                what=f"{name}, of {len(of_kind)} {kind} number {place} by time, {tasks:,} tasks",
+                what=f"{name}, of {len(of_kind)} {kind} number {place} by time, {small:,} tasks",
                 ours=took[name],
                 at_most=LIMIT,
             )
+    _seconds[small] = took
+    with opened(warehouse_of(cached_home(large)).published) as connection:
+        _seconds[large] = {name: time.wall for _, name, time in measured(connection, repetitions=1)}
+
+
+#: What `lines` measured: by number of tasks, the seconds of each model and question.
+_seconds: dict[int, dict[str, float]] = {}
+
+
+def page() -> str:
+    """Every model and question with its seconds, as a Markdown table; those of most tasks stand for one run."""
+    sizes_measured = sorted(_seconds)
+    rows = [
+        ["model or @question", *(f"{tasks:,} tasks" for tasks in sizes_measured)],
+        ["---", *("---:" for _ in sizes_measured)],
+        *(
+            [name, *(f"{_seconds[n][name]:.2f} s" for n in sizes_measured)]
+            for name in _seconds[sizes_measured[0]]
+        ),
+    ]
+    return "\n".join(["", *("| " + " | ".join(row) + " |" for row in rows), ""])
 
 
 def main(file: Path | None, only: frozenset[str]) -> None:

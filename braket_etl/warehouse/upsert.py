@@ -237,10 +237,12 @@ def _weigh(connection: Connection, table: Table, rows: pa.Table) -> None:
         "arrow_rows", pa.Table.from_batches(placed.combine_chunks().to_batches(_HASHED_AT_ONCE))
     )
     connection.execute(
-        f"""CREATE OR REPLACE TEMP TABLE incoming AS
-        SELECT {_joined(table.key)}, {table.immutable}, place, {hash_expression(table)} AS row_hash,
-               fetched_at, first_seen_at, is_terminal, origin
-        FROM arrow_rows QUALIFY {_newest(table)}"""
+        # hashed inside, so that the sort carries the hash and not what it is made of
+        f"""CREATE OR REPLACE TEMP TABLE incoming AS FROM (
+            SELECT {_joined(table.key)}, {table.immutable}, place, {hash_expression(table)} AS row_hash,
+                   fetched_at, first_seen_at, is_terminal, origin
+            FROM arrow_rows)
+        QUALIFY {_newest(table)}"""
     )
     connection.unregister("arrow_rows")
 
@@ -256,7 +258,7 @@ def _insert_changed(connection: Connection, table: Table, rows: pa.Table) -> Non
     decided = connection.sql(
         "SELECT place, row_hash, first_seen_at FROM changed ORDER BY place"
     ).to_arrow_table()
-    chosen = rows.take(decided["place"])
+    chosen = rows if decided.num_rows == rows.num_rows else rows.take(decided["place"])
     for name in ("row_hash", "first_seen_at"):
         field = table.arrow_schema.field(name)
         chosen = chosen.set_column(chosen.schema.get_field_index(name), field, decided[name].cast(field.type))

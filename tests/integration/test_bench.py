@@ -21,9 +21,10 @@ def own_scratch(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
 def test_storing_is_measured_and_what_is_unchanged_writes_nothing() -> None:
     found, failed = bench.measured(["storing"], quick=True)
     assert failed == []
-    growth = [line for line in found if line.what.startswith("growth")]
+    lines = found["storing"]
+    growth = [line for line in lines if line.what.startswith("growth")]
     assert [line.ours for line in growth] == [0]
-    assert all(line.ours > 0 for line in found if line not in growth)
+    assert all(line.ours > 0 for line in lines if line not in growth)
     table = bench.markdown(found, failed, quick=True)
     assert "upsert of 2,000 unchanged tasks" in table
     assert "figures mean nothing" in table
@@ -34,7 +35,7 @@ def test_a_part_that_fails_is_told_and_the_others_go_on(monkeypatch: pytest.Monk
     monkeypatch.setattr(storing, "lines", lambda quick: iter([Line(what="this one", ours=1.0)]))
     found, failed = bench.measured(["no_such_part", "storing"], quick=True)
     assert failed == ["no_such_part"]
-    assert [line.what for line in found] == ["this one"]
+    assert [line.what for line in found["storing"]] == ["this one"]
     assert "Not measured, because it failed: no_such_part" in bench.markdown(found, failed)
 
 
