@@ -48,9 +48,10 @@ from braket_etl.tables import (
     WAIT_FORECAST,
 )
 from braket_etl.tables.declaration import TIMESTAMP, Table
-from braket_etl.warehouse.connection import Connection, Warehouse, transaction
+from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.migrate import declared_fingerprint
 from braket_etl.warehouse.publish import publish
+from braket_etl.warehouse.statements import transaction
 
 TILE = timedelta(weeks=12)
 DONE = "history.json"

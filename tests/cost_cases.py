@@ -21,8 +21,9 @@ from braket_etl.costs.price_list import parse
 from braket_etl.costs.results import result_rows
 from braket_etl.tables import JOBS, QUANTUM_TASKS, TASK_RESULTS
 from braket_etl.tables.normalize import normalize
-from braket_etl.warehouse.connection import STORAGE_VERSION, Warehouse, configured, transaction
+from braket_etl.warehouse.connection import STORAGE_VERSION, Warehouse, configured
 from braket_etl.warehouse.migrate import migrate
+from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import replace_rows, upsert
 
 ACCOUNT = "123456789012"

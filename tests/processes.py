@@ -11,7 +11,7 @@ import subprocess
 import sys
 import termios
 import time
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from pathlib import Path
 
@@ -48,6 +48,24 @@ def serving(program: Program, *arguments: str, log: Path | None = None) -> Itera
         with suppress(ProcessLookupError):
             os.killpg(process.pid, signal.SIGKILL)
         process.wait()
+
+
+def begun_together(commands: Sequence[Sequence[str]], envs: Sequence[Mapping[str, str] | None]) -> list[str]:
+    """What each Python program says last, all of which go on at one moment: after 'ready' they wait for a line."""
+    processes = [
+        subprocess.Popen(
+            [sys.executable, *command], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
+        )
+        for command, env in zip(commands, envs, strict=True)
+    ]
+    for process in processes:
+        assert process.stdout is not None
+        assert process.stdout.readline() == "ready\n"
+    for process in processes:
+        assert process.stdin is not None
+        process.stdin.write("go\n")
+        process.stdin.flush()
+    return [process.communicate(timeout=600)[0] for process in processes]
 
 
 def on_terminal(program: Program, *arguments: str, columns: int = 80) -> tuple[int, str]:

@@ -27,8 +27,8 @@ from braket_etl.tables.common import canonical_json
 from braket_etl.tables.declaration import quoted
 from braket_etl.tables.device_keys import device_key
 from braket_etl.tables.redact import NOTHING_REDACTED, Redactor
-from braket_etl.warehouse.connection import Connection, Warehouse, first_line, transaction
-from braket_etl.warehouse.statements import affected
+from braket_etl.warehouse.connection import Connection, Warehouse, first_line
+from braket_etl.warehouse.statements import affected, transaction
 
 #: The files of a delivery: name, and how to open each.
 Delivery = Iterable[tuple[str, Callable[[], BinaryIO]]]

@@ -25,7 +25,8 @@ from braket_etl.tables.arns import account_id_of, device_name_of, region_of
 from braket_etl.tables.declaration import Table
 from braket_etl.tables.device_keys import device_key
 from braket_etl.tables.reservations import DISCOUNTS, RESERVATIONS, USAGE_TYPES
-from braket_etl.warehouse.connection import Connection, Warehouse, transaction
+from braket_etl.warehouse.connection import Connection, Warehouse
+from braket_etl.warehouse.statements import transaction
 
 _STEP = Decimal(1).scaleb(-12)
 _MOST_USD = Decimal(10) ** 12

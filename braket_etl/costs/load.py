@@ -13,8 +13,8 @@ from braket_etl.costs.price_list import Publication, parse
 from braket_etl.costs.seed import ensure_seed
 from braket_etl.costs.source import OpenS3, offer_url, read_price_file, shown
 from braket_etl.tables import PRICES
-from braket_etl.warehouse.connection import Connection, Warehouse, transaction
-from braket_etl.warehouse.statements import affected
+from braket_etl.warehouse.connection import Connection, Warehouse
+from braket_etl.warehouse.statements import affected, transaction
 
 
 @dataclass(frozen=True, slots=True)

@@ -21,7 +21,8 @@ from braket_etl.aws.sessions import Account, Sessions
 from braket_etl.pull.merge import store_rejects
 from braket_etl.pull.outcome import Outcome
 from braket_etl.tables import STATE_CHANGE_EVENTS
-from braket_etl.warehouse.connection import Warehouse, transaction
+from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import replace_rows
 
 

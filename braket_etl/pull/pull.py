@@ -33,7 +33,8 @@ from braket_etl.tables.arns import account_id_of
 from braket_etl.tables.bookkeeping import COVERAGE
 from braket_etl.tables.redact import NOTHING_REDACTED, Redactor
 from braket_etl.warehouse import listing as listings
-from braket_etl.warehouse.connection import Connection, Warehouse, transaction
+from braket_etl.warehouse.connection import Connection, Warehouse
+from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import replace_rows
 
 T = TypeVar("T")

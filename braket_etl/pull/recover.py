@@ -38,7 +38,8 @@ from braket_etl.pull.results import result_row
 from braket_etl.tables import QUANTUM_TASKS, TASK_RESULTS
 from braket_etl.tables.declaration import Table
 from braket_etl.tables.normalize import normalize, storable
-from braket_etl.warehouse.connection import Connection, Warehouse, transaction
+from braket_etl.warehouse.connection import Connection, Warehouse
+from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import Counts, replace_rows, upsert
 
 S3 = "s3://"

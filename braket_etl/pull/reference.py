@@ -22,7 +22,7 @@ from braket_etl.tables import DEVICE_OBSERVATIONS, DEVICES, SPENDING_LIMITS
 from braket_etl.tables.arns import region_of
 from braket_etl.tables.devices import DEVICE_STATE, with_depths
 from braket_etl.tables.normalize import Normalized, normalize
-from braket_etl.warehouse.connection import transaction
+from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import extend_observations, replace_rows
 
 

@@ -12,8 +12,8 @@ from braket_etl.pull.owners import owners
 from braket_etl.pull.pull import Puller
 from braket_etl.pull.resources import BY_GET, Resource
 from braket_etl.tables.bookkeeping import REJECTED_RECORDS
-from braket_etl.warehouse.connection import Connection, Warehouse, transaction
-from braket_etl.warehouse.statements import affected
+from braket_etl.warehouse.connection import Connection, Warehouse
+from braket_etl.warehouse.statements import affected, transaction
 
 COLUMNS = tuple(column.name for column in REJECTED_RECORDS.columns)
 

@@ -22,7 +22,8 @@ from braket_etl.pull.owners import owners
 from braket_etl.pull.pull import Progress
 from braket_etl.tables import TASK_RESULTS
 from braket_etl.tables.arns import account_id_of, region_of
-from braket_etl.warehouse.connection import Warehouse, transaction
+from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import Counts, replace_rows
 
 #: Files read side by side; S3 bears far more, and most are small.

@@ -30,8 +30,7 @@ from braket_etl.warehouse.errors import (
     WarehouseError,
 )
 from braket_etl.warehouse.migrate import migrate
-from braket_etl.warehouse.statements import Connection
-from braket_etl.warehouse.statements import transaction as transaction
+from braket_etl.warehouse.statements import Connection, transaction
 from braket_etl.warehouse.storage import damaged, explained
 
 #: Written by every DuckDB from 1.2 on; without it zstd is ignored by 1.5 and refused by 2.0.

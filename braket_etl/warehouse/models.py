@@ -53,16 +53,19 @@ def models() -> tuple[Model, ...]:
 
 def refresh_models(connection: duckdb.DuckDBPyConnection) -> None:
     """Create every model as a view, and drop views of models that are gone."""
-    wanted = {model.name for model in models()}
-    views = connection.execute(
+    for view in views(connection) - {model.name for model in models()}:
+        connection.execute(f'DROP VIEW main."{view}"')
+    for model in models():
+        create_view(connection, model)
+
+
+def views(connection: duckdb.DuckDBPyConnection) -> frozenset[str]:
+    """The names of the views that are there."""
+    found = connection.execute(
         "SELECT view_name FROM duckdb_views() WHERE NOT internal AND schema_name = 'main' "
         "AND database_name = current_database()"
     ).fetchall()
-    for (view,) in views:
-        if view not in wanted:
-            connection.execute(f'DROP VIEW main."{view}"')
-    for model in models():
-        create_view(connection, model)
+    return frozenset(view for (view,) in found)
 
 
 def create_view(connection: duckdb.DuckDBPyConnection, model: Model) -> None:

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import subprocess
-import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from itertools import cycle, islice
@@ -17,6 +15,7 @@ from braket_etl.aws.shared_budget import BudgetUnreachable, SharedStates
 from braket_etl.aws.throttle import Budget
 from braket_etl.emulator import Emulator, running
 from tests.conftest import NOW, Program
+from tests.processes import begun_together
 from tests.servers import RedisServer, redis
 
 HERE, THERE = "us-east-1", "us-west-1"
@@ -51,24 +50,9 @@ def emulator() -> Iterator[Emulator]:
 
 def on_machines(programs: Sequence[Program], region: str, arns: Sequence[str]) -> list[int]:
     """The throttles that each machine saw, while all asked for all records at once."""
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", _MACHINE, region, *arns],
-            env=program.environment(),
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for program in programs
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    return [int(process.communicate(timeout=600)[0]) for process in processes]
+    command = ["-c", _MACHINE, region, *arns]
+    said = begun_together([command] * len(programs), [program.environment() for program in programs])
+    return [int(throttles) for throttles in said]
 
 
 def test_machines_that_share_a_budget_are_not_throttled_and_those_that_do_not_are(

@@ -19,7 +19,8 @@ from braket_etl.pull.feed import read_feed
 from braket_etl.tables import QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.normalize import normalize
 from braket_etl.tables.observations import with_position
-from braket_etl.warehouse.connection import Warehouse, transaction
+from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import extend_observations, upsert
 from tests.integration.buckets import empty_moto
 

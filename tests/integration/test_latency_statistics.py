@@ -14,7 +14,8 @@ from braket_etl.packaged import packaged_sql
 from braket_etl.tables import DEVICE_OBSERVATIONS, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.queue_wait_quantiles import QUEUE_WAIT_QUANTILES
 from braket_etl.tables.wait_forecast import WAIT_FORECAST
-from braket_etl.warehouse.connection import Warehouse, transaction
+from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.statements import transaction
 
 pytestmark = pytest.mark.warehouse
 

@@ -16,8 +16,9 @@ from braket_etl.tables.job_events import event_bodies
 from braket_etl.tables.normalize import normalize
 from braket_etl.tables.observations import with_position
 from braket_etl.warehouse import listing
-from braket_etl.warehouse.connection import Connection, Warehouse, transaction
+from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.errors import DamagedError, LockHeldError, NewerWarehouseError
+from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import Counts, append_events, extend_observations, upsert
 from tests.unit.test_tables import AT, JOB_ARN, Response, task_body
 

@@ -38,7 +38,7 @@ _VALUES = "SELECT value FROM etl.schema_drift ORDER BY value"
 _MERGING = f"""
 import sys, time
 from pathlib import Path
-from braket_etl.warehouse.connection import transaction
+from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.lake import Lake
 lake = Lake(Path(sys.argv[1]), Path(sys.argv[1]), catalog=sys.argv[2])
 with lake.writing("merging tasks") as connection, transaction(connection):

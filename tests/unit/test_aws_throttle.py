@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import stat
-import subprocess
-import sys
 import threading
 from pathlib import Path
 
@@ -12,6 +10,7 @@ import pytest
 
 from braket_etl.aws import throttle
 from braket_etl.aws.throttle import QUOTAS, Budget, Budgets, Files, Quota, Stopped
+from tests.processes import begun_together
 
 
 class Clock:
@@ -253,22 +252,7 @@ print(sum(budget.acquire("GetQuantumTask") == 0.0 for _ in range(600)))
 
 
 def test_processes_side_by_side_share_one_burst(tmp_path: Path) -> None:
-    processes = [
-        subprocess.Popen(
-            [sys.executable, "-c", _OTHER_PROCESS, str(tmp_path)],
-            stdin=subprocess.PIPE,
-            stdout=subprocess.PIPE,
-            text=True,
-        )
-        for _ in range(2)
-    ]
-    for process in processes:
-        assert process.stdout is not None
-        assert process.stdout.readline() == "ready\n"
-    for process in processes:
-        assert process.stdin is not None
-        process.stdin.write("go\n")
-        process.stdin.flush()
-    at_once = [int(process.communicate(timeout=30)[0]) for process in processes]
+    said = begun_together([["-c", _OTHER_PROCESS, str(tmp_path)]] * 2, [None] * 2)
+    at_once = [int(requests) for requests in said]
     # 480 at once for both together, and what comes back while they ask; each alone would get 480.
     assert 480 <= sum(at_once) < 700

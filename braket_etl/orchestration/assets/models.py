@@ -18,10 +18,11 @@ from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.report.pictures import PICTURES, drawn, records_of
 from braket_etl.tables import JOB_EVENTS, JOBS, QUANTUM_TASKS, QUEUE_WAIT_QUANTILES, WAIT_FORECAST
 from braket_etl.tables.declaration import Table
-from braket_etl.warehouse.connection import Connection, transaction
+from braket_etl.warehouse.connection import Connection
 from braket_etl.warehouse.lineage import column_lineage
-from braket_etl.warehouse.models import Model, create_view, models
+from braket_etl.warehouse.models import Model, create_view, models, views
 from braket_etl.warehouse.results import Results, depths
+from braket_etl.warehouse.statements import transaction
 
 T = TypeVar("T")
 
@@ -106,10 +107,10 @@ def build_models(
     built: list[_Built] = []
     with runtime.warehouse.writing("building models") as connection:
         results = results_of(context, connection, "build_models")
-        views = _views(connection)
+        there = views(connection)
         for name in [name for name in _in_order() if name in selected]:
             try:
-                built.append(_last(results, name, views) or _made(context, results, name))
+                built.append(_last(results, name, there) or _made(context, results, name))
             except Exception as error:  # noqa: BLE001 - of any kind: see above
                 context.log.error(f"{name} cannot be computed: {error}")
                 built.append(_Built(name, error=error))
@@ -150,13 +151,13 @@ def _in_order() -> list[str]:
     return list(order.static_order())
 
 
-def _last(results: Results, name: str, views: frozenset[str]) -> _Built | None:
+def _last(results: Results, name: str, there: frozenset[str]) -> _Built | None:
     """What was made of the same tables before, where that is still in the warehouse."""
     made_of = _made_of(results, name)
     kept = results.last(name, made_of)
     if kept is None:
         return None
-    is_there = name in views if name in _MODELS else results.contents.of(name) == kept.value["content"]
+    is_there = name in there if name in _MODELS else results.contents.of(name) == kept.value["content"]
     return _Built(name, made_of, kept.value, last_made=kept.made_at) if is_there else None
 
 
@@ -177,14 +178,6 @@ def _made(context: dg.AssetExecutionContext, results: Results, name: str) -> _Bu
         described["content"] = results.contents.of(name)
     shown = _pictured(context, name, lambda: records_of(connection, name, as_of(connection)))
     return _Built(name, made_of, described, shown or [])
-
-
-def _views(connection: Connection) -> frozenset[str]:
-    """The models that are there."""
-    found = connection.execute(
-        "SELECT view_name FROM duckdb_views() WHERE schema_name = 'main' AND database_name = current_database()"
-    ).fetchall()
-    return frozenset(view for (view,) in found)
 
 
 def _viewed(connection: Connection, model: Model) -> dict[str, Any]:
