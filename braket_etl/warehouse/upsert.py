@@ -50,12 +50,9 @@ def upsert(connection: Connection, table: Table, rows: pa.Table) -> Counts:
         return Counts()
     rows = rows.sort_by(table.immutable)
     _weigh(connection, table, rows)
-    low, high = connection.execute(
-        f"SELECT min({table.immutable}), max({table.immutable}) FROM incoming"
-    ).fetchall()[0]
-    bounds = [_earlier(low), _later(high)]
-    # Constants, so that row groups outside are not read; what a results file said may be of any time.
-    near = f"(t.{table.immutable} BETWEEN ? AND ? OR t.origin <> 'api')"
+    bounds = _bounds(connection, table)
+    # Constants, so that row groups outside are not read.
+    near = f"t.{table.immutable} BETWEEN ? AND ?"
     keys = _joined(table.key)
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE stored AS
@@ -191,6 +188,22 @@ def _extend_once(connection: Connection, table: Table, polls: pa.Table, state: S
     )
     connection.unregister("polls")
     return Counts(new=begun, changed=repeated, unchanged=polls.num_rows - begun - repeated)
+
+
+def _bounds(connection: Connection, table: Table) -> list[datetime]:
+    """The instants between which every stored row of the batch's keys lies.
+
+    The API's rows are as old as those of the batch. What a results file said may be of any other time, and is looked for:
+    by equality, which row groups without such rows are not read for.
+    """
+    low, high = connection.execute(
+        f"""SELECT min({table.immutable}), max({table.immutable}) FROM (
+            SELECT {table.immutable} FROM incoming
+            UNION ALL
+            SELECT t.{table.immutable} FROM {table.qualified_name} AS t SEMI JOIN incoming USING ({_joined(table.key)})
+            WHERE t.origin = 'results_file')"""
+    ).fetchall()[0]
+    return [_earlier(low), _later(high)]
 
 
 def _earlier(instant: datetime) -> datetime:

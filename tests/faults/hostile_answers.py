@@ -133,7 +133,7 @@ class HostileScenario(Protocol):
 HOSTILE: Mapping[str, tuple[HostileScenario, int, int]] = {
     "tasks": (tasks, 14, 400),
     "jobs": (jobs, 10, 400),
-    "lists": (listed, 6, 300),
+    "lists": (listed, 6, 340),
 }
 
 
