@@ -17,7 +17,7 @@ import re
 import sys
 import time
 import traceback
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict
 from datetime import UTC, datetime
 from importlib import import_module
@@ -56,15 +56,17 @@ def main() -> int:
     if unknown := set(options.parts) - PARTS.keys():
         parser.error(f"no part is called {', '.join(sorted(unknown))}; there is {', '.join(PARTS)}")
     began = time.monotonic()
-    found, failed = measured(options.parts or PARTS, quick=options.quick)
+    found, failed = measured(
+        options.parts or PARTS, quick=options.quick, keep=write if options.write else None
+    )
     print(f"\n{markdown(found, failed, quick=options.quick)}\n{time.monotonic() - began:.0f} s in all")
-    if options.write:
-        write(found)
     return 1 if failed else 0
 
 
-def measured(parts: Iterable[str], *, quick: bool) -> tuple[dict[str, list[Line]], list[str]]:
-    """The lines of the parts, each printed as it comes, and the parts that failed."""
+def measured(
+    parts: Iterable[str], *, quick: bool, keep: Callable[[Mapping[str, Sequence[Line]]], None] | None = None
+) -> tuple[dict[str, list[Line]], list[str]]:
+    """The lines of the parts, each printed as it comes and each part kept as it ends, and the parts that failed."""
     found: dict[str, list[Line]] = {}
     failed: list[str] = []
     for part in parts:
@@ -76,6 +78,8 @@ def measured(parts: Iterable[str], *, quick: bool) -> tuple[dict[str, list[Line]
                 of_part.append(line)
                 print("  " + "  ".join(cell for cell in line.cells() if cell), flush=True)
             found[part] = of_part
+            if keep:
+                keep({part: of_part})
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:  # noqa: BLE001 - of any kind: the other parts are measured all the same

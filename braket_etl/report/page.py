@@ -36,7 +36,7 @@ DEFAULT_DAYS = 90
 #: Models that many blocks read: computed once, for this connection alone, under their own names.
 _SHARED_MODELS = ("charges", "task_latency", "job_costs")
 #: A block as it stands in a page; all that is in it is escaped, so its end is its own.
-_ARTICLE = re.compile(r'<article [^>]*data-made-of="(?P<made_of>[0-9a-f]+)">.*?</article>\n', re.DOTALL)
+_ARTICLE = re.compile(r'<article [^>]*data-made-of="(?P<made_of>[0-9a-f]+)">.*?</article>', re.DOTALL)
 
 
 @dataclass(frozen=True)

@@ -175,18 +175,15 @@ def test_a_sync_that_finds_nothing_new_derives_nothing_and_one_that_does_derives
         everything = {model.name for model in models()} | {"queue_wait_quantiles", "wait_forecast"}
         sums = {check.name for check in (*LATENCY_CHECKS, *COST_CHECKS)}
         assert not synced()
-        report = (tmp_path / "report.html").read_text()
+        report, mark = tmp_path / "report.html", "<!-- of the first sync -->"
+        report.write_text(report.read_text().replace("</article>", f"{mark}</article>"))
         assert everything | sums <= synced()
 
-        of_made = re.compile(r'data-made-of="(\w+)"')
-        taken_over = set(of_made.findall(report)) & set(
-            of_made.findall((tmp_path / "report.html").read_text())
-        )
-        assert len(taken_over) >= 20
+        assert report.read_text().count(mark) >= 20
         write_report(Runtime().warehouse, tmp_path / "anew.html")
         made_at = re.compile(r"<p>Made [^<]*")
         kept, anew = ((tmp_path / f"{name}.html").read_text() for name in ("report", "anew"))
-        assert made_at.sub("", kept) == made_at.sub("", anew)
+        assert made_at.sub("", kept.replace(mark, "")) == made_at.sub("", anew)
 
         with Runtime().warehouse.writing("changing a task") as connection:
             connection.execute(f"UPDATE quantum_tasks SET shots = shots + 1 WHERE {_A_TASK}")
