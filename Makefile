@@ -60,7 +60,7 @@ test-focus: $(SET_UP) ## Hold the FOCUS export against focus-validator, where a 
 	FOCUS_VALIDATOR="$(CURDIR)/$(VENV)-focus/bin/focus-validator" $(BIN)/python -m pytest -q -p no:cacheprovider \
 	  tests/integration/test_cost_exchange.py -k focus_validator
 
-bench: $(SET_UP) $(VENV)-bench/.set-up ## Measure everything beside its peer or limit, into docs/performance.md (25 minutes; ARGS=--quick shows that it works)
+bench: $(SET_UP) $(VENV)-bench/.set-up ## Measure everything beside its peer or limit, into docs/performance.md (45 minutes; ARGS=--quick shows that it works)
 	@$(BIN)/python -m bench $(if $(ARGS),$(ARGS),--write)
 
 $(VENV)-bench/.set-up: requirements/bench.lock

@@ -24,8 +24,6 @@ _PLAIN = [sys.executable, "-m", "bench.dagster_cost", "--plain"]
 
 def sync_without_dagster() -> None:
     """Pull, compute, publish and report, without a run, an event or a check."""
-    from braket_etl.analysis import forecast, wait_quantiles
-    from braket_etl.analysis.stored import replace_table
     from braket_etl.costs.load import install_seed, refresh_prices
     from braket_etl.pull.close import close_run, open_run
     from braket_etl.pull.plan import days_between
@@ -34,7 +32,6 @@ def sync_without_dagster() -> None:
     from braket_etl.pull.results import read_results
     from braket_etl.report.page import write_report
     from braket_etl.runtime import Runtime
-    from braket_etl.tables import QUEUE_WAIT_QUANTILES, WAIT_FORECAST
     from braket_etl.warehouse.models import create_view, models
 
     runtime = Runtime()
@@ -54,11 +51,6 @@ def sync_without_dagster() -> None:
         for model in models():
             create_view(connection, model)
             connection.execute(f'SELECT count(*) FROM main."{model.name}"').fetchall()
-        for table, compute in (
-            (QUEUE_WAIT_QUANTILES, wait_quantiles.compute),
-            (WAIT_FORECAST, forecast.compute),
-        ):
-            replace_table(connection, table, compute(connection))
     close_run(warehouse, run_id, "sync", outcome)
     write_report(warehouse, settings.home / "report.html")
 

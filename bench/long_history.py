@@ -26,8 +26,7 @@ from unittest import mock
 
 import filelock
 
-from braket_etl.analysis import forecast, wait_quantiles
-from braket_etl.analysis.stored import replace_table
+from braket_etl.analysis.stored import compute_statistics
 from braket_etl.costs.load import refresh_prices
 from braket_etl.emulator import Emulator, running
 from braket_etl.private import private_folder
@@ -42,16 +41,13 @@ from braket_etl.tables import (
     JOB_OBSERVATIONS,
     JOBS,
     QUANTUM_TASKS,
-    QUEUE_WAIT_QUANTILES,
     TASK_OBSERVATIONS,
     TASK_RESULTS,
-    WAIT_FORECAST,
 )
 from braket_etl.tables.declaration import TIMESTAMP, Table
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.migrate import declared_fingerprint
 from braket_etl.warehouse.publish import publish
-from braket_etl.warehouse.statements import transaction
 
 TILE = timedelta(weeks=12)
 DONE = "history.json"
@@ -118,7 +114,7 @@ def make_history(home: Path, tasks: int, years: int) -> None:
     with warehouse.writing("making history") as connection:
         _repeat(connection, tasks, years)
         _account_for(connection, years)
-        _compute_statistics(connection)
+        compute_statistics(connection)
         publish(warehouse, connection)
     (home / DONE).write_text(json.dumps({"emulator": served, "schema": declared_fingerprint()}))
 
@@ -248,14 +244,6 @@ def _account_for(connection: Connection, years: int) -> None:
         [first],
     )
     connection.execute("UPDATE prices SET effective_from = least(effective_from, ?)", [first])
-
-
-def _compute_statistics(connection: Connection) -> None:
-    newest = connection.execute("SELECT max(fetched_at) FROM quantum_tasks").fetchall()[0][0]
-    for table, compute in ((QUEUE_WAIT_QUANTILES, wait_quantiles.compute), (WAIT_FORECAST, forecast.compute)):
-        rows = compute(connection, now=newest)
-        with transaction(connection):
-            replace_table(connection, table, rows)
 
 
 def main() -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from uuid import uuid4
 
+from braket_etl.analysis.stored import compute_statistics
 from braket_etl.pull.outcome import Outcome
 from braket_etl.warehouse import runs
 from braket_etl.warehouse.connection import Warehouse
@@ -21,8 +22,13 @@ def open_run(warehouse: Warehouse, kind: str) -> str:
 def close_run(
     warehouse: Warehouse, run_id: str, kind: str, outcome: Outcome, *, group: str | None = None
 ) -> None:
-    """Note what a run did, close it and publish; `group` may read the copy. Raises WarehouseError."""
+    """Note what a run did, close it and publish; `group` may read the copy. Raises WarehouseError.
+
+    Where it stored something, the statistics are computed first, so that they are of the same records as all else.
+    """
     with warehouse.writing("publishing") as connection:
+        if any(counts.new or counts.changed for counts in outcome.counts.values()):
+            compute_statistics(connection)
         runs.note_step(connection, run_id, kind, kind, outcome.summary())
         runs.finish(connection, run_id)
         publish(warehouse, connection, group=group)

@@ -8,40 +8,23 @@ from graphlib import TopologicalSorter
 from typing import Any, TypeVar
 
 import dagster as dg
-import pyarrow as pa
 
-from braket_etl.analysis import forecast, wait_quantiles
-from braket_etl.analysis.stored import replace_table
+from braket_etl.analysis.stored import STATISTICS, as_of, compute_statistic
 from braket_etl.orchestration import metadata
 from braket_etl.orchestration.assets.common import OPEN_RECORDS, OWNERS, results_of
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.report.pictures import PICTURES, drawn, records_of
-from braket_etl.tables import JOB_EVENTS, JOBS, QUANTUM_TASKS, QUEUE_WAIT_QUANTILES, WAIT_FORECAST
-from braket_etl.tables.declaration import Table
+from braket_etl.tables import JOB_EVENTS, JOBS, QUANTUM_TASKS, WAIT_FORECAST
 from braket_etl.warehouse.connection import Connection
 from braket_etl.warehouse.lineage import column_lineage
 from braket_etl.warehouse.models import Model, create_view, models, views
 from braket_etl.warehouse.results import Results, depths
-from braket_etl.warehouse.statements import transaction
 
 T = TypeVar("T")
-
-#: Tables that a function computes as a whole.
-STATISTICS: dict[str, tuple[Table, Callable[[Connection], pa.Table]]] = {
-    QUEUE_WAIT_QUANTILES.name: (QUEUE_WAIT_QUANTILES, lambda c: wait_quantiles.compute(c, now=as_of(c))),
-    WAIT_FORECAST.name: (WAIT_FORECAST, lambda c: forecast.compute(c, now=as_of(c))),
-}
-
 
 _MODELS = {model.name: model for model in models()}
 #: Made of how long the queues of devices are, which changes from poll to poll.
 _OF_DEPTHS = frozenset({"queue_depth", WAIT_FORECAST.name})
-
-
-def as_of(connection: Connection) -> datetime | None:
-    """The instant of the newest answer: a statistic is of what is stored, whenever it is computed."""
-    newest: datetime | None = connection.execute("SELECT max(fetched_at) FROM quantum_tasks").fetchall()[0][0]
-    return newest
 
 
 def _reads(name: str) -> frozenset[str]:
@@ -173,7 +156,7 @@ def _made(context: dg.AssetExecutionContext, results: Results, name: str) -> _Bu
     if name in _MODELS:
         described = _viewed(connection, _MODELS[name])
     else:
-        described = _computed(connection, name)
+        described = {"rows": compute_statistic(connection, name)}
         results.contents.forget(name)
         described["content"] = results.contents.of(name)
     shown = _pictured(context, name, lambda: records_of(connection, name, as_of(connection)))
@@ -187,14 +170,6 @@ def _viewed(connection: Connection, model: Model) -> dict[str, Any]:
     described = connection.execute(f'DESCRIBE main."{model.name}"').fetchall()
     types = {column: kind for column, kind, *_ in described}
     return {"rows": rows, "types": types}
-
-
-def _computed(connection: Connection, name: str) -> dict[str, Any]:
-    table, compute = STATISTICS[name]
-    rows = compute(connection)
-    with transaction(connection):
-        replace_table(connection, table, rows)
-    return {"rows": rows.num_rows}
 
 
 def _pictured(context: dg.AssetExecutionContext, name: str, make: Callable[[], T]) -> T | None:

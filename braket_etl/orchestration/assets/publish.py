@@ -4,8 +4,8 @@ from collections.abc import Iterator
 
 import dagster as dg
 
+from braket_etl.analysis.stored import STATISTICS
 from braket_etl.orchestration.assets.common import FRESHNESS, OPEN_RECORDS, OWNERS
-from braket_etl.orchestration.assets.models import STATISTICS
 from braket_etl.orchestration.assets.report import RENDERS, REPORT, made_report, report_spec
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.runtime import Runtime
