@@ -28,7 +28,7 @@ demo: $(SET_UP) ## Run the whole pipeline on a synthetic account and show what i
 test: $(SET_UP) ## Run every test
 	@$(BIN)/python -m pytest -n auto --dist worksteal --cov --cov-report=term:skip-covered -q
 
-faults: $(SET_UP) ## Inject every fault and write docs/reliability.md's table (half an hour; `make test` runs a short part)
+faults: $(SET_UP) ## Inject every fault and write docs/reliability.md's table (an hour; `make test` runs a short part)
 	@$(BIN)/python -m tests.faults.table --full
 	@$(BIN)/python -m pytest -q tests/faults/test_security.py
 

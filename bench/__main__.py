@@ -24,7 +24,7 @@ from importlib import import_module
 from importlib.metadata import version
 from pathlib import Path
 
-from bench.line import Line
+from bench.line import Line, table_row
 
 #: Modules with `lines(quick)`, in the order of the table.
 PARTS = {
@@ -64,7 +64,7 @@ def main() -> int:
 
 
 def measured(
-    parts: Iterable[str], *, quick: bool, keep: Callable[[Mapping[str, Sequence[Line]]], None] | None = None
+    parts: Iterable[str], *, quick: bool, keep: Callable[[str, Sequence[Line]], None] | None = None
 ) -> tuple[dict[str, list[Line]], list[str]]:
     """The lines of the parts, each printed as it comes and each part kept as it ends, and the parts that failed."""
     found: dict[str, list[Line]] = {}
@@ -79,7 +79,7 @@ def measured(
                 print("  " + "  ".join(cell for cell in line.cells() if cell), flush=True)
             found[part] = of_part
             if keep:
-                keep({part: of_part})
+                keep(part, of_part)
         except (KeyboardInterrupt, SystemExit):
             raise
         except BaseException:  # noqa: BLE001 - of any kind: the other parts are measured all the same
@@ -89,17 +89,15 @@ def measured(
     return found, failed
 
 
-def write(found: Mapping[str, Sequence[Line]]) -> None:
-    """Put what was measured into the page, and the page that a part has of its own; keep it for the next time."""
+def write(part: str, lines: Sequence[Line]) -> None:
+    """Put a part's lines into the page, and the table that it has of its own; keep them for the next time."""
     kept = json.loads(KEPT.read_text()) if KEPT.exists() else {}
-    kept |= {part: [asdict(line) for line in of_part] for part, of_part in found.items()}
+    kept[part] = [asdict(line) for line in lines]
     KEPT.write_text(json.dumps(kept, indent=1) + "\n")
-    put_between_marks(
-        "bench", markdown({part: [Line(**line) for line in kept[part]] for part in PARTS if part in kept})
-    )
-    for part in found:
-        if own := getattr(import_module(f"bench.{part}"), "page", None):
-            put_between_marks(part, own())
+    in_order = {name: [Line(**line) for line in kept[name]] for name in PARTS if name in kept}
+    put_between_marks("bench", markdown(in_order))
+    if own := getattr(import_module(f"bench.{part}"), "page", None):
+        put_between_marks(part, own())
 
 
 def put_between_marks(name: str, text: str) -> None:
@@ -114,7 +112,7 @@ def markdown(found: Mapping[str, Iterable[Line]], failed: Iterable[str] = (), *,
     told = [
         "",
         *(["**A quick run: its figures mean nothing.**", ""] if quick else []),
-        *("| " + " | ".join(cell.replace("|", "\\|") for cell in row) + " |" for row in rows),
+        *map(table_row, rows),
         "",
         *(f"Not measured, because it failed: {part} ({PARTS[part]})." for part in failed),
         machine(),

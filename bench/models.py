@@ -19,7 +19,7 @@ from pathlib import Path
 
 import duckdb
 
-from bench.line import Line
+from bench.line import Line, table_row
 from bench.long_history import cached_home, warehouse_of
 from bench.merging import sizes
 from braket_etl.warehouse.models import models
@@ -144,7 +144,7 @@ def page() -> str:
             for name in _seconds[sizes_measured[0]]
         ),
     ]
-    return "\n".join(["", *("| " + " | ".join(row) + " |" for row in rows), ""])
+    return "\n".join(["", *map(table_row, rows), ""])
 
 
 def main(file: Path | None, only: frozenset[str]) -> None:

@@ -16,7 +16,7 @@ from pathlib import Path
 from unittest import mock
 
 from bench import client_ceiling
-from bench.line import Line
+from bench.line import Line, table_row
 from bench.long_history import scratch
 from braket_etl.aws.throttle import ALL_OPERATIONS, QUOTAS
 from braket_etl.emulator import running
@@ -78,7 +78,7 @@ def page() -> str:
     return "\n".join(
         [
             "",
-            *("| " + " | ".join(row) + " |" for row in rows),
+            *map(table_row, rows),
             "",
             f"Each account in one Region, at the default share of {SHARE:g}: {gets_a_second(SHARE):g} tasks a second and "
             f"account. What one process can ask for here, {_ceiling:,.0f} a second, bounds where a time stands in "

@@ -18,6 +18,7 @@ from statistics import NormalDist
 
 import numpy as np
 
+from bench.line import table_row
 from braket_etl.analysis.npmle import Floats, estimated, quantile_interval
 
 LEVELS = (0.5, 0.9, 0.95)
@@ -139,7 +140,7 @@ def row(truth: Callable[..., Floats], gap_minutes: float, tasks: int, repetition
         *(" / ".join(f"{error:+.1f}" for error in medians[name]) for name in ESTIMATORS),
         " / ".join(f"{share:.1%} ± {error:.1%}" for share, error in zip(covered, noise, strict=True)),
     ]
-    return "| " + " | ".join(cells) + " |"
+    return table_row(cells)
 
 
 def main() -> None:
@@ -155,7 +156,7 @@ def main() -> None:
     options = parser.parse_args()
     truth = lognormal_waits if options.truth == "lognormal" else emulator_waits()
     head = ["polls every", "still open", *ESTIMATORS, "our 90 % intervals hold the truth"]
-    print("| " + " | ".join(head) + " |")
+    print(table_row(head))
     print("|" + " --- |" * len(head))
     for gap in options.poll_minutes:
         print(row(truth, gap, options.tasks, options.repetitions, options.seed), flush=True)

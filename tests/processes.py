@@ -50,13 +50,13 @@ def serving(program: Program, *arguments: str, log: Path | None = None) -> Itera
         process.wait()
 
 
-def begun_together(commands: Sequence[Sequence[str]], envs: Sequence[Mapping[str, str] | None]) -> list[str]:
-    """What each Python program says last, all of which go on at one moment: after 'ready' they wait for a line."""
+def begun_together(command: Sequence[str], envs: Sequence[Mapping[str, str] | None]) -> list[str]:
+    """What a Python program says last in each environment; all go on at one moment: after 'ready' they wait for a line."""
     processes = [
         subprocess.Popen(
             [sys.executable, *command], env=env, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True
         )
-        for command, env in zip(commands, envs, strict=True)
+        for env in envs
     ]
     for process in processes:
         assert process.stdout is not None

@@ -51,7 +51,7 @@ def emulator() -> Iterator[Emulator]:
 def on_machines(programs: Sequence[Program], region: str, arns: Sequence[str]) -> list[int]:
     """The throttles that each machine saw, while all asked for all records at once."""
     command = ["-c", _MACHINE, region, *arns]
-    said = begun_together([command] * len(programs), [program.environment() for program in programs])
+    said = begun_together(command, [program.environment() for program in programs])
     return [int(throttles) for throttles in said]
 
 

@@ -70,9 +70,7 @@ class Moment:
         """The moment of this number: what it aims at goes round, the rest is drawn."""
         draw = Random(f"{seed}/{number}")
         aim = AIMS[number % len(AIMS)]
-        longest = {"merge": 0.05, "log": 0.02, "publish": 0.2, "copy": 0.01, "any": duration}.get(
-            aim, 0.0
-        )  # seconds
+        longest = {"merge": 0.05, "log": 0.02, "publish": 0.2, "copy": 0.01, "any": duration}.get(aim, 0.0)
         return Moment(aim, draw.uniform(0, longest), draw.randint(1, _GETS))
 
 

@@ -104,10 +104,9 @@ def test_retry_asks_again_stores_what_comes_whole_and_publishes(rejecting: Progr
     assert done.returncode == 0, done.stderr
     assert left(rejecting) == {world.jobs[0]}
     assert "dummy" not in done.stdout + done.stderr
+    # the statistics are of what came, too
     newest = rejecting.one("SELECT max(fetched_at) FROM quantum_tasks")
-    assert (
-        rejecting.one("SELECT max(computed_at) FROM queue_wait_quantiles") == newest
-    )  # made of what came, too
+    assert rejecting.one("SELECT max(computed_at) FROM queue_wait_quantiles") == newest
 
 
 def test_retry_names_what_refuses_with_exit_1(rejecting: Program, world: World) -> None:

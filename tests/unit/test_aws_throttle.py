@@ -252,7 +252,7 @@ print(sum(budget.acquire("GetQuantumTask") == 0.0 for _ in range(600)))
 
 
 def test_processes_side_by_side_share_one_burst(tmp_path: Path) -> None:
-    said = begun_together([["-c", _OTHER_PROCESS, str(tmp_path)]] * 2, [None] * 2)
+    said = begun_together(["-c", _OTHER_PROCESS, str(tmp_path)], [None] * 2)
     at_once = [int(requests) for requests in said]
     # 480 at once for both together, and what comes back while they ask; each alone would get 480.
     assert 480 <= sum(at_once) < 700
