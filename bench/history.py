@@ -31,7 +31,7 @@ USES = {
     "sql @cost_by_tag": ["sql", "@cost_by_tag", "--param", "key=project"],
     "report": ["report", "--output", "{home}/report.html"],
     "sync, first of the day (with its report)": ["--quiet", "sync"],
-    "sync again, nothing new": ["--quiet", "sync"],
+    "sync again, at once": ["--quiet", "sync"],
     "maintain": ["maintain"],
 }
 

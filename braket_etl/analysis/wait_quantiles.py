@@ -46,30 +46,25 @@ WITH counted AS (
     FROM task_latency
     WHERE is_counted
 ),
-scoped AS (
-    SELECT 'device' AS scope, NULL::DATE AS week_start, {MAX_TASKS["device"]} AS most, * FROM counted
-    UNION ALL
-    SELECT 'device_week', week, {MAX_TASKS["device_week"]}, * FROM counted
-),
-ranked AS (
+grouped AS (
     SELECT
-        *,
-        row_number() OVER (PARTITION BY scope, device_arn, week_start, is_left_out ORDER BY created_at DESC) AS place
-    FROM scoped
+        CASE WHEN grouping(week) = 1 THEN 'device' ELSE 'device_week' END AS scope, device_arn, week AS week_start,
+        count(*) FILTER (is_left_out) AS n_bounds_only,
+        quantile_disc(wait_seconds_lower, {list(QUANTILES)}) AS lower_bounds,
+        quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), {list(QUANTILES)}) AS upper_bounds,
+        max_by({{
+            'lower': stat_seconds_lower,
+            'upper': coalesce(stat_seconds_upper, 'infinity'::DOUBLE),
+            'is_cancelled': is_cancelled,
+            'cancelled': greatest(stat_seconds_lower, cancelled_seconds)
+        }}, created_at, {max(MAX_TASKS.values())}) FILTER (NOT is_left_out) AS newest
+    FROM counted
+    GROUP BY GROUPING SETS ((device_arn), (device_arn, week))
 )
 SELECT
-    scope, device_arn, week_start,
-    count(*) FILTER (is_left_out) AS n_bounds_only,
-    quantile_disc(wait_seconds_lower, {list(QUANTILES)}) AS lower_bounds,
-    quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), {list(QUANTILES)}) AS upper_bounds,
-    list({{
-        'lower': stat_seconds_lower,
-        'upper': coalesce(stat_seconds_upper, 'infinity'::DOUBLE),
-        'is_cancelled': is_cancelled,
-        'cancelled': greatest(stat_seconds_lower, cancelled_seconds)
-    }}) FILTER (NOT is_left_out AND place <= most) AS waits
-FROM ranked
-GROUP BY scope, device_arn, week_start
+    * EXCLUDE (newest),
+    CASE scope WHEN 'device' THEN newest[:{MAX_TASKS["device"]}] ELSE newest[:{MAX_TASKS["device_week"]}] END AS waits
+FROM grouped
 ORDER BY scope, device_arn, week_start
 """
 

@@ -92,7 +92,8 @@ CHECKS = (
             SELECT 'reservation', sum(cost_usd), sum(committed_usd), count(*) FROM reservation_costs
         ),
         charged AS (
-            SELECT record_kind, sum(cost_usd) AS usd, sum(committed_usd) AS committed, count(DISTINCT record_arn) AS n
+            SELECT record_kind, sum(cost_usd) AS usd, sum(committed_usd) AS committed,
+                count(*) FILTER (meter NOT IN ('task', 'volume')) AS n  -- each record has exactly one of the other rows
             FROM charges GROUP BY record_kind
         )
         SELECT concat_ws(' ', s.kind, 'costs', s.usd, 'charged', c.usd, 'committed', s.committed, 'charged', c.committed),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from typing import Any
 
@@ -92,6 +92,8 @@ class Standing:
 def standing(connection: Connection, *, runs: int = 5) -> Standing:
     """How things stand now; `runs` is how many of the last runs are shown."""
     now = datetime.now(UTC)
+    this_month = now.date().replace(day=1)
+    months = {"this": this_month, "last": (this_month - timedelta(days=1)).replace(day=1)}
     rejects = dict(
         connection.execute("SELECT operation, count(*) FROM etl.rejected_records GROUP BY ALL").fetchall()
     )
@@ -102,8 +104,11 @@ def standing(connection: Connection, *, runs: int = 5) -> Standing:
         sum(rejects.values()),
         _one(connection, "SELECT count(*) FROM etl.schema_drift"),
         _one(connection, _NOT_WHOLE),
-        [Spent(*row) for row in connection.execute(_SPENT, [now]).fetchall()],
-        [Waiting(*row) for row in connection.execute(_WAITING).fetchall()],
+        [Spent(*row) for row in connection.execute(_SPENT, months).fetchall()],
+        [
+            Waiting(*row)
+            for row in connection.execute(_WAITING, {"oldest": _one(connection, _OLDEST_OPEN)}).fetchall()
+        ],
         [Run(*row) for row in connection.execute(_RUNS, [runs]).fetchall()],
     )
 
@@ -135,25 +140,32 @@ _NOT_WHOLE = f"""
 SELECT count(*) FROM etl.coverage
 WHERE NOT ({DAY_IS_WHOLE}) AND timezone('UTC', now())::DATE - day BETWEEN 2 AND 89
 """
+#: Of two months, the first day of each a parameter: what they limit is all that is priced.
 _SPENT = """
-WITH months AS (
-    SELECT (date_trunc('month', ?::TIMESTAMPTZ) - to_months(back))::DATE AS month FROM (VALUES (0), (1)) AS b(back)
-)
 SELECT strftime(month, '%Y-%m'), coalesce(sum(cost_usd), 0), coalesce(sum(committed_usd), 0),
     coalesce(sum(n_tasks), 0)::BIGINT, coalesce(sum(n_jobs), 0)::BIGINT, coalesce(sum(n_unknown), 0)::BIGINT
-FROM months LEFT JOIN daily_costs ON date_trunc('month', charge_date) = month
+FROM (VALUES ($this), ($last)) AS months(month)
+LEFT JOIN (FROM daily_costs WHERE charge_date >= $last) ON date_trunc('month', charge_date) = month
 GROUP BY month ORDER BY month DESC
 """
+_OLDEST_OPEN = """
+SELECT coalesce(min(created_at), 'infinity') FROM
+    (SELECT created_at, is_terminal FROM quantum_tasks UNION ALL SELECT created_at, is_terminal FROM jobs)
+WHERE NOT is_terminal
+"""
+#: `$oldest`: nothing that is open was created before.
 _WAITING = """
-WITH latest AS (
-    SELECT record_arn, ahead FROM queue_depth WHERE record_arn IS NOT NULL
-    QUALIFY row_number() OVER (PARTITION BY record_arn ORDER BY observed_at DESC) = 1
-),
-waits AS (
+WITH waits AS (
     SELECT device_arn, 'task' AS kind, quantum_task_arn AS record_arn, wait_seconds_lower
-    FROM task_latency WHERE is_censored AND end_kind IS NULL
+    FROM task_latency WHERE is_censored AND end_kind IS NULL AND created_at >= $oldest
     UNION ALL
-    SELECT device_arn, 'job', job_arn, wait_seconds_lower FROM job_latency WHERE is_censored AND end_kind IS NULL
+    SELECT device_arn, 'job', job_arn, wait_seconds_lower
+    FROM job_latency WHERE is_censored AND end_kind IS NULL AND created_at >= $oldest
+),
+latest AS (
+    SELECT record_arn, arg_max(ahead, observed_at) AS ahead
+    FROM queue_depth WHERE record_arn IS NOT NULL AND observed_at >= $oldest
+    GROUP BY record_arn
 )
 SELECT device_arn, kind, count(*), max(wait_seconds_lower), max(ahead)
 FROM waits LEFT JOIN latest USING (record_arn)

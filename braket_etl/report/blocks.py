@@ -82,8 +82,10 @@ def step(filters: Filters) -> str:
 _CHARGES = Scope(day="charge_date", account="account_id", tags="tags")
 _OPEN_CHARGES = Scope(account="account_id", tags="tags")
 _TASKS = Scope(day="t.created_date", account="t.account_id", tags="t.tags")
+_TASK_WAITS = Scope(instant="l.created_at", account="t.account_id", tags="t.tags")
 _OPEN_TASKS = Scope(account="t.account_id", tags="t.tags")
 _JOBS = Scope(day="j.created_date", account="j.account_id", tags="j.tags")
+_JOB_WAITS = Scope(instant="l.created_at", account="j.account_id", tags="j.tags")
 
 AT_A_GLANCE = Section(
     "glance",
@@ -117,7 +119,8 @@ SELECT
     count(*) FILTER (record_kind = 'task' AND meter <> 'task') AS n_open_tasks,
     count(*) FILTER (meter = 'instance') AS n_open_jobs
 FROM charges
-WHERE cost_status = 'pending' AND {filter}
+-- said twice, so that what has ended is not priced first
+WHERE cost_status = 'pending' AND coalesce(status, '') NOT IN ('COMPLETED', 'FAILED', 'CANCELLED') AND {filter}
 """,
             _OPEN_CHARGES,
             as_figures=True,
@@ -315,7 +318,8 @@ COMMITMENTS = Section(
 SELECT coalesce(device_name, '(no device)') AS device, record_kind AS kind, count(DISTINCT record_arn) AS n_open,
     sum(committed_usd) AS committed_usd, sum(shots) AS n_shots, min(began_at) AS oldest_at
 FROM charges
-WHERE cost_status = 'pending' AND {filter}
+-- said twice, so that what has ended is not priced first
+WHERE cost_status = 'pending' AND coalesce(status, '') NOT IN ('COMPLETED', 'FAILED', 'CANCELLED') AND {filter}
 GROUP BY kind, device
 ORDER BY committed_usd DESC NULLS LAST, kind, device
 """,
@@ -368,7 +372,7 @@ WHERE l.is_counted AND l.wait_seconds_lower IS NOT NULL AND {filter}
 GROUP BY t.device_name
 ORDER BY median_at_most_seconds DESC NULLS FIRST, device
 """,
-            _TASKS,
+            _TASK_WAITS,
             chart=charts.wait_bounds,
             empty="No task of the period says anything about its wait.",
         ),
@@ -394,17 +398,17 @@ busiest AS (
     GROUP BY device_arn
     QUALIFY place <= 4
 )
-SELECT regexp_extract(h.device_arn, '[^/]*$') AS device, h.weekday, h.hour_utc, coalesce(c.n, 0) AS n_tasks,
+SELECT regexp_extract(device_arn, '[^/]*$') AS device, weekday, hour_utc, coalesce(c.n, 0) AS n_tasks,
     CASE WHEN c.n >= 5 THEN c.at_most < 'infinity'::DOUBLE END AS has_bound,
     CASE WHEN c.n >= 5 AND c.at_most < 'infinity'::DOUBLE THEN c.at_most END AS median_at_most_seconds,
-    h.open_share
-FROM queue_heatmap AS h
-JOIN busiest AS b ON b.device_arn = h.device_arn
-LEFT JOIN counted AS c ON c.device_arn = h.device_arn AND c.weekday = h.weekday AND c.hour_utc = h.hour_utc
-WHERE c.n > 0 OR h.open_share < 1
-ORDER BY b.place, h.weekday, h.hour_utc
+    o.open_share
+FROM counted AS c
+FULL JOIN device_open_week AS o USING (device_arn, weekday, hour_utc)
+JOIN busiest AS b USING (device_arn)
+WHERE c.n > 0 OR o.open_share < 1
+ORDER BY b.place, weekday, hour_utc
 """,
-            _TASKS,
+            _TASK_WAITS,
             chart=charts.wait_heatmap,
             empty="No task was sent to a QPU in the period.",
         ),
@@ -435,6 +439,7 @@ SELECT l.quantum_task_arn AS task_arn, l.wait_seconds_lower AS waited_at_least_s
 FROM task_latency AS l
 JOIN quantum_tasks AS t ON t.quantum_task_arn = l.quantum_task_arn
 LEFT JOIN charges AS c ON c.record_arn = l.quantum_task_arn AND c.meter <> 'task'
+    AND c.status NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')
 LEFT JOIN (
     SELECT * FROM queue_depth
     WHERE record_arn IS NOT NULL
@@ -487,7 +492,7 @@ GROUP BY device
 ORDER BY n_jobs DESC, device
 LIMIT 20
 """,
-            _JOBS,
+            _JOB_WAITS,
             empty="No job was created in the period.",
         ),
     ),

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from datetime import date
+from datetime import date, timedelta
 
 from braket_etl.settings import SettingsError
 from braket_etl.tables.declaration import quoted
@@ -21,9 +21,13 @@ class Filters:
 
 @dataclass(frozen=True)
 class Scope:
-    """The columns that the filters apply to in one query; None where it has no such column."""
+    """The columns that the filters apply to in one query; None where it has no such column.
+
+    `instant` stands for `day` where a model has no column of days: as a bare column it limits what the model reads.
+    """
 
     day: str | None = None
+    instant: str | None = None
     account: str | None = None
     tags: str | None = None
 
@@ -32,6 +36,10 @@ class Scope:
         parts = []
         if self.day:
             parts.append(f"{self.day} BETWEEN DATE '{filters.first}' AND DATE '{filters.last}'")
+        if self.instant:
+            after = filters.last + timedelta(days=1)
+            parts.append(f"{self.instant} >= TIMESTAMPTZ '{filters.first} 00:00:00+00'")
+            parts.append(f"{self.instant} < TIMESTAMPTZ '{after} 00:00:00+00'")
         if self.account and filters.account_ids:
             parts.append(f"{self.account} IN ({', '.join(map(quoted, filters.account_ids))})")
         if self.tags:
@@ -43,7 +51,7 @@ class Scope:
         return [
             what
             for what, is_asked, column in (
-                ("the period", True, self.day),
+                ("the period", True, self.day or self.instant),
                 ("the account", bool(filters.account_ids), self.account),
                 ("the tag", bool(filters.tags), self.tags),
             )

@@ -53,9 +53,7 @@ WITH task_rows AS (
         NULL AS instance_type,
         CASE WHEN m.is_fee THEN 'task' WHEN t.device_type = 'QPU' THEN 'shot' ELSE 'run_time' END AS meter,
         t.charged_at,
-        -- the UTC day without asking a calendar, which timezone() does for each row
-        CASE WHEN t.is_terminal THEN make_timestamp(epoch_us(t.charged_at))::DATE ELSE t.created_date END
-            AS charge_date,
+        t.charge_date,
         t.created_at AS began_at,
         CASE
             WHEN m.is_fee THEN CASE WHEN t.billed_shots IS NOT NULL THEN
@@ -94,7 +92,7 @@ job_rows AS (
         CASE WHEN m.is_instance THEN j.instance_type END AS instance_type,
         CASE WHEN m.is_instance THEN 'instance' ELSE 'volume' END AS meter,
         j.charged_at,
-        CASE WHEN j.is_terminal THEN make_timestamp(epoch_us(j.charged_at))::DATE ELSE j.created_date END AS charge_date,
+        j.charge_date,
         j.created_at AS began_at,
         CASE WHEN m.is_instance
             THEN TRY(j.billed_seconds * j.instance_count)

@@ -21,30 +21,20 @@
 -- basis: exact, or events where only an event tells the start; NULL where it has not started
 WITH phases AS (
     SELECT
-        job_arn,
-        max(ended_at) AS last_seen_at,
-        min(started_at) FILTER (stage = 'RUNNING') AS running_at,
-        count(*) FILTER (stage NOT IN ('CREATED', 'RUNNING')) > 0 AS has_events,
-        sum(seconds) FILTER (phase = 'queue') AS queue_seconds,
-        coalesce(sum(seconds) FILTER (phase = 'startup'), 0) AS startup_seconds,
-        coalesce(sum(seconds) FILTER (phase = 'deprioritized'), 0) AS deprioritized_seconds,
-        coalesce(sum(seconds) FILTER (phase = 'upload'), 0) AS upload_seconds
-    FROM job_stages
-    GROUP BY job_arn
+        *,
+        list_min([s.started_at FOR s IN stages IF s.stage = 'RUNNING']) AS running_at,
+        len([s.stage FOR s IN stages IF s.stage NOT IN ('CREATED', 'RUNNING')]) > 0 AS has_events,
+        list_sum([s.seconds FOR s IN stages IF s.phase = 'queue']) AS queue_seconds,
+        coalesce(list_sum([s.seconds FOR s IN stages IF s.phase = 'startup']), 0) AS startup_seconds,
+        coalesce(list_sum([s.seconds FOR s IN stages IF s.phase = 'deprioritized']), 0) AS deprioritized_seconds,
+        coalesce(list_sum([s.seconds FOR s IN stages IF s.phase = 'upload']), 0) AS upload_seconds
+    FROM job_timelines
 ),
 started AS (
     SELECT
-        j.job_arn,
-        j.device_config_device AS device_arn,
-        j.status,
-        j.created_at,
-        CASE WHEN j.is_terminal THEN j.ended_at END AS ended_at,
-        coalesce(j.started_at, p.running_at) AS started_at,
-        CASE WHEN j.started_at IS NOT NULL THEN 'exact' WHEN p.running_at IS NOT NULL THEN 'events' END AS basis,
-        j.reservation_arn IS NOT NULL AS is_reservation,
-        p.* EXCLUDE (job_arn, running_at)
-    FROM jobs AS j
-    JOIN phases AS p ON p.job_arn = j.job_arn
+        * REPLACE (coalesce(started_at, running_at) AS started_at),
+        CASE WHEN started_at IS NOT NULL THEN 'exact' WHEN running_at IS NOT NULL THEN 'events' END AS basis
+    FROM phases
 )
 SELECT
     job_arn,

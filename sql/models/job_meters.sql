@@ -18,6 +18,7 @@
 -- price_source: where the instance price comes from
 -- cost_usd_upper: instances and volumes cost at most so much where the duration is not known: by the whole run time
 -- charged_at: the instant whose prices count
+-- charge_date: UTC day of charged_at; of an open job, the day of its creation
 -- account_id: account of the job
 -- region: Region of the job
 -- status: status of the job
@@ -28,21 +29,17 @@
 -- device_name: last part of the device ARN
 -- reservation_arn: reservation it runs in
 -- tags: its tags
-WITH runs AS (
-    SELECT
-        job_arn,
-        billable_duration,
-        (epoch_ms(ended_at) - epoch_ms(started_at)) / 1e3 AS run_seconds
-    FROM jobs
-    WHERE is_terminal
-),
 -- Long runs tell the unit best: a minute at least; where there is none, whatever there is, where a run of less than a
--- second counts as one, since whole seconds may be billed. One unit for all.
-ratios AS (
+-- second counts as one, since whole seconds may be billed. One unit for all. No CTE here is read twice, as in priced_tasks.
+WITH ratios AS (
     SELECT
         median(billable_duration / run_seconds) FILTER (run_seconds >= 60) AS of_long_runs,
         median(billable_duration / greatest(run_seconds, 1)) AS of_all_runs
-    FROM runs
+    FROM (
+        SELECT billable_duration, (epoch_ms(ended_at) - epoch_ms(started_at)) / 1e3 AS run_seconds
+        FROM jobs
+        WHERE is_terminal
+    )
     WHERE billable_duration > 0 AND run_seconds >= 0
 ),
 inferred AS (
@@ -52,16 +49,25 @@ inferred AS (
     END AS duration_unit
     FROM ratios
 ),
+dated AS (
+    SELECT
+        *,
+        CASE WHEN is_terminal THEN make_timestamp(epoch_us(charged_at))::DATE ELSE created_date END AS charge_date
+    FROM (
+        SELECT *, CASE WHEN is_terminal THEN coalesce(ended_at, created_at) ELSE fetched_at END AS charged_at
+        FROM jobs
+    )
+),
 durations AS (
     SELECT
-        r.job_arn,
-        i.duration_unit,
-        CASE WHEN r.billable_duration >= 0 THEN CASE i.duration_unit
-            WHEN 'seconds' THEN TRY(r.billable_duration * 1000)
-            WHEN 'milliseconds' THEN r.billable_duration
+        j.*,
+        CASE WHEN j.is_terminal THEN i.duration_unit END AS duration_unit,
+        CASE WHEN j.is_terminal AND j.billable_duration >= 0 THEN CASE i.duration_unit
+            WHEN 'seconds' THEN TRY(j.billable_duration * 1000)
+            WHEN 'milliseconds' THEN j.billable_duration
         END END AS billable_ms,
-        r.run_seconds
-    FROM runs AS r
+        CASE WHEN j.is_terminal THEN (epoch_ms(j.ended_at) - epoch_ms(j.started_at)) / 1e3 END AS run_seconds
+    FROM dated AS j
     CROSS JOIN inferred AS i
 ),
 checked AS (
@@ -71,52 +77,55 @@ checked AS (
         billable_ms / 1e3 BETWEEN run_seconds / 5 - 300 AND run_seconds * 5 + 300 AS is_duration_plausible
     FROM durations
 ),
+-- 10^-12 is 10^-9 of the billion times 10^-3 of the millisecond
 instance_prices AS (
-    SELECT * FROM price_periods WHERE product_family = 'Braket Managed Jobs Instance'
+    SELECT *, TRY(usd_per_billion * 0.000000000001) AS usd_per_ms
+    FROM price_periods
+    WHERE product_family = 'Braket Managed Jobs Instance'
 ),
 volume_prices AS (
-    SELECT * FROM price_periods WHERE product_family = 'Braket Managed Jobs Volume'
+    SELECT *, TRY(usd_per_billion * 0.000000000001) AS usd_per_ms
+    FROM price_periods
+    WHERE product_family = 'Braket Managed Jobs Volume'
 ),
 timed AS (
     SELECT
-        j.job_arn,
-        j.account_id,
-        j.region,
-        j.status,
-        j.is_terminal,
-        j.created_at,
-        j.created_date,
-        j.device_config_device AS device_arn,
-        j.device_name,
-        j.reservation_arn,
-        j.tags,
-        j.instance_config_instance_type AS instance_type,
-        coalesce(j.instance_config_instance_count, 1) AS instance_count,
-        j.instance_config_volume_size_in_gb AS volume_gb,
-        d.duration_unit,
-        d.is_duration_plausible,
-        CASE WHEN coalesce(d.is_duration_plausible, d.run_seconds IS NULL) AND d.billable_ms <= 1000000000000
-            THEN d.billable_ms END AS billed_ms,
-        CASE WHEN d.run_seconds >= 0 THEN (d.run_seconds * 1000)::BIGINT END AS run_ms,
+        job_arn,
+        account_id,
+        region,
+        status,
+        is_terminal,
+        created_at,
+        created_date,
+        device_config_device AS device_arn,
+        device_name,
+        reservation_arn,
+        tags,
+        instance_config_instance_type AS instance_type,
+        coalesce(instance_config_instance_count, 1) AS instance_count,
+        instance_config_volume_size_in_gb AS volume_gb,
+        duration_unit,
+        is_duration_plausible,
+        CASE WHEN coalesce(is_duration_plausible, run_seconds IS NULL) AND billable_ms <= 1000000000000
+            THEN billable_ms END AS billed_ms,
+        CASE WHEN run_seconds >= 0 THEN (run_seconds * 1000)::BIGINT END AS run_ms,
         -- an instance that never ran has no start; nothing is billed for it
-        j.is_terminal AND coalesce(j.billable_duration, 0) = 0
-            AND (j.started_at IS NULL OR j.billable_duration = 0) AS is_not_billed,
-        CASE WHEN j.is_terminal THEN coalesce(j.ended_at, j.created_at) ELSE j.fetched_at END AS charged_at
-    FROM jobs AS j
-    LEFT JOIN checked AS d ON d.job_arn = j.job_arn
+        is_terminal AND coalesce(billable_duration, 0) = 0
+            AND (started_at IS NULL OR billable_duration = 0) AS is_not_billed,
+        charged_at,
+        charge_date
+    FROM checked
 ),
--- 10^-12 is 10^-9 of the billion times 10^-3 of the millisecond; TRY, and the bound of 10^12 dollars below, make a
--- number beyond all sense NULL, so that no sum of costs overflows
+-- TRY, and the bound of 10^12 dollars below, make a number beyond all sense NULL, so that no sum of costs overflows; round()
+-- takes half of what a cast takes, and rounds the same
 metered AS (
     SELECT
         t.*,
-        TRY((t.billed_ms * i.usd_per_billion * 0.000000000001)::DECIMAL(38, 12) * t.instance_count) AS instance_fee,
-        TRY((t.billed_ms * v.usd_per_billion * 0.000000000001 * t.volume_gb)::DECIMAL(38, 12) * t.instance_count)
-            AS volume_fee,
-        TRY((
-            (t.run_ms * i.usd_per_billion * 0.000000000001)
-            + (t.run_ms * v.usd_per_billion * 0.000000000001 * t.volume_gb)
-        )::DECIMAL(38, 12) * t.instance_count) AS most_fee,
+        TRY(round(t.billed_ms * i.usd_per_ms, 12) * t.instance_count) AS instance_fee,
+        TRY(round(t.billed_ms * v.usd_per_ms * t.volume_gb, 12) * t.instance_count) AS volume_fee,
+        CASE WHEN t.billed_ms IS NULL
+            THEN TRY(round(t.run_ms * i.usd_per_ms + t.run_ms * v.usd_per_ms * t.volume_gb, 12) * t.instance_count)
+        END AS most_fee,
         i.price_effective_from,
         i.price_source
     FROM timed AS t
@@ -168,6 +177,7 @@ SELECT
         WHEN 'no_duration' THEN most_fee
     END::DECIMAL(38, 12) AS cost_usd_upper,
     charged_at,
+    charge_date,
     account_id,
     region,
     status,

@@ -19,6 +19,7 @@
 -- cost_usd_upper: it costs at most so much, where that is known
 -- cost_rule: the rule that was applied, in words
 -- charged_at: the instant whose prices count
+-- charge_date: UTC day of charged_at; of an open task, the day of its creation
 -- account_id: account of the task
 -- region: Region of the task
 -- status: status of the task
@@ -32,6 +33,7 @@
 -- reservation_arn: reservation it runs in
 -- tags: its tags
 -- requested_shots: shots requested
+-- No CTE here is read twice: DuckDB would keep it by itself and then read every column of all tasks for any question.
 WITH wanted AS (
     -- few combinations stand for all tasks: only for these a price is looked up
     SELECT
@@ -55,25 +57,13 @@ WITH wanted AS (
     CROSS JOIN (VALUES (true), (false)) AS j (is_in_job)
     JOIN device_keys AS k ON k.device_name = t.device_name
 ),
-fee_prices AS (
-    SELECT w.*, p.* EXCLUDE (product_family, item, region)
-    FROM wanted AS w
-    JOIN price_periods AS p
-        ON p.product_family = w.fee_family AND p.item = w.device_key AND p.region = w.region
-),
-usage_prices AS (
-    SELECT w.*, p.* EXCLUDE (product_family, item, region)
-    FROM wanted AS w
-    JOIN price_periods AS p
-        ON p.product_family = w.usage_family AND p.item = w.device_key AND p.region = w.region
-),
 -- A QPU is priced where the fee and the price of a shot are both known: the spans in which both stay what they are.
 prices_together AS (
     SELECT
-        u.region,
-        u.device_name,
-        u.device_type,
-        u.is_in_job,
+        w.region,
+        w.device_name,
+        w.device_type,
+        w.is_in_job,
         greatest(u.valid_from, f.valid_from) AS valid_from,
         least(u.valid_to, f.valid_to) AS valid_to,
         f.price_usd AS task_fee,
@@ -88,11 +78,24 @@ prices_together AS (
             THEN 'task: ' || f.price_source || '; shot: ' || u.price_source
             ELSE u.price_source
         END AS price_source
-    FROM usage_prices AS u
-    LEFT JOIN fee_prices AS f
-        ON f.region = u.region AND f.device_name = u.device_name AND f.device_type = u.device_type
-        AND f.is_in_job = u.is_in_job AND f.valid_from < u.valid_to AND u.valid_from < f.valid_to
-    WHERE u.device_type = 'SIMULATOR' OR f.region IS NOT NULL
+    FROM wanted AS w
+    JOIN price_periods AS u
+        ON u.product_family = w.usage_family AND u.item = w.device_key AND u.region = w.region
+    LEFT JOIN price_periods AS f
+        ON f.product_family = w.fee_family AND f.item = w.device_key AND f.region = w.region
+        AND f.valid_from < u.valid_to AND u.valid_from < f.valid_to
+    WHERE w.device_type = 'SIMULATOR' OR f.region IS NOT NULL
+),
+-- The day comes before all joins: a question about some days is then asked of no other day's tasks.
+dated AS (
+    SELECT
+        *,
+        -- the UTC day without asking a calendar, which timezone() does for each row
+        CASE WHEN is_terminal THEN make_timestamp(epoch_us(charged_at))::DATE ELSE created_date END AS charge_date
+    FROM (
+        SELECT *, CASE WHEN is_terminal THEN coalesce(ended_at, created_at) ELSE fetched_at END AS charged_at
+        FROM quantum_tasks
+    )
 ),
 tasks AS (
     SELECT
@@ -112,7 +115,8 @@ tasks AS (
         t.shots AS requested_shots,
         t.job_arn IS NOT NULL AS is_in_job,
         t.reservation_arn IS NOT NULL AS is_reserved,
-        CASE WHEN t.is_terminal THEN coalesce(t.ended_at, t.created_at) ELSE t.fetched_at END AS charged_at,
+        t.charged_at,
+        t.charge_date,
         CASE WHEN t.status = 'COMPLETED'
             THEN coalesce(t.num_successful_shots, r.successful_shots, t.shots)
             ELSE t.shots
@@ -122,7 +126,7 @@ tasks AS (
         CASE WHEN r.execution_duration_ms BETWEEN 0 AND 1000000000000
             THEN greatest(r.execution_duration_ms, 3000) END AS billed_ms,
         greatest(epoch_ms(t.ended_at) - epoch_ms(t.created_at), 3000) AS most_ms
-    FROM quantum_tasks AS t
+    FROM dated AS t
     LEFT JOIN task_results AS r ON r.quantum_task_arn = t.quantum_task_arn
 ),
 -- TRY and the bounds: a number beyond all sense makes one cost NULL, not an error for all. 10^-12 is 10^-9 of the
@@ -227,6 +231,7 @@ SELECT
         ELSE 'no rule for this kind of device'
     END AS cost_rule,
     charged_at,
+    charge_date,
     account_id,
     region,
     status,

@@ -38,49 +38,6 @@ hours_of_week AS (
     FROM (SELECT DISTINCT device_arn FROM waits) AS d
     CROSS JOIN (SELECT unnest(range(1, 8)) AS weekday) AS w
     CROSS JOIN (SELECT unnest(range(0, 24)) AS hour_utc) AS h
-),
-newest_windows AS (
-    SELECT device_arn, execution_windows
-    FROM device_observations
-    WHERE execution_windows IS NOT NULL
-    QUALIFY row_number() OVER (PARTITION BY device_arn ORDER BY observed_at DESC) = 1
-),
-window_days AS (
-    -- laid out over a week of 2024 that begins on a Monday, and the Sunday before, for windows that pass midnight
-    SELECT n.device_arn, n.w, d.utc_day
-    FROM (SELECT device_arn, unnest(execution_windows) AS w FROM newest_windows) AS n
-    CROSS JOIN (
-        SELECT unnest(generate_series(TIMESTAMP '2023-12-31', TIMESTAMP '2024-01-07', INTERVAL 1 DAY)) AS utc_day
-    ) AS d
-    WHERE CASE n.w.execution_day
-        WHEN 'Everyday' THEN true
-        WHEN 'Weekdays' THEN isodow(d.utc_day) <= 5
-        WHEN 'Weekend' THEN isodow(d.utc_day) > 5
-        ELSE dayname(d.utc_day) = n.w.execution_day
-    END
-),
-openings AS (
-    SELECT
-        device_arn,
-        utc_day + TRY_CAST(w.window_start_hour AS INTERVAL) AS open_from,
-        utc_day + TRY_CAST(w.window_end_hour AS INTERVAL) + INTERVAL 1 SECOND
-            + CASE WHEN w.window_end_hour < w.window_start_hour THEN INTERVAL 1 DAY ELSE INTERVAL 0 DAY END AS open_to
-    FROM window_days
-),
-open_hours AS (
-    SELECT
-        o.device_arn, g.weekday, g.hour_utc,
-        sum(date_diff(
-            'second',
-            greatest(o.open_from, TIMESTAMP '2024-01-01' + to_hours(g.week_hour)),
-            least(o.open_to, TIMESTAMP '2024-01-01' + to_hours(g.week_hour + 1))
-        )) / 3600 AS open_share
-    FROM openings AS o
-    JOIN (SELECT *, (weekday - 1) * 24 + hour_utc AS week_hour FROM hours_of_week) AS g
-        ON g.device_arn = o.device_arn
-        AND o.open_from < TIMESTAMP '2024-01-01' + to_hours(g.week_hour + 1)
-        AND o.open_to > TIMESTAMP '2024-01-01' + to_hours(g.week_hour)
-    GROUP BY ALL
 )
 SELECT
     g.device_arn,
@@ -92,8 +49,8 @@ SELECT
     CASE WHEN w.n >= 5 AND isfinite(w.uppers[1]) THEN w.uppers[1] END AS p50_wait_seconds_upper,
     CASE WHEN w.n >= 5 THEN w.lowers[2] END AS p90_wait_seconds_lower,
     CASE WHEN w.n >= 5 AND isfinite(w.uppers[2]) THEN w.uppers[2] END AS p90_wait_seconds_upper,
-    CASE WHEN d.device_arn IS NOT NULL THEN least(1, coalesce(o.open_share, 0)) END AS open_share
+    o.open_share
 FROM hours_of_week AS g
 LEFT JOIN waits AS w ON w.device_arn = g.device_arn AND w.weekday = g.weekday AND w.hour_utc = g.hour_utc
-LEFT JOIN newest_windows AS d ON d.device_arn = g.device_arn
-LEFT JOIN open_hours AS o ON o.device_arn = g.device_arn AND o.weekday = g.weekday AND o.hour_utc = g.hour_utc
+LEFT JOIN device_open_week AS o
+    ON o.device_arn = g.device_arn AND o.weekday = g.weekday AND o.hour_utc = g.hour_utc

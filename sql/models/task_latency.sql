@@ -93,11 +93,17 @@ timed AS (
     LEFT JOIN started_events AS e ON e.quantum_task_arn = t.quantum_task_arn
     LEFT JOIN task_results AS r ON r.quantum_task_arn = t.quantum_task_arn
 ),
+-- made of the tables, not of `timed`: what is read twice is kept whole, with every column of all tasks
 overheads AS (
-    SELECT device_arn, min(greatest(0, turnaround - execution)) AS overhead
-    FROM timed
-    WHERE execution IS NOT NULL AND turnaround IS NOT NULL
-    GROUP BY device_arn
+    SELECT
+        t.device_arn,
+        min(greatest(0, greatest(0, (epoch_us(t.ended_at) - epoch_us(t.created_at)) / 1e6) - r.execution_duration_ms / 1e3))
+            AS overhead
+    FROM quantum_tasks AS t
+    JOIN task_results AS r ON r.quantum_task_arn = t.quantum_task_arn
+    WHERE t.device_type = 'SIMULATOR' AND t.is_terminal AND t.ended_at IS NOT NULL
+        AND r.execution_duration_ms IS NOT NULL
+    GROUP BY t.device_arn
 ),
 classified AS (
     SELECT

@@ -179,7 +179,9 @@ def test_an_open_task_is_measured_by_its_device(connection: Connection) -> None:
         "quantum_tasks) - INTERVAL 4 DAY WHERE quantum_task_arn = (SELECT min(quantum_task_arn) FROM quantum_tasks "
         "WHERE device_name = ? AND is_terminal)"
     )
+    # what else is open there may have waited for days, by the hour of the demo
     connection.execute(
+        "UPDATE quantum_tasks SET is_terminal = true WHERE NOT is_terminal;"
         "UPDATE quantum_tasks SET ended_at = created_at + INTERVAL 2 DAY "
         "WHERE device_name = 'Aquila' AND status = 'COMPLETED'"
     )

@@ -27,6 +27,7 @@ NOT_ASKED = {
     "device_open_hours",
     "discounts",
     "job_meters",
+    "job_timelines",
     "priced_tasks",
     "reservation_costs",
     "reservations",

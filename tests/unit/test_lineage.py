@@ -38,6 +38,7 @@ CONSTANTS = {
         "ServiceSubcategory",
         "x_CostBasis",
     },
+    "device_open_week": {"weekday", "hour_utc"},
     "queue_depth": {"kind"},
     "queue_heatmap": {"weekday", "hour_utc"},
     "tag_costs": {"is_untagged"},
