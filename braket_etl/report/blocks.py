@@ -465,16 +465,20 @@ JOBS = Section(
             "Exact times from the jobs' events: waiting for the device, starting up, running, "
             "running without priority, uploading.",
             """
-SELECT coalesce(j.device_name, '(no device)') AS device, s.phase, count(DISTINCT s.job_arn) AS n_jobs,
+SELECT coalesce(device_name, '(no device)') AS device, s.phase, count(DISTINCT job_arn) AS n_jobs,
     round(sum(s.seconds), 3) AS total_seconds,
-    round(sum(s.seconds) / nullif(sum(sum(s.seconds)) OVER (PARTITION BY j.device_name), 0), 6) AS time_share
-FROM job_stages AS s JOIN jobs AS j ON j.job_arn = s.job_arn
-WHERE s.seconds > 0 AND {filter}
-GROUP BY j.device_name, s.phase
-ORDER BY round(sum(sum(s.seconds)) OVER (PARTITION BY j.device_name), 3) DESC, device, s.phase
+    round(sum(s.seconds) / nullif(sum(sum(s.seconds)) OVER (PARTITION BY device_name), 0), 6) AS time_share
+FROM (
+    SELECT l.job_arn, j.device_name, unnest(l.stages) AS s
+    FROM job_timelines AS l JOIN jobs AS j ON j.job_arn = l.job_arn
+    WHERE {filter}
+)
+WHERE s.seconds > 0
+GROUP BY device_name, s.phase
+ORDER BY round(sum(sum(s.seconds)) OVER (PARTITION BY device_name), 3) DESC, device, s.phase
 LIMIT 100
 """,
-            _JOBS,
+            _JOB_WAITS,
             chart=charts.job_stages,
             empty="No job was created in the period.",
         ),

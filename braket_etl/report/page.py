@@ -33,8 +33,13 @@ from braket_etl.warehouse.results import Contents
 #: As far back as a report goes that names no first day; Braket itself remembers as much.
 DEFAULT_DAYS = 90
 
-#: Models that many blocks read: computed once, for this connection alone, under their own names.
-_SHARED_MODELS = ("charges", "task_latency", "job_costs")
+#: Models that many blocks read: computed once, for this connection alone, under their own names, as far as blocks read
+#: them: what belongs to the period, and what is open.
+_SHARED_MODELS = {
+    "charges": "charge_date BETWEEN DATE '{first}' AND DATE '{last}' "
+    "OR coalesce(status, '') NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')",
+    "task_latency": "created_at >= TIMESTAMPTZ '{first} 00:00:00+00' OR ended_at IS NULL",
+}
 #: A block as it stands in a page; all that is in it is escaped, so its end is its own.
 _ARTICLE = re.compile(r'<article [^>]*data-made-of="(?P<made_of>[0-9a-f]+)">.*?</article>', re.DOTALL)
 
@@ -145,7 +150,8 @@ def _articles(
     asked = [block for block in blocks if made_of[block.key] not in known]
     for model, readers in Counter(chain.from_iterable(reads[block.key] for block in asked)).items():
         if model in _SHARED_MODELS and readers > 1:
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE {model} AS FROM main.{model}")
+            wanted = _SHARED_MODELS[model].format(first=filters.first, last=filters.last)
+            connection.execute(f"CREATE OR REPLACE TEMP TABLE {model} AS FROM main.{model} WHERE {wanted}")
     made = {
         made_of[block.key]: Markup(  # noqa: S704 - escaped by the template
             template.render(block=_asked(connection, block, filters, made_of[block.key]))
