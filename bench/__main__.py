@@ -126,7 +126,7 @@ def machine() -> str:
     memory = os.sysconf("SC_PAGE_SIZE") * os.sysconf("SC_PHYS_PAGES") / 2**30
     versions = ", ".join(f"{name} {version(name)}" for name in ("duckdb", "pyarrow", "dagster", "boto3"))
     return (
-        f"Measured on {datetime.now(UTC):%Y-%m-%d} with {os.cpu_count()} cores and {memory:.0f} GiB: "
+        f"Last measured on {datetime.now(UTC):%Y-%m-%d} with {os.cpu_count()} cores and {memory:.0f} GiB: "
         f"{platform.system()} {platform.machine()}, Python {platform.python_version()}, {versions}."
     )
 

@@ -255,7 +255,7 @@ _NOTHING_IS_OPEN_FOR_TOO_LONG = Check(
         SELECT max(fetched_at) AS at FROM (SELECT fetched_at FROM quantum_tasks UNION ALL SELECT fetched_at FROM jobs)
     ),
     history AS (
-        SELECT device_arn, count(*) AS n, max(date_diff('second', created_at, ended_at)) AS longest
+        SELECT device_arn, count(*) AS n, max(epoch_us(ended_at) - epoch_us(created_at)) / 1e6 AS longest
         FROM quantum_tasks WHERE status = 'COMPLETED' GROUP BY device_arn
     ),
     still_open AS (
