@@ -46,7 +46,7 @@ class Model:
 @cache
 def models() -> tuple[Model, ...]:
     """All models, each after those that it reads."""
-    found = {path.stem: _model(path.stem, path.read_text("utf-8")) for path in _files()}
+    found = {path.stem: parsed(path.stem, path.read_text("utf-8")) for path in _files()}
     order = TopologicalSorter({name: sorted(model.reads & found.keys()) for name, model in found.items()})
     return tuple(found[name] for name in order.static_order())
 
@@ -82,7 +82,8 @@ def _files() -> list[Path]:
     return sorted(packaged_sql("models").glob("*.sql"))
 
 
-def _model(name: str, text: str) -> Model:
+def parsed(name: str, text: str) -> Model:
+    """The model of a file's text; raises ValueError for a comment on top that is not as told above."""
     description, columns = _meaning(text)
     statement = text.strip().rstrip(";")
     tree = sqlglot.parse_one(statement, read="duckdb")
@@ -106,17 +107,20 @@ def name_of(table: exp.Table) -> str:
 
 
 def _meaning(text: str) -> tuple[str, dict[str, str]]:
-    """The description and the meanings of the columns, from the comment on top."""
+    """The description and the meanings of the columns, from the comment on top.
+
+    A meaning that goes on in the next line is indented there. Raises ValueError for a line that is neither: a comment on
+    the SQL that stands too high would be taken for what the last column means.
+    """
     columns: dict[str, str] = {}
-    lines = [
-        line.removeprefix("--").strip() for line in takewhile(lambda x: x.startswith("--"), text.splitlines())
-    ]
-    head = lines.index("") if "" in lines else len(lines)
-    description = lines[:head]
-    for line in filter(None, lines[head:]):
-        name, colon, meaning = line.partition(": ")
+    comment = [line.removeprefix("--") for line in takewhile(lambda x: x.startswith("--"), text.splitlines())]
+    head = next((place for place, line in enumerate(comment) if not line.strip()), len(comment))
+    for line in filter(str.strip, comment[head:]):
+        name, colon, meaning = line.strip().partition(": ")
         if colon and name.isidentifier():
             columns[name] = meaning
-        else:  # a meaning that goes on in the next line
-            columns[next(reversed(columns))] += f" {line}"
-    return " ".join(description), columns
+        elif line.startswith("  ") and columns:
+            columns[next(reversed(columns))] += f" {line.strip()}"
+        else:
+            raise ValueError(f"the comment on top of a model says nothing of a column here: {line.strip()}")
+    return " ".join(line.strip() for line in comment[:head]), columns

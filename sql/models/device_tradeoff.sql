@@ -18,8 +18,9 @@
 -- hours_per_1000_shots: hours per 1,000 successful shots, if tasks are sent one after the other
 -- run_hours_lower: hours of running, summed, at least
 -- run_hours_upper: at most
+WITH
 -- each of the three is summed up by itself: to bring them together task by task would cost more than all the rest
-WITH tasks AS (
+tasks AS (
     SELECT
         device_arn,
         count(*) AS n_tasks,

@@ -29,9 +29,10 @@
 -- device_name: last part of the device ARN
 -- reservation_arn: reservation it runs in
 -- tags: its tags
+WITH
 -- Long runs tell the unit best: a minute at least; where there is none, whatever there is, where a run of less than a
 -- second counts as one, since whole seconds may be billed. One unit for all. No CTE here is read twice, as in priced_tasks.
-WITH ratios AS (
+ratios AS (
     SELECT
         median(billable_duration / run_seconds) FILTER (run_seconds >= 60) AS of_long_runs,
         median(billable_duration / greatest(run_seconds, 1)) AS of_all_runs

@@ -33,8 +33,9 @@
 -- reservation_arn: reservation it runs in
 -- tags: its tags
 -- requested_shots: shots requested
+WITH
 -- No CTE here is read twice: DuckDB would keep it by itself and then read every column of all tasks for any question.
-WITH wanted AS (
+wanted AS (
     -- few combinations stand for all tasks: only for these a price is looked up
     SELECT
         t.region,

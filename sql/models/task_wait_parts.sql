@@ -15,10 +15,11 @@
 -- bounded_slowdown_lower: the same with run times under 10 seconds taken as 10, at least 1 (Feitelson 1998)
 -- bounded_slowdown_upper: at most
 -- is_counted: whether queue statistics count the task
+WITH
 -- What a device was open until an instant grows while it is open and stands still while it is closed. Its stretches are
 -- laid out over the UTC days that they or the pauses after them touch, so that an instant finds its own by day: a join
 -- on equality, where ASOF would sort all tasks three times.
-WITH stretches AS (
+stretches AS (
     SELECT
         *,
         epoch_us(open_from) AS from_us,
