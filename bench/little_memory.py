@@ -8,18 +8,19 @@ DuckDB writes what does not fit into a temporary folder. Exit code 1 where somet
 from __future__ import annotations
 
 import argparse
-import resource
 import sys
 import tempfile
 import time
 from collections.abc import Callable
+from functools import partial
 
 import duckdb
 
 from bench.long_history import cached_home, warehouse_of
-from braket_etl.analysis import wait_quantiles
+from bench.memory import peak_megabytes
+from braket_etl.analysis.stored import STATISTICS
 from braket_etl.costs.checks import CHECKS
-from braket_etl.warehouse.checks import LATENCY_CHECKS, RECORD_CHECKS, Check
+from braket_etl.warehouse.checks import LATENCY_CHECKS, RECORD_CHECKS
 from braket_etl.warehouse.models import models
 
 _SHOWN = 8
@@ -27,19 +28,21 @@ _SHOWN = 8
 
 def questions(connection: duckdb.DuckDBPyConnection) -> dict[str, Callable[[], object]]:
     """What a sync computes, by name."""
-
-    def counted(name: str) -> Callable[[], object]:
-        return lambda: connection.execute(f'SELECT count(*) FROM "{name}"').fetchall()
-
-    def checked(check: Check) -> Callable[[], object]:
-        return lambda: [connection.execute(sql).fetchall() for sql in check.queries]
-
-    checks = (*RECORD_CHECKS, *LATENCY_CHECKS, *CHECKS)
-    return {
-        **{model.name: counted(model.name) for model in models()},
-        **{f"{check.table}.{check.name}": checked(check) for check in checks},
-        "queue_wait_quantiles": lambda: wait_quantiles.compute(connection),
+    checks = [
+        check for check in (*RECORD_CHECKS, *LATENCY_CHECKS, *CHECKS) if check.sql
+    ]  # others are made of these
+    statements = {
+        **{model.name: f'SELECT count(*) FROM "{model.name}"' for model in models()},
+        **{f"{check.table}.{check.name}": check.sql for check in checks},
     }
+    return {
+        **{name: partial(_fetched, connection, sql) for name, sql in statements.items()},
+        **{name: partial(compute, connection) for name, (_, compute) in STATISTICS.items()},
+    }
+
+
+def _fetched(connection: duckdb.DuckDBPyConnection, sql: str) -> object:
+    return connection.execute(sql).fetchall()
 
 
 def main() -> int:
@@ -66,8 +69,8 @@ def main() -> int:
             took[name] = time.perf_counter() - began
     for name in sorted(took, key=took.__getitem__, reverse=True)[:_SHOWN]:
         print(f"{took[name]:8.1f} s  {name}")
-    peak = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1e6
-    print(f"{len(took) - failed} of {len(took)} computed with {options.limit}, {peak:.1f} GB at the peak")
+    computed = f"{len(took) - failed} of {len(took)} computed with {options.limit}"
+    print(f"{computed}, {peak_megabytes() / 1e3:.1f} GB at the peak")
     return 1 if failed else 0
 
 
