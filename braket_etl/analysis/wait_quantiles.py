@@ -63,7 +63,7 @@ grouped AS (
 )
 SELECT
     * EXCLUDE (newest),
-    CASE scope WHEN 'device' THEN newest[:{MAX_TASKS["device"]}] ELSE newest[:{MAX_TASKS["device_week"]}] END AS waits
+    newest[:CASE scope WHEN 'device' THEN {MAX_TASKS["device"]} ELSE {MAX_TASKS["device_week"]} END] AS waits
 FROM grouped
 ORDER BY scope, device_arn, week_start
 """

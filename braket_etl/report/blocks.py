@@ -79,8 +79,11 @@ def step(filters: Filters) -> str:
     return "day" if length <= timedelta(days=45) else "week" if length <= timedelta(days=400) else "month"
 
 
+#: What has not ended, said of a bare column: by `cost_status = 'pending'` alone, what has ended would be priced first.
+NOT_ENDED = "coalesce(status, '') NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')"
+
 _CHARGES = Scope(day="charge_date", account="account_id", tags="tags")
-_OPEN_CHARGES = Scope(account="account_id", tags="tags")
+_OPEN_CHARGES = Scope(account="account_id", tags="tags", always=NOT_ENDED)
 _TASKS = Scope(day="t.created_date", account="t.account_id", tags="t.tags")
 _TASK_WAITS = Scope(instant="l.created_at", account="t.account_id", tags="t.tags")
 _OPEN_TASKS = Scope(account="t.account_id", tags="t.tags")
@@ -119,8 +122,7 @@ SELECT
     count(*) FILTER (record_kind = 'task' AND meter <> 'task') AS n_open_tasks,
     count(*) FILTER (meter = 'instance') AS n_open_jobs
 FROM charges
--- said twice, so that what has ended is not priced first
-WHERE cost_status = 'pending' AND coalesce(status, '') NOT IN ('COMPLETED', 'FAILED', 'CANCELLED') AND {filter}
+WHERE cost_status = 'pending' AND {filter}
 """,
             _OPEN_CHARGES,
             as_figures=True,
@@ -318,8 +320,7 @@ COMMITMENTS = Section(
 SELECT coalesce(device_name, '(no device)') AS device, record_kind AS kind, count(DISTINCT record_arn) AS n_open,
     sum(committed_usd) AS committed_usd, sum(shots) AS n_shots, min(began_at) AS oldest_at
 FROM charges
--- said twice, so that what has ended is not priced first
-WHERE cost_status = 'pending' AND coalesce(status, '') NOT IN ('COMPLETED', 'FAILED', 'CANCELLED') AND {filter}
+WHERE cost_status = 'pending' AND {filter}
 GROUP BY kind, device
 ORDER BY committed_usd DESC NULLS LAST, kind, device
 """,

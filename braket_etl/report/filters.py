@@ -24,16 +24,18 @@ class Scope:
     """The columns that the filters apply to in one query; None where it has no such column.
 
     `instant` stands for `day` where a model has no column of days: as a bare column it limits what the model reads.
+    `always` is fulfilled by all rows that the query asks for, and limits it likewise.
     """
 
     day: str | None = None
     instant: str | None = None
     account: str | None = None
     tags: str | None = None
+    always: str | None = None
 
     def condition(self, filters: Filters) -> str:
         """What rows have to fulfil, values filled in; `true` where nothing applies."""
-        parts = []
+        parts = [self.always] if self.always else []
         if self.day:
             parts.append(f"{self.day} BETWEEN DATE '{filters.first}' AND DATE '{filters.last}'")
         if self.instant:

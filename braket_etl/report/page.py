@@ -21,7 +21,7 @@ from sqlglot import parse_one
 
 from braket_etl import __version__
 from braket_etl.report import charts
-from braket_etl.report.blocks import SECTIONS, Block, answer, step
+from braket_etl.report.blocks import NOT_ENDED, SECTIONS, Block, answer, step
 from braket_etl.report.filters import Filters, Scope
 from braket_etl.report.values import Cell, cell, heading, is_number_column
 from braket_etl.settings import SettingsError
@@ -36,9 +36,8 @@ DEFAULT_DAYS = 90
 #: Models that many blocks read: computed once, for this connection alone, under their own names, as far as blocks read
 #: them: what belongs to the period, and what is open.
 _SHARED_MODELS = {
-    "charges": "charge_date BETWEEN DATE '{first}' AND DATE '{last}' "
-    "OR coalesce(status, '') NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')",
-    "task_latency": "created_at >= TIMESTAMPTZ '{first} 00:00:00+00' OR ended_at IS NULL",
+    "charges": (Scope(day="charge_date"), NOT_ENDED),
+    "task_latency": (Scope(instant="created_at"), "ended_at IS NULL"),
 }
 #: A block as it stands in a page; all that is in it is escaped, so its end is its own.
 _ARTICLE = re.compile(r'<article [^>]*data-made-of="(?P<made_of>[0-9a-f]+)">.*?</article>', re.DOTALL)
@@ -150,7 +149,8 @@ def _articles(
     asked = [block for block in blocks if made_of[block.key] not in known]
     for model, readers in Counter(chain.from_iterable(reads[block.key] for block in asked)).items():
         if model in _SHARED_MODELS and readers > 1:
-            wanted = _SHARED_MODELS[model].format(first=filters.first, last=filters.last)
+            of_period, is_open = _SHARED_MODELS[model]
+            wanted = f"{of_period.condition(filters)} OR {is_open}"
             connection.execute(f"CREATE OR REPLACE TEMP TABLE {model} AS FROM main.{model} WHERE {wanted}")
     made = {
         made_of[block.key]: Markup(  # noqa: S704 - escaped by the template

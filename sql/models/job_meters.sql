@@ -53,11 +53,9 @@ inferred AS (
 dated AS (
     SELECT
         *,
+        CASE WHEN is_terminal THEN coalesce(ended_at, created_at) ELSE fetched_at END AS charged_at,
         CASE WHEN is_terminal THEN make_timestamp(epoch_us(charged_at))::DATE ELSE created_date END AS charge_date
-    FROM (
-        SELECT *, CASE WHEN is_terminal THEN coalesce(ended_at, created_at) ELSE fetched_at END AS charged_at
-        FROM jobs
-    )
+    FROM jobs
 ),
 durations AS (
     SELECT
@@ -91,30 +89,17 @@ volume_prices AS (
 ),
 timed AS (
     SELECT
-        job_arn,
-        account_id,
-        region,
-        status,
-        is_terminal,
-        created_at,
-        created_date,
+        *,
         device_config_device AS device_arn,
-        device_name,
-        reservation_arn,
-        tags,
         instance_config_instance_type AS instance_type,
         coalesce(instance_config_instance_count, 1) AS instance_count,
         instance_config_volume_size_in_gb AS volume_gb,
-        duration_unit,
-        is_duration_plausible,
         CASE WHEN coalesce(is_duration_plausible, run_seconds IS NULL) AND billable_ms <= 1000000000000
             THEN billable_ms END AS billed_ms,
         CASE WHEN run_seconds >= 0 THEN (run_seconds * 1000)::BIGINT END AS run_ms,
         -- an instance that never ran has no start; nothing is billed for it
         is_terminal AND coalesce(billable_duration, 0) = 0
-            AND (started_at IS NULL OR billable_duration = 0) AS is_not_billed,
-        charged_at,
-        charge_date
+            AND (started_at IS NULL OR billable_duration = 0) AS is_not_billed
     FROM checked
 ),
 -- TRY, and the bound of 10^12 dollars below, make a number beyond all sense NULL, so that no sum of costs overflows; round()

@@ -91,12 +91,10 @@ prices_together AS (
 dated AS (
     SELECT
         *,
+        CASE WHEN is_terminal THEN coalesce(ended_at, created_at) ELSE fetched_at END AS charged_at,
         -- the UTC day without asking a calendar, which timezone() does for each row
         CASE WHEN is_terminal THEN make_timestamp(epoch_us(charged_at))::DATE ELSE created_date END AS charge_date
-    FROM (
-        SELECT *, CASE WHEN is_terminal THEN coalesce(ended_at, created_at) ELSE fetched_at END AS charged_at
-        FROM quantum_tasks
-    )
+    FROM quantum_tasks
 ),
 tasks AS (
     SELECT
