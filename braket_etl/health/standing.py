@@ -164,7 +164,7 @@ WITH waits AS (
 ),
 latest AS (
     SELECT record_arn, arg_max(ahead, observed_at) AS ahead
-    FROM queue_depth WHERE record_arn IS NOT NULL AND observed_at >= $oldest
+    FROM queue_depth WHERE record_arn IS NOT NULL
     GROUP BY record_arn
 )
 SELECT device_arn, kind, count(*), max(wait_seconds_lower), max(ahead)
