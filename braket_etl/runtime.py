@@ -16,6 +16,7 @@ from braket_etl.aws.s3_login import s3_login
 from braket_etl.aws.sessions import Account, Sessions, Target, ambient_account, expand_regions
 from braket_etl.aws.shared_budget import SharedStates
 from braket_etl.aws.throttle import Budgets, Files, Place
+from braket_etl.pull.clock import Clock
 from braket_etl.pull.pull import Progress, Puller
 from braket_etl.settings import Settings, load_settings
 from braket_etl.tables.redact import Redactor
@@ -30,6 +31,7 @@ class Runtime:
     flags: Mapping[str, Any] = field(default_factory=dict)
     progress: Progress = field(default_factory=Progress)
     _polled: dict[str, set[str]] = field(default_factory=dict)
+    _clocks: dict[str, Clock] = field(default_factory=dict)
 
     @cached_property
     def settings(self) -> Settings:
@@ -90,7 +92,7 @@ class Runtime:
         return [Target(account, region) for account in self.chosen_accounts(accounts) for region in places]
 
     def puller(self, run_id: str) -> Puller:
-        """A puller for one run; its steps share what they have polled."""
+        """A puller for one run; its steps share what they have polled, and what time it is."""
         return Puller(
             self.warehouse,
             self.sessions,
@@ -99,6 +101,7 @@ class Runtime:
             self.progress,
             polled=self._polled.setdefault(run_id, set()),
             redactor=Redactor(self.settings.redact),
+            clock=self._clocks.setdefault(run_id, Clock()),
         )
 
 

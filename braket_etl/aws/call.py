@@ -24,6 +24,7 @@ from botocore import xform_name
 
 from braket_etl.aws import wire
 from braket_etl.aws.errors import AwsProblem, NotFound, classify, is_throttle, safe_text
+from braket_etl.aws.stamp import Stamp, stamped_now
 from braket_etl.aws.throttle import Budget, Stopped, pause
 
 PATIENCE = 600.0  # seconds that a call goes on while Braket says it comes too fast
@@ -38,24 +39,23 @@ _LONGEST_PAYLOAD = 1_000_000  # characters
 class Response:
     """An answer that was checked whole.
 
-    `body` is the JSON as it came, `raw` its text, `at` the aware UTC instant of the answer's Date header
-    (this machine's clock where there is none).
+    `body` is the JSON as it came, `raw` its text, `stamp` when it came.
     """
 
     body: dict[str, Any]
     raw: str
-    at: datetime
+    stamp: Stamp
 
 
 class BadBody(Exception):  # noqa: N818 - named for what came
-    """An answer with status 200 that cannot be a record; `payload` is its text, `at` its instant (UTC)."""
+    """An answer with status 200 that cannot be a record; `payload` is its text, `stamp` when it came."""
 
-    def __init__(self, operation: str, error: str, payload: str, at: datetime | None = None) -> None:
+    def __init__(self, operation: str, error: str, payload: str, stamp: Stamp | None = None) -> None:
         super().__init__(f"{operation}: {error}")
         self.operation = operation
         self.error = error
         self.payload = payload
-        self.at = at or datetime.now(UTC)
+        self.stamp = stamp or stamped_now()
 
 
 @dataclass(slots=True)
@@ -63,11 +63,12 @@ class _Answer:
     status: int
     headers: Any
     body: bytes
+    seen_at: datetime
 
     @property
-    def at(self) -> datetime:
+    def stamp(self) -> Stamp:
         date = self.headers.get("date")
-        return (wire.http_date(str(date)) if date else None) or datetime.now(UTC)
+        return Stamp(self.seen_at, wire.http_date(str(date)) if date else None)
 
 
 class _Latest(threading.local):
@@ -200,7 +201,7 @@ def _capture(client: Any) -> None:
 
 def _keep_answer(response_dict: dict[str, Any], **_: Any) -> None:
     body = response_dict["body"]
-    _latest.answer = _Answer(response_dict["status_code"], response_dict["headers"], body)
+    _latest.answer = _Answer(response_dict["status_code"], response_dict["headers"], body, datetime.now(UTC))
     if response_dict["status_code"] < 300:
         response_dict["body"] = b"{}"
 
@@ -222,7 +223,7 @@ def _response(client: Any, operation: str) -> Response:
         _check(client, operation)(body)
     except ValueError as error:
         raise _BodyError(safe_text(error), answer) from error
-    return Response(body, raw, answer.at)
+    return Response(body, raw, answer.stamp)
 
 
 def _check(client: Any, operation: str) -> wire.Check:
@@ -237,7 +238,7 @@ def _problem(error: Exception, client: Any, operation: str, budget: Budget | Non
     account = budget.account if budget is not None else ""
     problem = classify(error, account=account, region=client.meta.region_name, operation=operation)
     if isinstance(problem, NotFound) and _latest.answer is not None:
-        problem.at = _latest.answer.at
+        problem.stamp = _latest.answer.stamp
     return problem
 
 
@@ -245,4 +246,4 @@ def _bad_body(operation: str, error: str, answer: _Answer | None) -> BadBody:
     if answer is None:
         return BadBody(operation, error, "")
     payload = answer.body[: _LONGEST_PAYLOAD * 4].decode(errors="replace")[:_LONGEST_PAYLOAD]
-    return BadBody(operation, error, payload, answer.at)
+    return BadBody(operation, error, payload, answer.stamp)

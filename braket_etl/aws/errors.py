@@ -8,10 +8,11 @@ No message holds a credential: access keys and passwords in URLs are struck out,
 from __future__ import annotations
 
 import re
-from datetime import datetime
 from typing import Any
 
 from botocore import exceptions as boto
+
+from braket_etl.aws.stamp import Stamp
 
 THROTTLING_CODES = frozenset(
     {
@@ -104,9 +105,9 @@ class BadConfiguration(AwsProblem):
 
 
 class NotFound(AwsProblem):
-    """The record does not exist, or no longer, or not yet; `at` is when Braket said so (aware, UTC)."""
+    """The record does not exist, or no longer, or not yet; `stamp` is when Braket said so."""
 
-    at: datetime | None = None
+    stamp: Stamp | None = None
 
 
 class SearchFailed(AwsProblem):

@@ -24,6 +24,7 @@ from braket_etl.aws.errors import (
 )
 from braket_etl.aws.outbox import Outbox
 from braket_etl.aws.sessions import Sessions, Target
+from braket_etl.aws.stamp import Stamp, stamped_now
 from braket_etl.aws.throttle import Budget, Budgets, Stopped, pause
 
 DEFAULT_THREADS = 16
@@ -53,12 +54,17 @@ class Request:
 
 @dataclass(frozen=True, slots=True)
 class Fetched:
-    """A record; `body` is the JSON as it came, `fetched_at` the aware UTC instant of the answer."""
+    """A record; `body` is the JSON as it came, `fetched_at` the aware UTC instant of the answer.
+
+    `asked_as` is when the record was created as far as whoever asked for it knew.
+    """
 
     operation: str
     arn: str
     body: dict[str, Any]
     fetched_at: datetime
+    stamp: Stamp | None = None
+    asked_as: datetime | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -70,6 +76,7 @@ class Rejected:
     error: str
     payload: str
     at: datetime
+    stamp: Stamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,6 +86,7 @@ class Missing:
     operation: str
     arn: str
     at: datetime
+    stamp: Stamp | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -244,12 +252,14 @@ def _got(
     try:
         return _got_young(client, budget, operation, arn, created_at, stop)
     except NotFound as problem:
-        return Missing(operation, arn, problem.at or datetime.now(UTC))
+        stamp = problem.stamp or stamped_now()
+        return Missing(operation, arn, stamp.at, stamp)
     except BadBody as error:
-        return Rejected(operation, arn, error.error, error.payload, error.at)
+        return Rejected(operation, arn, error.error, error.payload, error.stamp.at, error.stamp)
     except AwsProblem as problem:
         if problem.code in _NEVER_A_RECORD:
-            return Rejected(operation, arn, problem.message, "", datetime.now(UTC))
+            stamp = stamped_now()
+            return Rejected(operation, arn, problem.message, "", stamp.at, stamp)
         raise
 
 
@@ -264,20 +274,26 @@ def _got_young(
     waits = _YOUNG_WAITS if created_at is not None and datetime.now(UTC) - created_at < _YOUNG else ()
     for wait in waits:
         try:
-            return _got_once(client, budget, operation, arn, stop)
+            return _got_once(client, budget, operation, arn, created_at, stop)
         except NotFound:
             pause(wait, stop)
-    return _got_once(client, budget, operation, arn, stop)
+    return _got_once(client, budget, operation, arn, created_at, stop)
 
 
 def _got_once(
-    client: Any, budget: Budget | None, operation: str, arn: str, stop: threading.Event | None
+    client: Any,
+    budget: Budget | None,
+    operation: str,
+    arn: str,
+    created_at: datetime | None,
+    stop: threading.Event | None,
 ) -> Fetched | Rejected:
     member = ARN_MEMBERS[operation]
     parameters: dict[str, Any] = {member: arn}
     if operation in _WITH_QUEUE_INFO:
         parameters["additionalAttributeNames"] = ["QueueInfo"]
     response = call(client, operation, parameters, budget, stop=stop)
+    stamp = response.stamp
     if response.body.get(member) != arn:
-        return Rejected(operation, arn, "the answer is of another record", response.raw, response.at)
-    return Fetched(operation, arn, response.body, response.at)
+        return Rejected(operation, arn, "the answer is of another record", response.raw, stamp.at, stamp)
+    return Fetched(operation, arn, response.body, stamp.at, stamp, created_at)

@@ -17,6 +17,7 @@ from typing import Any, Literal
 from braket_etl.aws import wire
 from braket_etl.aws.call import BadBody, Response, call
 from braket_etl.aws.errors import AwsProblem, SearchFailed
+from braket_etl.aws.stamp import Stamp
 from braket_etl.aws.throttle import Budget
 
 PAGE_SIZE = 100
@@ -27,24 +28,37 @@ _OPERATIONS: dict[Kind, tuple[str, str]] = {
     "jobs": ("SearchJobs", "jobArn"),
 }
 _MARGIN = timedelta(seconds=1)
+#: What a summary must have by the API's model, besides what `wire.LISTED` insists on.
+_REQUIRED = {
+    "quantumTaskArn": ("deviceArn", "shots", "outputS3Bucket", "outputS3Directory"),
+    "jobArn": ("jobName",),  # the model requires `device` too, but jobs without one are known
+}
 
 
 @dataclass(frozen=True, slots=True)
 class Summary:
-    """What a search says of a record; `created_at` is aware UTC, `tags` None where the search gave none."""
+    """What a search says of a record; instants are aware UTC, what it did not say is None.
+
+    `is_complete` tells a summary that has every member that the API's model requires: then what it leaves out is not
+    there, and not merely unsaid.
+    """
 
     arn: str
     created_at: datetime
     status: str
     tags: dict[str, str | None] | None
+    started_at: datetime | None = None
+    ended_at: datetime | None = None
+    shots: int | None = None
+    is_complete: bool = False
 
 
 @dataclass(frozen=True, slots=True)
 class Page:
-    """One page of a search: what it lists, when it was given (aware UTC), and whether more follow."""
+    """One page of a search: what it lists, when it was given, and whether more follow."""
 
     summaries: list[Summary]
-    at: datetime
+    stamp: Stamp
     more: bool
 
 
@@ -89,7 +103,7 @@ def search_pages(
     ):
         summaries = (_summary(entry, arn_name) for entry in response.body[wire.LISTED[operation][0]])
         inside = [item for item in summaries if window.start <= item.created_at < window.end]
-        yield Page(inside, response.at, bool(response.body.get("nextToken")))
+        yield Page(inside, response.stamp, bool(response.body.get("nextToken")))
 
 
 def search_devices(client: Any, budget: Budget | None) -> list[dict[str, Any]]:
@@ -166,7 +180,19 @@ def _summary(entry: dict[str, Any], arn_name: str) -> Summary:
         tags={_storable(key): None if value is None else _storable(value) for key, value in tags.items()}
         if isinstance(tags, dict)
         else None,
+        started_at=_instant(entry.get("startedAt")),
+        ended_at=_instant(entry.get("endedAt")),
+        shots=shots if type(shots := entry.get("shots")) is int and abs(shots) < 2**63 else None,
+        is_complete=all(entry.get(member) is not None for member in _REQUIRED[arn_name]),
     )
+
+
+def _instant(value: object) -> datetime | None:
+    """The instant, None where there is none or it cannot be read: the record itself is asked then."""
+    try:
+        return None if value is None else wire.instant(value)
+    except ValueError:
+        return None
 
 
 def _storable(value: object) -> str:

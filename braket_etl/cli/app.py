@@ -142,8 +142,19 @@ def sync(
 @app.command()
 @verb
 def backfill(
-    first: Annotated[datetime, typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day.")],
-    last: Annotated[datetime, typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day, in as well.")],
+    first: Annotated[
+        Optional[datetime], typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day.")
+    ] = None,
+    last: Annotated[
+        Optional[datetime], typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day, in as well.")
+    ] = None,
+    again: Annotated[
+        bool, typer.Option("--again", help="Get also what is stored in a final state, whatever its status.")
+    ] = False,
+    arn: Annotated[
+        Optional[list[str]],
+        typer.Option("--arn", help="Get this task or job afresh, instead of days (may repeat)."),
+    ] = None,
     regions: Regions = None,
     account: Accounts = None,
     quota_share: Share = None,
@@ -153,17 +164,24 @@ def backfill(
 ) -> int:
     """Search the days from --from to --to again, whatever is known of them, and fetch what is missing.
 
-    Where a daemon runs, it does so; --quota-share is for a run in this process.
+    Where a daemon runs, it does so; --quota-share is for a run in this process, and so is --arn.
     """
+    from braket_etl.cli.again import run_again
     from braket_etl.cli.pull import run_backfill
+    from braket_etl.settings import SettingsError
 
     _set("REGIONS", regions)
     _set("QUOTA_SHARE", quota_share)
+    if arn and not first and not last:
+        return run_again(arn, as_json=as_json)
+    if arn or not first or not last:
+        raise SettingsError("backfill needs days, --from DAY --to DAY, or else records, --arn ARN")
     return run_backfill(
         first.date(),
         last.date(),
         account or [],
         regions,
+        again=again,
         here=here or quota_share is not None,
         detach=detach,
         as_json=as_json,

@@ -60,16 +60,19 @@ def run_backfill(
     accounts: Sequence[str],
     regions: str | None,
     *,
+    again: bool,
     here: bool,
     detach: bool,
     as_json: bool,
 ) -> int:
     """Search the days again, both ends in: through the daemon where one runs, else (or with `here`) in this process.
 
+    `again` gets also what is stored in a final state.
     `detach` does not wait for the daemon. The daemon uses its own settings and credentials, for the accounts and
     Regions that are named.
     """
     from braket_etl.orchestration.instance import daemon_serves, ready_instance
+    from braket_etl.orchestration.jobs import pull_config
 
     runtime = Runtime()
     runtime.targets(accounts)
@@ -77,16 +80,24 @@ def run_backfill(
     instance = ready_instance(runtime.settings)
     if not here and daemon_serves(instance, runtime.settings):
         chosen = runtime.settings.regions if regions else ()
-        return _submit(runtime, instance, first, last, accounts, chosen, detach=detach, as_json=as_json)
+        config = pull_config(accounts=accounts, regions=chosen, again=again)
+        return _submit(runtime, instance, first, last, config, detach=detach, as_json=as_json)
     if detach:
         raise SettingsError(
             "--detach needs a running daemon of this home: start `braket-etl ui` or `braket-etl service install`"
         )
-    return run_job(_checked(runtime), "backfill", first, last, accounts, as_json=as_json)
+    return run_job(_checked(runtime), "backfill", first, last, accounts, again=again, as_json=as_json)
 
 
 def run_job(
-    runtime: Runtime, name: str, first: date, last: date, accounts: Sequence[str], *, as_json: bool = False
+    runtime: Runtime,
+    name: str,
+    first: date,
+    last: date,
+    accounts: Sequence[str],
+    *,
+    again: bool = False,
+    as_json: bool = False,
 ) -> int:
     """Run a job for a range of days as a Dagster run of this process; its exit code."""
     from braket_etl.orchestration.build import build_defs
@@ -96,7 +107,7 @@ def run_job(
 
     run_id = str(uuid4())
     config = {
-        **pull_config(accounts=accounts, days=(first, last), only_due=name == "sync"),
+        **pull_config(accounts=accounts, days=(first, last), only_due=name == "sync", again=again),
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # this module tells the user itself
     }
     instance = ready_instance(runtime.settings)
@@ -126,8 +137,7 @@ def _submit(
     instance: DagsterInstance,
     first: date,
     last: date,
-    accounts: Sequence[str],
-    regions: Sequence[str],
+    config: dict[str, Any],
     *,
     detach: bool,
     as_json: bool,
@@ -135,9 +145,7 @@ def _submit(
     """Have the daemon run the backfill, and follow it to its end unless detached; the exit code."""
     from braket_etl.orchestration import backfill
     from braket_etl.orchestration.failures import step_failures
-    from braket_etl.orchestration.jobs import pull_config
 
-    config = pull_config(accounts=accounts, regions=regions)
     backfill_id = backfill.submit(instance, runtime.settings, first, last, config)
     if detach:
         print(json.dumps({"backfill_id": backfill_id}) if as_json else backfill_id)

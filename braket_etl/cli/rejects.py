@@ -73,7 +73,7 @@ def run_retry(arns: Sequence[str], *, as_json: bool) -> int:
     if not plan.attempts and not as_json:
         say("there are no rejects")
         return 0
-    _check_credentials(runtime, plan)
+    check_credentials(runtime, plan)
     run_id = open_run(runtime.warehouse, _KIND)
     done = retry_rejects(runtime.puller(run_id), plan)
     close_run(runtime.warehouse, run_id, _KIND, done.outcome, group=runtime.settings.group)
@@ -102,7 +102,7 @@ def _check_known(arns: Sequence[str], plan: RetryPlan) -> None:
         raise SettingsError(f"not among the rejects: {', '.join(unknown)}")
 
 
-def _check_credentials(runtime: Runtime, plan: RetryPlan) -> None:
+def check_credentials(runtime: Runtime, plan: RetryPlan) -> None:
     """Raise what makes the run pointless: that no account which would be asked has credentials."""
     without: list[MissingCredentials] = []
     for account in plan.accounts:

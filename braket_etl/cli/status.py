@@ -70,7 +70,7 @@ def _state_rows(found: Standing) -> Iterator[Sequence[str | Text]]:
         yield "searched", f"{len(found.searched)} accounts and Regions, longest ago {which}"
     wrong = [
         (found.rejects, "rejects: {}; `braket-etl rejects list` shows them"),
-        (found.drift, "new to this version: {} members or values of the API, in etl.schema_drift"),
+        (found.drift, "new or not believed: {} things that Braket said, in etl.schema_drift"),
         (found.days_not_whole, "days not seen whole: {}; `braket-etl sync` asks for them again"),
     ]
     told = [what.format(f"{count:,}") for count, what in wrong if count]

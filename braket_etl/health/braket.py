@@ -29,6 +29,7 @@ from braket_etl.aws.errors import (
 from braket_etl.aws.permissions import HELPFUL, NEEDED
 from braket_etl.aws.results import results_key
 from braket_etl.aws.sessions import Account, Sessions, Target
+from braket_etl.aws.stamp import Stamp
 from braket_etl.aws.throttle import Budget, Stopped
 from braket_etl.health.finding import Finding, Status
 
@@ -247,13 +248,13 @@ class _RegionLook:
                 client, action, parameters, self._budget, patience=CONNECT_SECONDS, stop=self._stop
             )
         except NotFound as problem:
-            self._note(action, allowed=True, at=problem.at)
+            self._note(action, allowed=True, stamp=problem.stamp)
         except AccessDenied as problem:
             # a record of an account that is not known to be ours is refused whatever is allowed
             of_unknown = any(f":{_NO_ACCOUNT}:" in str(value) for value in parameters.values())
             self._note(action, allowed=None if of_unknown else False, said=problem.message)
         except BadBody as error:
-            self._note(action, allowed=True, said=error.error, at=error.at)
+            self._note(action, allowed=True, said=error.error, stamp=error.stamp)
         except Stopped:
             raise EndpointUnreachable(_SILENT) from None
         except AwsProblem as problem:
@@ -264,17 +265,17 @@ class _RegionLook:
             else:
                 raise
         else:
-            self._note(action, allowed=True, at=response.at)
+            self._note(action, allowed=True, stamp=response.stamp)
             return response.body
         return None
 
-    def _note(self, action: str, *, allowed: bool | None, said: str = "", at: datetime | None = None) -> None:
+    def _note(self, action: str, *, allowed: bool | None, said: str = "", stamp: Stamp | None = None) -> None:
         target = self._target
         self._found.answers.append(
             Answer(target.account.name, target.region, action, action in NEEDED, allowed, said)
         )
-        if at is not None and self._found.skew is None:
-            self._found.skew = datetime.now(UTC) - at
+        if stamp is not None and stamp.dated is not None and self._found.skew is None:
+            self._found.skew = stamp.seen_at - stamp.dated
 
 
 _DATED = ("quantumTasks", "jobs")

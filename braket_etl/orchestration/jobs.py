@@ -32,7 +32,12 @@ BACKFILL = dg.define_asset_job(
     description="Search the chosen days again, whatever is known of them; records stored in a final state are kept.",
 )
 
-OBSERVE_CONFIG = {"ops": {"pull_devices": {"config": {"only_in_use": True}}}}
+OBSERVE_CONFIG = {
+    "ops": {
+        "pull_devices": {"config": {"only_in_use": True}},
+        "refresh_open_records": {"config": {"only_open": True}},
+    }
+}
 
 OBSERVE = dg.define_asset_job(
     "observe",
@@ -58,14 +63,16 @@ def pull_config(
     regions: Sequence[str] = (),
     days: tuple[date, date] | None = None,
     only_due: bool = False,
+    again: bool = False,
 ) -> dict[str, Any]:
     """Run config of `sync` and `backfill`: for which accounts and Regions, and for which days, both ends in.
 
-    Without days the run takes those of its partitions; with `only_due` and neither, those that are due.
+    Without days the run takes those of its partitions; with `only_due` and neither, those that are due. `again` fetches
+    what is stored afresh.
     """
     part = {"accounts": list(accounts), "regions": list(regions)}
     first, last = (day.isoformat() for day in days) if days else (None, None)
-    pull = {**part, "only_due": only_due, "first_day": first, "last_day": last}
+    pull = {**part, "only_due": only_due, "again": again, "first_day": first, "last_day": last}
     return {
         "ops": {
             "pull": {"config": {name: value for name, value in pull.items() if value is not None}},

@@ -7,16 +7,17 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
-from datetime import datetime
+from datetime import UTC, datetime
 from typing import Any, TypeAlias
 
 import pyarrow as pa
 
 from braket_etl.aws.fetch import Fetched, Missing, Rejected
+from braket_etl.pull.clock import Clock
 from braket_etl.pull.resources import BY_GET, RESOURCES
 from braket_etl.tables import JOB_EVENTS, JOBS
-from braket_etl.tables.arns import account_id_of, region_of
-from braket_etl.tables.bookkeeping import REJECTED_RECORDS, SCHEMA_DRIFT
+from braket_etl.tables.arns import owner_of
+from braket_etl.tables.bookkeeping import COVERAGE, REJECTED_RECORDS, SCHEMA_DRIFT
 from braket_etl.tables.declaration import Table
 from braket_etl.tables.job_events import event_bodies
 from braket_etl.tables.normalize import Drift, Normalized, Reject, normalize, rejected, storable
@@ -24,7 +25,7 @@ from braket_etl.tables.observations import with_position
 from braket_etl.tables.redact import NOTHING_REDACTED, Redactor
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.listing import mark_expired
-from braket_etl.warehouse.upsert import Counts, append_events, extend_observations, upsert
+from braket_etl.warehouse.upsert import Counts, append_events, extend_observations, moved_records, upsert
 
 #: Records and observations by table, events, rejects and drift of a batch.
 _Prepared: TypeAlias = tuple[
@@ -52,6 +53,8 @@ class Merged:
     rejected: int = 0
     expired: int = 0
     drift: int = 0
+    moved: list[str] = field(default_factory=list)
+    """ARNs of records whose time of creation moved, where that was not known of their table yet."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -77,19 +80,47 @@ def _stored(connection: Connection, prepared: _Prepared, batch: Batch, run_id: s
     records, observations, events, rejects, drift = prepared
     merged = Merged(rejected=len(rejects))
     connection.execute("SET threads = 1")  # a batch is small; every thread would hold buffers of its own
+    moved: list[str] = []
     for table, rows in records:
-        merged.counts[table.name] = upsert(connection, table, rows)
+        merged.counts[table.name] = upsert(connection, table, rows, _asked_as(batch, table))
+        if found := moved_records(connection, table):
+            _follow(connection, table, found)
+            drift.add(Drift(table.name, "moved", "createdAt", None))
+            moved += [arn for arn, _, _ in found]
     for table, rows in observations:
         merged.counts[table.name] = extend_observations(connection, table, rows)
     if events is not None:
         merged.counts[JOB_EVENTS.name] = append_events(connection, events)
-    _forget_healed(connection, rejects, batch)
+    forget_healed(connection, rejects, batch.fetched)
     store_rejects(connection, rejects, run_id)
-    merged.drift = _store_drift(connection, drift, batch, run_id)
+    new = store_drift(connection, drift, max((f.fetched_at for f in batch.fetched), default=None), run_id)
+    merged.drift = sum(each.kind in ("member", "value") for each in new)
+    merged.moved = moved if any(each.kind == "moved" for each in new) else []
     for resource in RESOURCES:
         gone = [(m.arn, m.at) for m in batch.expired if m.operation == resource.get]
         merged.expired += mark_expired(connection, resource.table, gone)
     return merged
+
+
+def _asked_as(batch: Batch, table: Table) -> dict[str, datetime]:
+    """The times of creation under which the records of a table were asked for, by ARN."""
+    return {
+        f.arn: f.asked_as
+        for f in batch.fetched
+        if f.asked_as is not None and BY_GET[f.operation].table is table
+    }
+
+
+def dated(batch: Batch, clock: Clock) -> Batch:
+    """The batch with its answers dated as the run's clock believes."""
+    return Batch(
+        [
+            replace(f, fetched_at=clock.at(f.stamp, not_before=f.asked_as)) if f.stamp else f
+            for f in batch.fetched
+        ],
+        [replace(r, at=clock.at(r.stamp)) if r.stamp else r for r in batch.rejected],
+        [replace(m, at=clock.at(m.stamp)) if m.stamp else m for m in batch.expired],
+    )
 
 
 def _redacted(batch: Batch, redactor: Redactor) -> Batch:
@@ -146,9 +177,9 @@ def one_each(rejects: Iterable[Reject]) -> list[Reject]:
     return list({(reject.operation, reject.arn): reject for reject in rejects}.values())
 
 
-def _forget_healed(connection: Connection, rejects: Sequence[Reject], batch: Batch) -> None:
+def forget_healed(connection: Connection, rejects: Sequence[Reject], fetched: Iterable[Fetched]) -> None:
     """Drop the rejects of records that have come whole since."""
-    healed = {(f.operation, f.arn) for f in batch.fetched} & _known_rejects(connection)
+    healed = {(f.operation, f.arn) for f in fetched} & _known_rejects(connection)
     for operation, arn in healed - {(reject.operation, reject.arn) for reject in rejects}:
         connection.execute(
             "DELETE FROM etl.rejected_records WHERE operation = ? AND arn = ?", [operation, arn]
@@ -170,11 +201,12 @@ def store_rejects(connection: Connection, rejects: Sequence[Reject], run_id: str
                 [reject.error, reject.payload, run_id, reject.seen_at, reject.operation, reject.arn],
             )
         else:
+            owner = owner_of(reject.arn)
             row = {
                 "operation": reject.operation,
                 "arn": reject.arn,
-                "account_id": _or_none(account_id_of, reject.arn),
-                "region": _or_none(region_of, reject.arn),
+                "account_id": owner[0],
+                "region": owner[1],
                 "error": reject.error,
                 "payload": reject.payload,
                 "run_id": run_id,
@@ -185,21 +217,39 @@ def store_rejects(connection: Connection, rejects: Sequence[Reject], run_id: str
             _insert(connection, REJECTED_RECORDS, row)
 
 
-def _store_drift(connection: Connection, drift: Iterable[Drift], batch: Batch, run_id: str) -> int:
-    """Note what no declaration knows, each thing once; how many are new."""
+def _follow(connection: Connection, table: Table, moved: Sequence[tuple[str, datetime, datetime]]) -> None:
+    """Let what else goes by a record's time of creation follow it: the events of a job, and the sums of its day."""
+    for arn, was, now in moved:
+        if table is JOBS:
+            connection.execute(
+                f"UPDATE {JOB_EVENTS.qualified_name} SET job_created_at = ? WHERE job_arn = ?", [now, arn]
+            )
+        if was.date() != now.date():
+            account_id, region = owner_of(arn)
+            connection.execute(
+                f"UPDATE {COVERAGE.qualified_name} SET listed = listed - 1, stored = stored - 1 "
+                "WHERE account_id = ? AND region = ? AND table_name = ? AND day = ? AND listed > 0 AND stored > 0",
+                [account_id, region, table.name, was.date()],
+            )
+
+
+def store_drift(
+    connection: Connection, drift: Iterable[Drift], seen_at: datetime | None, run_id: str
+) -> list[Drift]:
+    """Note what no declaration knows, each thing once; what is new. `seen_at` is when (aware UTC), by default now."""
     known = set(connection.execute("SELECT table_name, kind, path, value FROM etl.schema_drift").fetchall())
-    unknown = {(d.table_name, d.kind, d.path, d.value or "") for d in drift} - known
-    for table_name, kind, path, value in sorted(unknown):
+    new = [d for d in drift if (d.table_name, d.kind, d.path, d.value or "") not in known]
+    for each in sorted(new, key=lambda d: (d.table_name, d.kind, d.path, d.value or "")):
         row = {
-            "table_name": table_name,
-            "kind": kind,
-            "path": path,
-            "value": value,
-            "first_seen_at": max(f.fetched_at for f in batch.fetched),
+            "table_name": each.table_name,
+            "kind": each.kind,
+            "path": each.path,
+            "value": each.value or "",
+            "first_seen_at": seen_at or datetime.now(UTC),
             "run_id": run_id,
         }
         _insert(connection, SCHEMA_DRIFT, row)
-    return len(unknown)
+    return new
 
 
 def _insert(connection: Connection, table: Table, row: Mapping[str, Any]) -> None:
@@ -207,10 +257,3 @@ def _insert(connection: Connection, table: Table, row: Mapping[str, Any]) -> Non
     connection.execute(
         f"INSERT INTO {table.qualified_name} ({', '.join(row)}) VALUES ({places})", list(row.values())
     )
-
-
-def _or_none(part: Any, arn: str) -> str | None:
-    try:
-        return str(part(arn)) or None
-    except ValueError:
-        return None

@@ -35,7 +35,16 @@ def due_days(
 
     What was searched under the same name with credentials of another account does not count.
     """
-    complete = {
+    complete = whole_days(connection, account, region, table, principal)
+    always = {now.date(), now.date() - DAY}
+    return [day for day in wanted if day in always or day not in complete]
+
+
+def whole_days(
+    connection: Connection, account: str, region: str, table: str, principal: str | None
+) -> set[date]:
+    """The days that were seen whole with these credentials."""
+    return {
         day
         for (day,) in connection.execute(
             "SELECT day FROM etl.coverage WHERE account = ? AND region = ? AND table_name = ? "
@@ -43,8 +52,6 @@ def due_days(
             [account, region, table, principal],
         ).fetchall()
     }
-    always = {now.date(), now.date() - DAY}
-    return [day for day in wanted if day in always or day not in complete]
 
 
 def windows(days: Iterable[date]) -> list[Window]:

@@ -23,15 +23,19 @@ from braket_etl.aws import fetch, search
 from braket_etl.aws.errors import AwsProblem, SearchFailed
 from braket_etl.aws.search import Page, Window
 from braket_etl.aws.sessions import Sessions, Target
+from braket_etl.aws.stamp import Stamp
 from braket_etl.aws.throttle import Budget, Budgets, Stopped
 from braket_etl.pull import plan
-from braket_etl.pull.merge import Batch, merge
+from braket_etl.pull.clock import TOLERANCE, Clock
+from braket_etl.pull.merge import Batch, dated, merge, store_drift
 from braket_etl.pull.outcome import Outcome, Problem
 from braket_etl.pull.owners import owners
 from braket_etl.pull.resources import BY_GET, TASKS, Resource
 from braket_etl.tables.arns import account_id_of
 from braket_etl.tables.bookkeeping import COVERAGE
+from braket_etl.tables.normalize import Drift
 from braket_etl.tables.redact import NOTHING_REDACTED, Redactor
+from braket_etl.warehouse import future, unsettled
 from braket_etl.warehouse import listing as listings
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.statements import transaction
@@ -51,17 +55,25 @@ _MOST_TARGETS = 32
 _SEARCH_TRIES = 3
 _STALE_PAGES = 30
 _M_ARENA_MAX = -8  # malloc.h of glibc
+_NAMED = 5  # records that a problem names
+_MOST_DATES = 100  # dates that one run notes as drift
 
 
 @dataclass(frozen=True, slots=True)
 class Listing:
-    """What a search of one window found: the rows, and when it began by Braket's clock."""
+    """What a search of one window found."""
 
     target: Target
     resource: Resource
     window: Window
     rows: pa.Table
-    searched_at: datetime
+    stamps: Sequence[Stamp]
+    """When its pages were given; the first began the search."""
+
+    @property
+    def days(self) -> tuple[datetime, datetime]:
+        """The first instant that was searched, and the one after the last."""
+        return self.window.start, self.window.end
 
 
 @dataclass(frozen=True, slots=True)
@@ -95,6 +107,8 @@ class _Troubled:
 
     problem: Problem
     records: int = 0
+    arn: str = ""
+    """Of the record, where it is one."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -123,6 +137,8 @@ class Puller:
     threads_per_target: int = fetch.DEFAULT_THREADS
     redactor: Redactor = NOTHING_REDACTED
     """Strikes out secrets in what comes, before it is stored."""
+    clock: Clock = field(default_factory=Clock)
+    """Which dates are believed; the steps of a run share it."""
 
     def pull_days(
         self,
@@ -131,10 +147,12 @@ class Puller:
         days: Sequence[date],
         *,
         only_due: bool,
+        again: bool = False,
     ) -> Outcome:
-        """Search the days and fetch what is not stored in a final state; note what is covered.
+        """Search the days and fetch what is not stored in a final state or is listed otherwise; note what is covered.
 
-        `only_due` leaves out days that are complete, other than today and yesterday.
+        `only_due` leaves out days that are complete, other than today and yesterday, and rejects that came damaged again
+        and again and are not due. `again` fetches everything that is listed, whatever is stored.
         """
         work: list[_Work] = []
         now = datetime.now(UTC)
@@ -155,7 +173,7 @@ class Puller:
                         else days
                     )
                     work.append(_Work(target, resource, windows=plan.windows(wanted)))
-        outcome = self._run(work)
+        outcome = self._run(work, only_due=only_due, again=again)
         outcome.warnings.update(self._expiring(targets, resources, days, now))
         return outcome
 
@@ -179,14 +197,24 @@ class Puller:
                         )
         return warnings
 
-    def refresh_open(self, targets: Sequence[Target], resources: Sequence[Resource]) -> Outcome:
-        """Fetch every stored record that can still change and that this run has not fetched yet."""
+    def refresh_open(
+        self, targets: Sequence[Target], resources: Sequence[Resource], *, with_due: bool = True
+    ) -> Outcome:
+        """Fetch every stored record that can still change and that this run has not fetched yet.
+
+        `with_due` takes in those that had just ended when they were first got and are due for their second get.
+        """
         with self.warehouse.writing("looking up open records") as connection:
             reached = owners(connection, self.sessions)
             work, outcome = [], Outcome()
             for resource in resources:
                 by_target: dict[Target, list[tuple[str, datetime]]] = {}
-                for account_id, region, arn, created_at in listings.open_records(connection, resource.table):
+                with transaction(connection):
+                    unsettled.refill(connection, resource.table)
+                wanted = unsettled.open_records(connection, resource.table)
+                if with_due:
+                    wanted += unsettled.due_records(connection, resource.table, self.clock.now())
+                for account_id, region, arn, created_at in wanted:
                     if arn in self.polled:
                         continue
                     owner = reached.get(account_id)
@@ -209,7 +237,7 @@ class Puller:
         """Fetch these records again, whatever is stored."""
         return self._run([_Work(target, resource, records=[(arn, None) for arn in arns])])
 
-    def _run(self, work: Sequence[_Work]) -> Outcome:
+    def _run(self, work: Sequence[_Work], *, only_due: bool = False, again: bool = False) -> Outcome:
         outcome = Outcome()
         work = [item for item in work if item.windows or item.records]
         if not work:
@@ -217,7 +245,7 @@ class Puller:
         _share_one_arena()
         messages: queue.Queue[_Message] = queue.Queue(_AHEAD)
         stop = threading.Event()
-        desk = _Desk(self, outcome)
+        desk = _Desk(self, outcome, only_due, again)
         pool = ThreadPoolExecutor(min(len(work), _MOST_TARGETS), thread_name_prefix="pull")
         try:
             for item in work:
@@ -236,6 +264,7 @@ class Puller:
                 else:
                     desk.take(message)
             desk.flush()
+            desk.close()
         except BaseException:
             with suppress(Exception):  # what has come is kept, also when the user interrupts
                 desk.take_answers(messages)
@@ -265,8 +294,13 @@ class _Desk:
 
     puller: Puller
     outcome: Outcome
+    only_due: bool = False
+    again: bool = False
     batch: Batch = field(default_factory=Batch)
     waiting: list[_Finished] = field(default_factory=list)
+    failed: dict[str, str] = field(default_factory=dict)
+    """Why records could not be had, by ARN."""
+    has_healed: bool = False
     since: float = field(default_factory=time.monotonic)
 
     def patience(self) -> float:
@@ -284,11 +318,14 @@ class _Desk:
                     self.puller.polled.add(arn)
             case fetch.Rejected():
                 self.batch.rejected.append(message)
-            case fetch.Missing():
+            case fetch.Missing(arn=arn, operation=operation):
                 self.batch.expired.append(message)
-            case _Troubled(problem=problem, records=records):
+                self.failed[arn] = f"{operation}: Braket lists it, and says that it does not exist"
+            case _Troubled(problem=problem, records=records, arn=arn):
                 self.outcome.problems[problem] += 1
                 self.puller.progress.advance(records)
+                if arn:
+                    self.failed[arn] = f"{problem.operation}: {problem.message}"
             case _Finished():
                 self.waiting.append(message)
             case _Question(listing=listing, answer=answer):
@@ -298,6 +335,7 @@ class _Desk:
                     answer.set_exception(error)
                     raise
         if isinstance(message, _Answer):
+            self.puller.clock.note(message.stamp)
             self.outcome.fetched += isinstance(message, fetch.Fetched)
             self.puller.progress.advance(1)
         if len(self.batch) >= BATCH_RECORDS:
@@ -314,49 +352,94 @@ class _Desk:
     def flush(self) -> None:
         """Merge the batch, then note the coverage of the listings that it completes."""
         if len(self.batch):
+            self._heal()
             merged = merge(
-                self.puller.warehouse, self.batch, self.puller.run_id, "merging records", self.puller.redactor
+                self.puller.warehouse,
+                dated(self.batch, self.puller.clock),
+                self.puller.run_id,
+                "merging records",
+                self.puller.redactor,
             )
             self.batch = Batch()  # only now: what an interruption rolled back is merged again at the end
             self.outcome.note(merged)
         if self.waiting:
+            self._heal()
             waiting, self.waiting = self.waiting, []
             with self.puller.warehouse.writing("noting coverage") as connection, transaction(connection):
                 for finished in waiting:
                     self._cover(connection, finished.listing)
         self.since = time.monotonic()
 
+    def close(self) -> None:
+        """Note and tell which dates were not believed."""
+        clock = self.puller.clock
+        told = clock.told()
+        for line in told:
+            self.outcome.warnings[line] += 1
+        if told:
+            drift = [
+                Drift("runs", "date", "Date", date.isoformat(timespec="seconds")) for date in clock.replaced
+            ]
+            with self.puller.warehouse.writing("noting drift") as connection, transaction(connection):
+                store_drift(connection, drift[:_MOST_DATES], clock.now(), self.puller.run_id)
+
+    def _heal(self) -> None:
+        """Correct what an earlier run dated later than now; once, as soon as the answers agree what time it is."""
+        clock = self.puller.clock
+        if not self.has_healed and clock.is_sure:
+            self.has_healed = True
+            with self.puller.warehouse.writing("looking for wrong dates") as connection:
+                future.heal(connection, clock.now(), TOLERANCE)
+
     def _answer(self, listing: Listing) -> list[tuple[str, datetime]]:
         table = listing.resource.table
+        for stamp in listing.stamps:
+            self.puller.clock.note(stamp)
         self.outcome.listed[table.name] += listing.rows.num_rows
         if listing.rows.num_rows == 0:
             return []
-        with self.puller.warehouse.writing("comparing a listing") as connection:
-            with transaction(connection):
-                self.outcome.retagged += listings.update_tags(connection, table, listing.rows)
-            wanted = listings.to_fetch(connection, table, listing.rows)
+        now = self.puller.clock.now()
+        with (
+            self.puller.warehouse.writing("comparing a listing") as connection,
+            listings.compared(connection, table, listing.rows, listing.days),
+        ):
+            listings.look_up(connection, table, self._whole_days(connection, listing))
+            wanted = listings.all_listed(connection) if self.again else listings.to_fetch(connection, now)
+            if self.only_due:
+                early = listings.rejects_not_due(connection, listing.resource.get, now)
+                wanted = [(arn, created_at) for arn, created_at in wanted if arn not in early]
         self.puller.progress.expect(len(wanted))
         return wanted
 
+    def _whole_days(self, connection: Connection, listing: Listing) -> list[date]:
+        """The days of the listing that an earlier run saw whole."""
+        account = listing.target.account
+        principal = self.puller.sessions.principal(account)
+        whole = plan.whole_days(
+            connection, account.name, listing.target.region, listing.resource.table.name, principal
+        )
+        return [day for day in plan.days_of(listing.window) if day in whole]
+
     def _cover(self, connection: Connection, listing: Listing) -> None:
-        target, table = listing.target, listing.resource.table
-        found = {
-            day: rest
-            for day, *rest in listings.covered(connection, table, listing.resource.get, listing.rows)
+        target, table, get = listing.target, listing.resource.table, listing.resource.get
+        days = plan.days_of(listing.window)
+        with listings.compared(connection, table, listing.rows, listing.days):
+            if listings.not_stored(connection, get):
+                listings.look_up(connection, table, days)  # an answer may be of another day than its listing
+            listings.note_contradictions(connection, table, self.puller.clock.now())
+            found = {each.day: each for each in listings.covered(connection, get)}
+            missing = listings.not_stored(connection, get)
+        reasons = {
+            arn: (created_at, self.failed.get(arn, "it was not asked for")) for arn, created_at in missing
         }
+        unsettled.note_not_stored(
+            connection, table, (_account_of(listing), target.region), listing.days, reasons
+        )
+        if missing:
+            self._name(listing, [arn for arn, _ in missing])
         rows = []
-        for day in plan.days_of(listing.window):
-            listed, stored, rejected = found.get(day, (0, 0, 0))
-            if missing := listed - stored - rejected:
-                self.outcome.problems[
-                    Problem(
-                        target.account.name,
-                        target.region,
-                        listing.resource.get,
-                        f"{missing} of {listed} records of {day} are listed, but neither stored nor rejected; "
-                        "the next sync asks for them again",
-                    )
-                ] += 1
+        for day in days:
+            of_day = found.get(day, listings.Covered(day, 0, 0, 0))
             rows.append(
                 {
                     "account": target.account.name,
@@ -365,14 +448,36 @@ class _Desk:
                     "region": target.region,
                     "table_name": table.name,
                     "day": day,
-                    "searched_at": listing.searched_at,
-                    "listed": listed,
-                    "stored": stored,
-                    "rejected": rejected,
+                    "searched_at": self._searched_at(listing),
+                    "listed": of_day.listed,
+                    "stored": of_day.stored,
+                    "rejected": of_day.rejected,
                     "run_id": self.puller.run_id,
                 }
             )
         replace_rows(connection, COVERAGE, pa.Table.from_pylist(rows, schema=COVERAGE.arrow_schema))
+
+    def _searched_at(self, listing: Listing) -> datetime:
+        """When a search began, never later than Braket's answers or this machine's clock have it: see `DAY_IS_WHOLE`."""
+        clock = self.puller.clock
+        first = min(listing.stamps, key=lambda stamp: stamp.seen_at)
+        return min(clock.at(first), first.seen_at + clock.offset)
+
+    def _name(self, listing: Listing, arns: Sequence[str]) -> None:
+        """Tell of records that are listed, but neither stored nor rejected."""
+        target = listing.target
+        named = ", ".join(arns[:_NAMED])
+        more = f" and {len(arns) - _NAMED:,} more" if len(arns) > _NAMED else ""
+        self.outcome.problems[
+            Problem(
+                target.account.name,
+                target.region,
+                listing.resource.get,
+                f"{len(arns):,} of {listing.rows.num_rows:,} records created in {listing.window} are listed, but neither "
+                f"stored nor rejected: {named}{more}; `braket-etl sql @records_not_stored` lists all with the reason, and "
+                "the next sync asks for them again",
+            )
+        ] += 1
 
 
 @dataclass
@@ -526,26 +631,29 @@ class _Worker:
         )
 
     def _listing(self, window: Window, pages: Sequence[Page]) -> Listing:
-        found = {s.arn: (s, page.at) for page in pages for s in page.summaries}
+        found = {s.arn: s for page in pages for s in page.summaries}
         rows = pa.Table.from_pylist(
             [
                 {
                     "arn": s.arn,
                     "created_at": s.created_at,
                     "status": s.status,
+                    "started_at": s.started_at,
+                    "ended_at": s.ended_at,
+                    "shots": s.shots,
                     "tags": self.puller.redactor.tags(s.tags),
-                    "listed_at": at,
+                    "is_complete": s.is_complete,
                 }
-                for s, at in found.values()
+                for s in found.values()
             ],
             schema=listings.LISTING,
         )
-        return Listing(self.work.target, self.work.resource, window, rows, min(page.at for page in pages))
+        return Listing(self.work.target, self.work.resource, window, rows, [page.stamp for page in pages])
 
     def _placed(self, failed: fetch.Failed) -> _Troubled:
         target = self.work.target
         problem = Problem.of(failed.problem, target.account.name, target.region, failed.operation)
-        return _Troubled(problem, records=1)
+        return _Troubled(problem, records=1, arn=failed.arn)
 
     def _trouble(self, problem: AwsProblem, operation: str, window: Window | None = None) -> None:
         target = self.work.target

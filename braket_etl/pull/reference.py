@@ -7,7 +7,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
-from datetime import UTC, datetime
+from datetime import datetime
 from typing import Any
 
 import pyarrow as pa
@@ -15,7 +15,7 @@ import pyarrow as pa
 from braket_etl.aws import fetch, search
 from braket_etl.aws.errors import AwsProblem
 from braket_etl.aws.sessions import Target
-from braket_etl.pull.merge import one_each, store_rejects
+from braket_etl.pull.merge import forget_healed, one_each, store_rejects
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.pull import Puller
 from braket_etl.tables import DEVICE_OBSERVATIONS, DEVICES, SPENDING_LIMITS
@@ -48,7 +48,10 @@ def pull_devices(puller: Puller, targets: Sequence[Target], *, only_in_use: bool
                 arns |= {str(device["deviceArn"]) for device in found}
             except AwsProblem as problem:
                 outcome.warnings[f"devices of {target.label} cannot be listed: {problem.message}"] += 1
-    answers = list(_device_answers(puller, targets, sorted(arns), outcome))
+    answers = [
+        replace(answer, fetched_at=puller.clock.at(answer.stamp)) if answer.stamp else answer
+        for answer in list(_device_answers(puller, targets, sorted(arns), outcome))
+    ]
     rows = normalize(DEVICES, answers, bookkeeping={"origin": "api"})
     polls = _device_polls(answers)
     rejects = one_each([*rows.rejects, *polls.rejects])
@@ -56,6 +59,7 @@ def pull_devices(puller: Puller, targets: Sequence[Target], *, only_in_use: bool
     if answers:
         with puller.warehouse.writing("merging devices") as connection, transaction(connection):
             outcome.counts[DEVICES.name] = replace_rows(connection, DEVICES, rows.rows)
+            forget_healed(connection, rejects, answers)
             store_rejects(connection, rejects, puller.run_id)
             outcome.counts[DEVICE_OBSERVATIONS.name] = extend_observations(
                 connection, DEVICE_OBSERVATIONS, polls.rows, DEVICE_STATE
@@ -74,7 +78,7 @@ def pull_spending_limits(puller: Puller, targets: Sequence[Target]) -> Outcome:
         except AwsProblem as problem:
             outcome.warnings[f"spending limits of {target.label} cannot be listed: {problem.message}"] += 1
             continue
-        now = datetime.now(UTC).replace(microsecond=0)
+        now = puller.clock.now().replace(microsecond=0)
         limits += [
             _Limit(str(limit.get("spendingLimitArn")), puller.redactor.body(limit), now) for limit in found
         ]
@@ -109,6 +113,7 @@ def _device_answers(
     ]
     for answer in fetch.fetch_all(puller.sessions, puller.budgets, requests):
         if isinstance(answer, fetch.Fetched):
+            puller.clock.note(answer.stamp)
             yield replace(answer, body=puller.redactor.body(answer.body))
         elif isinstance(answer, fetch.Failed):
             outcome.warnings[f"GetDevice: {answer.problem.message}"] += 1

@@ -1,8 +1,8 @@
-"""Rejects: asking Braket once more for the records whose response could not become a row, and forgetting them."""
+"""Asking Braket once more for records by their ARN: rejects, and whatever is named; and forgetting rejects."""
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, field
 from typing import Any
 
@@ -10,9 +10,11 @@ from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.owners import owners
 from braket_etl.pull.pull import Puller
-from braket_etl.pull.resources import BY_GET, Resource
+from braket_etl.pull.resources import BY_GET, HYBRID_JOBS, TASKS
+from braket_etl.tables.arns import owner_of
 from braket_etl.tables.bookkeeping import REJECTED_RECORDS
 from braket_etl.warehouse.connection import Connection, Warehouse
+from braket_etl.warehouse.listing import REJECT_IS_DUE
 from braket_etl.warehouse.statements import affected, transaction
 
 COLUMNS = tuple(column.name for column in REJECTED_RECORDS.columns)
@@ -59,35 +61,74 @@ def stored_rejects(connection: Connection, arns: Sequence[str] = ()) -> list[dic
 
 def plan_retry(warehouse: Warehouse, sessions: Sessions, arns: Sequence[str] = ()) -> RetryPlan:
     """Whom to ask for the rejected records, or for those of them that are named. Raises WarehouseError."""
-    plan = RetryPlan()
     with warehouse.writing("looking up rejects") as connection:
         rejects = stored_rejects(connection, arns)
-        known = owners(connection, sessions)
+        plan = _plan(connection, sessions, [(r["operation"], r["arn"]) for r in rejects])
+    plan.attempts = {(r["operation"], r["arn"]): r["attempts"] for r in rejects}
+    return plan
+
+
+def plan_gets(warehouse: Warehouse, sessions: Sessions, arns: Sequence[str]) -> RetryPlan:
+    """Whom to ask for these tasks and jobs, whatever is stored of them. Raises WarehouseError."""
+    with warehouse.writing("looking up accounts") as connection:
+        return _plan(connection, sessions, [(operation_of(arn) or "", arn) for arn in arns])
+
+
+def operation_of(arn: str) -> str | None:
+    """The operation that gets the record of an ARN; None for an ARN of neither a task nor a job."""
+    kind = arn.split(":", 5)[-1].split("/")[0]
+    return {"quantum-task": TASKS.get, "job": HYBRID_JOBS.get}.get(kind) if owner_of(arn)[1] else None
+
+
+def _plan(connection: Connection, sessions: Sessions, records: Iterable[tuple[str, str]]) -> RetryPlan:
+    """Whom to ask for the records, each an operation and an ARN."""
+    plan = RetryPlan()
+    known = owners(connection, sessions)
     # Whoever has one account need not have searched it with success before; credentials reach no second one.
     only = sessions.accounts[0] if len(sessions.accounts) == 1 else None
     if only in known.values():
         only = None
-    for reject in rejects:
-        operation, arn = reject["operation"], reject["arn"]
-        plan.attempts[operation, arn] = reject["attempts"]
-        account = known.get(reject["account_id"], only)
-        if operation not in BY_GET or not reject["region"]:
-            plan.warnings.append(f"{arn} ({operation}) cannot be asked for by its ARN")
+    for operation, arn in records:
+        account_id, region = owner_of(arn)
+        account = known.get(account_id or "", only)
+        if operation not in BY_GET or not region:
+            plan.warnings.append(f"{arn} ({operation or 'unknown'}) cannot be asked for by its ARN")
         elif account is None:
-            plan.warnings.append(f"{arn}: no configured account reaches account {reject['account_id']}")
+            plan.warnings.append(f"{arn}: no configured account reaches account {account_id}")
         else:
-            plan.work.setdefault((Target(account, reject["region"]), operation), []).append(arn)
+            plan.work.setdefault((Target(account, region), operation), []).append(arn)
     return plan
 
 
-def retry_rejects(puller: Puller, plan: RetryPlan) -> Retried:
-    """Ask for every record of the plan again; those that come whole are stored and are no rejects any longer."""
+def retry_due(puller: Puller, targets: Sequence[Target]) -> Outcome:
+    """Ask these targets again for the rejects that are due and that this run has not asked for yet."""
+    with puller.warehouse.writing("looking up rejects") as connection:
+        due = connection.execute(
+            f"SELECT operation, arn FROM {REJECTED_RECORDS.qualified_name} "
+            f"WHERE run_id <> ? AND list_contains(?, operation) AND ({REJECT_IS_DUE})",
+            [puller.run_id, list(BY_GET), puller.clock.now()],
+        ).fetchall()
+        plan = _plan(connection, puller.sessions, due)
+    outcome = Outcome()
+    for (target, operation), arns in plan.work.items():
+        if target in targets:
+            outcome += puller.fetch_records(target, BY_GET[operation], arns)
+    return outcome
+
+
+def get_again(puller: Puller, plan: RetryPlan) -> Outcome:
+    """Ask for the records of a plan, whatever is stored of them."""
     outcome = Outcome()
     for warning in plan.warnings:
         outcome.warnings[warning] += 1
     for (target, operation), arns in plan.work.items():
-        resource: Resource = BY_GET[operation]
-        outcome += puller.fetch_records(target, resource, arns)
+        outcome += puller.fetch_records(target, BY_GET[operation], arns)
+    return outcome
+
+
+def retry_rejects(puller: Puller, plan: RetryPlan) -> Retried:
+    """Ask for every record of the plan again; those that come whole are stored and are no rejects any longer."""
+    outcome = get_again(puller, plan)
     with puller.warehouse.writing("looking up rejects") as connection:
         now = {(row["operation"], row["arn"]): row["attempts"] for row in stored_rejects(connection)}
     left = {key: attempts for key, attempts in plan.attempts.items() if key in now}

@@ -606,10 +606,11 @@ LIMIT 15
         ),
         Block(
             "drift",
-            "New members and values of the API",
-            "What this version does not know; it is stored all the same.",
+            "What Braket said that is new or not believed",
+            "Members and values that this version does not know, stored all the same; dates that no clock bears out; "
+            "times of creation that moved.",
             """
-SELECT table_name AS kind, path, value, first_seen_at
+SELECT table_name AS kind, kind AS what, path, value, first_seen_at
 FROM etl.schema_drift
 WHERE {filter}
 ORDER BY first_seen_at DESC, kind, path, value

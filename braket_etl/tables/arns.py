@@ -22,6 +22,14 @@ def region_of(arn: str) -> str:
     return _parts(arn)[3]
 
 
+def owner_of(arn: str) -> tuple[str | None, str | None]:
+    """Account id and Region, each None where the text does not tell."""
+    try:
+        return account_id_of(arn) or None, region_of(arn) or None
+    except ValueError:
+        return None, None
+
+
 def device_provider_of(device_arn: str | None) -> str | None:
     """The last but one part of a device ARN as written: `arn:…:device/qpu/ionq/Forte-1` → `ionq`."""
     path = _device_path(device_arn)

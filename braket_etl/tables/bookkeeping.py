@@ -76,16 +76,62 @@ REJECTED_RECORDS = Table(
     ),
 )
 
+UNSETTLED_RECORDS = Table(
+    name="unsettled_records",
+    schema="etl",
+    description=(
+        "Tasks and jobs that will be asked for again by their ARN: those that are open, those that had just ended when "
+        "they were first got, those whose listing contradicts what GetQuantumTask or GetJob says, and those that are "
+        "listed but could not be had. A record that is settled has no row here."
+    ),
+    key=("table_name", "arn"),
+    columns=(
+        text("table_name", "quantum_tasks or jobs", required=True),
+        text("arn", "ARN of the record", required=True),
+        text("account_id", "Account, from the ARN"),
+        text("region", "Region, from the ARN"),
+        instant(
+            "created_at",
+            "When it was created, as its row says; as the listing says where there is no row",
+            required=True,
+        ),
+        text(
+            "state",
+            "`open`; `ended`; or `not_stored`: listed, but there is neither a row nor a reject of it",
+            required=True,
+        ),
+        instant(
+            "due_at",
+            "From when on an ended record is got once more; NULL where that is not to be, or was done",
+        ),
+        text(
+            "listed", "What the listing said that contradicts the row, as a digest; NULL where nothing does"
+        ),
+        integer(
+            "attempts", "How often it was asked for since without the contradiction going away", required=True
+        ),
+        instant(
+            "retry_at", "From when on it is asked for again because of the contradiction; NULL for not again"
+        ),
+        text("problem", "Why it could not be had, where it is not stored"),
+    ),
+)
+
 SCHEMA_DRIFT = Table(
     name="schema_drift",
     schema="etl",
-    description="Members and enum values of the API that this version does not know. They are stored all the same.",
+    description=(
+        "What Braket said that this version does not know or does not believe: members and enum values, stored all the "
+        "same; dates that no clock bears out; times of creation that moved."
+    ),
     key=("table_name", "kind", "path", "value"),
     columns=(
         text("table_name", "Table the record belongs to", required=True),
-        text("kind", "member or value", required=True),
+        text(
+            "kind", "`member`, `value`, `date` (a Date header) or `moved` (a time of creation)", required=True
+        ),
         text("path", "Where in the response", required=True),
-        text("value", "The unknown enum value; empty for a member", required=True),
+        text("value", "The unknown enum value, or the date; else empty", required=True),
         instant("first_seen_at", "When it was first seen", required=True),
         text("run_id", "Run that saw it first", required=True),
     ),
@@ -104,4 +150,4 @@ MIGRATIONS = Table(
     ),
 )
 
-BOOKKEEPING = (RUNS, COVERAGE, REJECTED_RECORDS, SCHEMA_DRIFT, MIGRATIONS)
+BOOKKEEPING = (RUNS, COVERAGE, UNSETTLED_RECORDS, REJECTED_RECORDS, SCHEMA_DRIFT, MIGRATIONS)

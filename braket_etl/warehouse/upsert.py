@@ -7,17 +7,20 @@ caller opens.
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import pyarrow as pa
 
 from braket_etl.tables import JOB_EVENTS
+from braket_etl.tables.bookkeeping import UNSETTLED_RECORDS
 from braket_etl.tables.declaration import Column, Table, quoted
 from braket_etl.tables.observations import STATE
 from braket_etl.warehouse.errors import DuplicateKeyError
 from braket_etl.warehouse.statements import Connection, affected
+from braket_etl.warehouse.unsettled import settle
 
 #: Row-group size: Arrow fed in batches of this length is written without a detour through the log.
 ROW_GROUP = 122_880
@@ -25,6 +28,8 @@ ROW_GROUP = 122_880
 _HASHED_AT_ONCE = 20_000
 #: Two sources may write the same instant with different precision.
 _PRECISION = timedelta(seconds=1)
+#: GetJob shows so many events at most.
+_MOST_EVENTS = 20
 _FIRST, _LAST = datetime.min.replace(tzinfo=UTC), datetime.max.replace(tzinfo=UTC)
 
 
@@ -40,35 +45,47 @@ class Counts:
         return Counts(self.new + other.new, self.changed + other.changed, self.unchanged + other.unchanged)
 
 
-def upsert(connection: Connection, table: Table, rows: pa.Table) -> Counts:
+def upsert(
+    connection: Connection, table: Table, rows: pa.Table, asked_as: Mapping[str, datetime] | None = None
+) -> Counts:
     """Merge records: what is new is inserted, what changed replaces its old row, the rest is not touched.
 
-    Older never overwrites newer, a final status never goes back to an open one, what the API says replaces
-    what a results file said, and never the other way round. `first_seen_at` survives. Raises DuplicateKeyError.
+    The last word counts: a newer answer replaces an older one, whatever either says; of two of the same second, a final
+    status replaces an open one and never the other way round. What the API says replaces what a results file said, and
+    never the other way round. `first_seen_at` survives. `asked_as` has, by ARN, a time of creation under which a record
+    may be stored where the answer tells another. Raises DuplicateKeyError.
     """
     if rows.num_rows == 0:
         return Counts()
     rows = rows.sort_by(table.immutable)
     _weigh(connection, table, rows)
-    bounds = _bounds(connection, table)
+    bounds = _bounds(connection, table, asked_as or {})
     # Constants, so that row groups outside are not read.
     near = f"t.{table.immutable} BETWEEN ? AND ?"
     keys = _joined(table.key)
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE stored AS
-        SELECT {_joined(table.key)}, row_hash, fetched_at, first_seen_at, is_terminal, origin, expired_at
-        FROM {table.qualified_name} AS t SEMI JOIN incoming USING ({keys}) WHERE {near}""",
+        SELECT {keys}, {table.immutable} AS stored_as, row_hash, fetched_at, first_seen_at, is_terminal, origin, expired_at
+        FROM {table.qualified_name} AS t SEMI JOIN incoming USING ({keys}) WHERE {near}
+        QUALIFY row_number() OVER (PARTITION BY {keys} ORDER BY origin = 'api' DESC, fetched_at DESC) = 1""",
         bounds,
     )
+    is_newer = "(i.fetched_at > s.fetched_at OR (i.fetched_at = s.fetched_at AND (i.is_terminal OR NOT s.is_terminal)))"
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE changed AS
         SELECT {keys}, i.place, i.row_hash, coalesce(s.first_seen_at, i.first_seen_at) AS first_seen_at,
-               s.row_hash IS NULL AS is_new
+               s.row_hash IS NULL AS is_new, s.stored_as, i.{table.immutable} AS told_as
         FROM incoming AS i LEFT JOIN stored AS s USING ({keys})
         WHERE s.row_hash IS NULL
            OR (i.origin = 'api' AND s.origin <> 'api')
-           OR (i.origin = s.origin AND i.fetched_at >= s.fetched_at AND (i.is_terminal OR NOT s.is_terminal)
-               AND (i.row_hash <> s.row_hash OR s.expired_at IS NOT NULL))"""
+           OR (i.origin = s.origin AND {is_newer} AND (i.row_hash <> s.row_hash OR s.expired_at IS NOT NULL))"""
+    )
+    connection.execute(
+        f"""CREATE OR REPLACE TEMP TABLE accepted AS
+        SELECT {keys} AS arn, i.account_id, i.region, i.{table.immutable} AS created_at, i.is_terminal, i.ended_at,
+            i.fetched_at, coalesce(s.is_terminal AND s.origin = 'api', false) AS was_terminal
+        FROM incoming AS i LEFT JOIN stored AS s USING ({keys})
+        WHERE i.origin = 'api' AND (s.row_hash IS NULL OR s.origin <> 'api' OR {is_newer})"""
     )
     seen, changed, new = connection.execute(
         "SELECT (SELECT count(*) FROM incoming), count(*), count(*) FILTER (is_new) FROM changed"
@@ -82,7 +99,17 @@ def upsert(connection: Connection, table: Table, rows: pa.Table) -> Counts:
     if changed:
         _insert_changed(connection, table, rows)
         _check_unique(connection, table, near, bounds)
+    settle(connection, table)
     return Counts(new=new, changed=changed - new, unchanged=seen - changed)
+
+
+def moved_records(connection: Connection, table: Table) -> list[tuple[str, datetime, datetime]]:
+    """(ARN, stored as, told as) of the records of the last `upsert` whose time of creation moved by over a second."""
+    return connection.execute(
+        f"""SELECT {table.key[0]}, stored_as, told_as FROM changed
+        WHERE NOT is_new AND abs(epoch_us(told_as) - epoch_us(stored_as)) > {_PRECISION // timedelta(microseconds=1)}
+        ORDER BY 1"""
+    ).fetchall()
 
 
 def replace_rows(connection: Connection, table: Table, rows: pa.Table) -> Counts:
@@ -106,43 +133,93 @@ def replace_rows(connection: Connection, table: Table, rows: pa.Table) -> Counts
 def append_events(connection: Connection, rows: pa.Table) -> Counts:
     """Merge job events: what was once seen keeps its index, what is new follows it.
 
-    GetJob shows at most 20 events and which end it drops is not documented, so the stored list and the new one
-    are compared as multisets of (type, time, message).
+    GetJob shows at most 20 events and which end it drops is not documented. A shorter list is whole: where one of the
+    two lists, by the types of events, begins with the other, their events are the same ones, whatever their times say
+    by now. Else events of one type and message are the same where their times differ by a second at most.
     """
     if rows.num_rows == 0:
         return Counts()
+    arrived: dict[str, dict[int, dict[str, Any]]] = {}
+    for row in rows.sort_by("fetched_at").to_pylist():
+        arrived.setdefault(row["job_arn"], {})[row["event_index"]] = row
+    stored = _stored_events(connection, rows)
+    unseen: list[dict[str, Any]] = []
+    changed = 0
+    for arn, by_index in arrived.items():
+        known = stored.get(arn, [])
+        fresh, told_anew = compared_events(known, [by_index[index] for index in sorted(by_index)])
+        first = max((event["event_index"] for event in known), default=-1) + 1
+        unseen += [{**event, "event_index": first + n} for n, event in enumerate(fresh)]
+        for event in told_anew:
+            changed += affected(
+                connection,
+                f"UPDATE {JOB_EVENTS.qualified_name} SET time_of_event = ?, message = ?, fetched_at = ? "
+                "WHERE job_arn = ? AND event_index = ?",
+                [event["time_of_event"], event["message"], event["fetched_at"], arn, event["event_index"]],
+            )
+    unseen.sort(key=lambda event: (event["job_created_at"], event["job_arn"], event["event_index"]))
+    if unseen:
+        connection.register("unseen", pa.Table.from_pylist(unseen, schema=JOB_EVENTS.arrow_schema))
+        connection.execute(f"INSERT INTO {JOB_EVENTS.qualified_name} BY NAME SELECT * FROM unseen")
+        connection.unregister("unseen")
+    return Counts(new=len(unseen), changed=changed, unchanged=rows.num_rows - len(unseen) - changed)
+
+
+Events = list[dict[str, Any]]
+
+
+def compared_events(stored: Events, arrived: Events) -> tuple[Events, Events]:
+    """(events that are new, stored events with what is told of them by now) of two lists of a job's events, in order."""
+    types = [[event["event_type"] for event in events] for events in (stored, arrived)]
+    if len(arrived) < _MOST_EVENTS and types[1][: len(stored)] == types[0][: len(arrived)]:
+        pairs = zip(stored, arrived, strict=False)
+        return arrived[len(stored) :], [
+            {**new, "event_index": old["event_index"]}
+            for old, new in pairs
+            if new["fetched_at"] > old["fetched_at"]
+            and not (new["message"] == old["message"] and _same_time(old, new))
+        ]
+    left = list(stored)
+    fresh = []
+    for event in arrived:
+        same = next((old for old in left if _is_same_event(old, event)), None)
+        if same is None:
+            fresh.append(event)
+        else:
+            left.remove(same)
+    return fresh, []
+
+
+def _is_same_event(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    return (
+        one["event_type"] == other["event_type"]
+        and one["message"] == other["message"]
+        and _same_time(one, other)
+    )
+
+
+def _same_time(one: Mapping[str, Any], other: Mapping[str, Any]) -> bool:
+    a, b = one["time_of_event"], other["time_of_event"]
+    return bool(a == b or (a and b and abs(a - b) <= _PRECISION))
+
+
+def _stored_events(connection: Connection, rows: pa.Table) -> dict[str, Events]:
+    """The stored events of the jobs of a batch, in order, by job."""
     connection.register("arrow_rows", rows)
-    same = "job_arn, event_type, time_of_event, message"
-    occurrence = f"row_number() OVER (PARTITION BY {same} ORDER BY event_index) AS occurrence"
     earliest, latest = connection.execute(
         "SELECT min(job_created_at), max(job_created_at) FROM arrow_rows"
     ).fetchall()[0]
-    connection.execute(
-        f"""CREATE OR REPLACE TEMP TABLE stored AS SELECT {same}, event_index, {occurrence}
-        FROM {JOB_EVENTS.qualified_name} AS t SEMI JOIN (FROM arrow_rows) USING (job_arn)
-        WHERE t.job_created_at BETWEEN ? AND ?""",
+    names = ("job_arn", "event_index", "event_type", "time_of_event", "message", "fetched_at")
+    found = connection.execute(
+        f"""SELECT {", ".join(names)} FROM {JOB_EVENTS.qualified_name} AS t SEMI JOIN (FROM arrow_rows) USING (job_arn)
+        WHERE t.job_created_at BETWEEN ? AND ? ORDER BY job_arn, event_index""",
         [_earlier(earliest), _later(latest)],
-    )
-    inserted = affected(
-        connection,
-        f"""INSERT INTO {JOB_EVENTS.qualified_name} BY NAME
-        WITH arrived AS (SELECT DISTINCT ON (job_arn, event_index) * FROM arrow_rows ORDER BY fetched_at DESC),
-        numbered AS (SELECT *, {occurrence} FROM arrived),
-        unseen AS (
-            SELECT n.* EXCLUDE (occurrence) FROM numbered AS n ANTI JOIN stored AS s
-            ON n.job_arn = s.job_arn AND n.event_type IS NOT DISTINCT FROM s.event_type
-            AND n.time_of_event IS NOT DISTINCT FROM s.time_of_event
-            AND n.message IS NOT DISTINCT FROM s.message AND n.occurrence = s.occurrence
-        ),
-        last AS (SELECT job_arn, max(event_index) AS event_index FROM stored GROUP BY job_arn)
-        SELECT u.* REPLACE (
-            coalesce(last.event_index, -1) + row_number() OVER (PARTITION BY u.job_arn ORDER BY u.event_index)
-            AS event_index)
-        FROM unseen AS u LEFT JOIN last USING (job_arn)
-        ORDER BY u.job_created_at, u.job_arn, u.event_index""",
-    )
+    ).fetchall()
     connection.unregister("arrow_rows")
-    return Counts(new=inserted, unchanged=rows.num_rows - inserted)
+    events: dict[str, Events] = {}
+    for row in found:
+        events.setdefault(row[0], []).append(dict(zip(names, row, strict=True)))
+    return events
 
 
 def extend_observations(
@@ -190,18 +267,25 @@ def _extend_once(connection: Connection, table: Table, polls: pa.Table, state: S
     return Counts(new=begun, changed=repeated, unchanged=polls.num_rows - begun - repeated)
 
 
-def _bounds(connection: Connection, table: Table) -> list[datetime]:
+def _bounds(connection: Connection, table: Table, asked_as: Mapping[str, datetime]) -> list[datetime]:
     """The instants between which every stored row of the batch's keys lies.
 
-    The API's rows are as old as those of the batch. What a results file said may be of any other time, and is looked for:
-    by equality, which row groups without such rows are not read for.
+    The API's rows are as old as those of the batch, or stored under the time that they were asked for with, or noted as
+    unsettled. What a results file said may be of any other time, and is looked for: by equality, which row groups without
+    such rows are not read for.
     """
     low, high = connection.execute(
         f"""SELECT min({table.immutable}), max({table.immutable}) FROM (
             SELECT {table.immutable} FROM incoming
             UNION ALL
+            SELECT unnest(?::TIMESTAMPTZ[])
+            UNION ALL
+            SELECT created_at FROM {UNSETTLED_RECORDS.qualified_name}
+            WHERE table_name = ? AND state <> 'not_stored' AND arn IN (SELECT {table.key[0]} FROM incoming)
+            UNION ALL
             SELECT t.{table.immutable} FROM {table.qualified_name} AS t SEMI JOIN incoming USING ({_joined(table.key)})
-            WHERE t.origin = 'results_file')"""
+            WHERE t.origin = 'results_file')""",
+        [list(asked_as.values()), table.name],
     ).fetchall()[0]
     return [_earlier(low), _later(high)]
 
@@ -253,7 +337,7 @@ def _weigh(connection: Connection, table: Table, rows: pa.Table) -> None:
         # hashed inside, so that the sort carries the hash and not what it is made of
         f"""CREATE OR REPLACE TEMP TABLE incoming AS FROM (
             SELECT {_joined(table.key)}, {table.immutable}, place, {hash_expression(table)} AS row_hash,
-                   fetched_at, first_seen_at, is_terminal, origin
+                   fetched_at, first_seen_at, is_terminal, origin, account_id, region, ended_at
             FROM arrow_rows)
         QUALIFY {_newest(table)}"""
     )

@@ -148,7 +148,7 @@ def test_a_whole_answer_comes_back_as_it_was_sent(client_for: Callable[[Script],
     response = get_task(client_for(script))
     assert response.body == TASK
     assert response.raw.encode() == WHOLE
-    assert response.at == datetime(2026, 11, 20, 22, 0, 0, tzinfo=UTC)
+    assert response.stamp.at == datetime(2026, 11, 20, 22, 0, 0, tzinfo=UTC)
     assert script.paths == ["/quantum-task/arn%3Aaws%3Abraket%3Aus-east-1%3A123456789012%3Aquantum-task%2F1"]
 
 
@@ -156,7 +156,7 @@ def test_a_whole_answer_comes_back_as_it_was_sent(client_for: Callable[[Script],
 def test_without_a_date_header_the_answer_is_of_now(client_for: Callable[[Script], Any], date: str) -> None:
     before = datetime.now(UTC)
     response = get_task(client_for(Script([Answer(headers={"Date": date})])))
-    assert before <= response.at <= datetime.now(UTC)
+    assert before <= response.stamp.at <= datetime.now(UTC)
 
 
 DAMAGED = {
@@ -201,7 +201,7 @@ def test_an_answer_that_stays_bad_is_given_up_with_its_payload(
         get_task(client_for(script))
     assert caught.value.operation == "GetQuantumTask"
     assert caught.value.payload.encode() == answer.body
-    assert caught.value.at == datetime(2026, 11, 20, 22, 0, 0, tzinfo=UTC)
+    assert caught.value.stamp.at == datetime(2026, 11, 20, 22, 0, 0, tzinfo=UTC)
     assert len(script.paths) == 5
 
 

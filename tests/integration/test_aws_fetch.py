@@ -141,7 +141,7 @@ def test_pages_tell_when_they_were_given_and_whether_more_follow(
 ) -> None:
     pages = list(search_pages("tasks", sessions.braket(in_region("us-east-1")), None, EVERYTHING))
     assert [page.more for page in pages] == [True] * (len(pages) - 1) + [False]
-    assert {page.at for page in pages} == {NOW}
+    assert {page.stamp.at for page in pages} == {NOW}
 
 
 def test_summaries_tell_when_what_and_tags(braket: Emulator, sessions: Sessions) -> None:
@@ -256,7 +256,7 @@ def test_a_record_that_is_gone_is_missing_and_a_young_one_is_asked_for_again(
     target = in_region("us-east-1")
     braket.set_faults([{"kind": "vanish", "first_n": 2}])
     (old,) = fetch_all(sessions, None, [Request(target, "GetQuantumTask", arn, NOW - 80 * DAY)])
-    assert old == Missing("GetQuantumTask", arn, NOW)
+    assert (old.operation, old.arn, old.at) == ("GetQuantumTask", arn, NOW)
     (young,) = fetch_all(sessions, None, [Request(target, "GetQuantumTask", arn, datetime.now(UTC))])
     assert isinstance(young, Fetched)
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
-from datetime import datetime, timedelta
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -15,11 +15,11 @@ from braket_etl.tables import JOB_EVENTS, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.job_events import event_bodies
 from braket_etl.tables.normalize import normalize
 from braket_etl.tables.observations import with_position
-from braket_etl.warehouse import listing
+from braket_etl.warehouse import future, listing, unsettled
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.errors import DamagedError, LockHeldError, NewerWarehouseError
 from braket_etl.warehouse.statements import transaction
-from braket_etl.warehouse.upsert import Counts, append_events, extend_observations, upsert
+from braket_etl.warehouse.upsert import Counts, append_events, extend_observations, moved_records, upsert
 from tests.unit.test_tables import AT, JOB_ARN, Response, task_body
 
 pytestmark = pytest.mark.warehouse
@@ -91,9 +91,17 @@ def test_older_never_overwrites_newer(connection: Connection) -> None:
     assert status(connection, 1) == [("RUNNING",)]
 
 
-def test_a_final_status_never_goes_back(connection: Connection) -> None:
+def test_the_last_word_counts_also_where_it_takes_back_a_final_status(connection: Connection) -> None:
     load(connection, *many([1]))
-    assert load(connection, *many([1], status="RUNNING"), at=later(hours=1)) == Counts(unchanged=1)
+    assert load(connection, *many([1], status="FAILED"), at=later(hours=1)) == Counts(changed=1)
+    assert load(connection, *many([1], status="RUNNING"), at=later(hours=2)) == Counts(changed=1)
+    assert status(connection, 1) == [("RUNNING",)]
+
+
+def test_of_two_answers_of_one_second_the_final_one_counts(connection: Connection) -> None:
+    load(connection, *many([1], status="RUNNING"))
+    assert load(connection, *many([1])) == Counts(changed=1)
+    assert load(connection, *many([1], status="RUNNING")) == Counts(unchanged=1)
     assert status(connection, 1) == [("COMPLETED",)]
 
 
@@ -188,39 +196,205 @@ def test_events_once_seen_are_kept_also_when_the_list_drops_its_beginning(connec
     assert rows == [(0, "A"), (1, "B"), (2, "C"), (3, "D"), (4, "D")]
 
 
-def listed(number: int, tags: dict[str, str] | None, at: datetime = AT) -> pa.Table:
+def timed_events(connection: Connection, *seconds: float, at: datetime = AT) -> Counts:
+    job = {
+        "jobArn": JOB_ARN,
+        "createdAt": "2026-11-20T08:00:00Z",
+        "events": [
+            {"eventType": f"E{n}", "timeOfEvent": (AT + timedelta(seconds=s)).isoformat(), "message": "m"}
+            for n, s in enumerate(seconds)
+        ],
+    }
+    rows = normalize(JOB_EVENTS, [Response(body, "GetJob", JOB_ARN, at) for body in event_bodies(job)]).rows
+    with transaction(connection):
+        return append_events(connection, rows)
+
+
+def test_events_whose_times_shift_are_the_same_events(connection: Connection) -> None:
+    for n in range(4):  # by some milliseconds at each answer
+        timed_events(connection, *(s + n / 1000 for s in (1, 2, 3)), at=later(minutes=n))
+    assert timed_events(connection, 1, 2, 600, 601, at=later(minutes=9)) == Counts(
+        new=1, changed=1, unchanged=2
+    )
+    rows = connection.execute("SELECT event_index, time_of_event FROM job_events ORDER BY 1").fetchall()
+    assert rows == [
+        (0, later(seconds=1)),
+        (1, later(seconds=2)),
+        (2, later(seconds=600)),
+        (3, later(seconds=601)),
+    ]
+    # twenty are as many as Braket shows: what was dropped is not known, so that they are compared one by one
+    timed_events(connection, *range(3, 23), at=later(minutes=10))
+    assert connection.execute("SELECT count(*) FROM job_events").fetchall() == [(24,)]
+
+
+CREATED = datetime.fromisoformat("2026-11-19T23:59:59.123Z")
+WINDOW = (datetime(2026, 11, 19, tzinfo=UTC), datetime(2026, 11, 21, tzinfo=UTC))
+
+
+def listed(*numbers: int, **said: Any) -> pa.Table:
+    """Summaries of tasks as `task_body` has them, but for what is said otherwise."""
+    summary = {
+        "created_at": CREATED,
+        "status": "COMPLETED",
+        "ended_at": datetime.fromisoformat("2026-11-20T00:00:30Z"),
+        "shots": 1000,
+        "is_complete": True,
+    }
+    rows = [{**summary, "tags": {"n": str(n)}, **said, "arn": arn(n)} for n in numbers]
+    return pa.Table.from_pylist(rows, schema=listing.LISTING)
+
+
+def ended(*numbers: int, **members: Any) -> list[dict[str, Any]]:
+    """Tasks that ended as `listed` says."""
+    return many(numbers, endedAt="2026-11-20T00:00:30Z", **members)
+
+
+def wanted(connection: Connection, summaries: pa.Table, at: datetime) -> list[str]:
+    """What of a listing is asked for; then, as a pull does, what still contradicts is noted."""
+    with listing.compared(connection, QUANTUM_TASKS, summaries, WINDOW):
+        return [found for found, _ in listing.to_fetch(connection, at)]
+
+
+def noted(connection: Connection, summaries: pa.Table, at: datetime) -> None:
+    with transaction(connection), listing.compared(connection, QUANTUM_TASKS, summaries, WINDOW):
+        listing.note_contradictions(connection, QUANTUM_TASKS, at)
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"status": "FAILED"},
+        {"ended_at": datetime.fromisoformat("2026-11-20T00:00:33Z")},
+        {"shots": 900},
+        {"tags": {"n": "1", "team": "b"}},
+        {"tags": None},  # of a complete summary: there are none any longer
+        {"created_at": CREATED + timedelta(seconds=5)},
+    ],
+)
+def test_what_the_listing_says_otherwise_is_asked_for_at_once(
+    connection: Connection, said: dict[str, Any]
+) -> None:
+    load(connection, *ended(1, 2))
+    assert wanted(connection, listed(1, 2), later(days=1)) == []
+    assert wanted(connection, listed(1, **said), later(days=1)) == [arn(1)]
+
+
+@pytest.mark.parametrize(
+    "said",
+    [
+        {"ended_at": None},
+        {"ended_at": datetime.fromisoformat("2026-11-20T00:00:30.4Z")},
+        {"shots": None},
+        {"tags": None, "is_complete": False},
+    ],
+)
+def test_what_a_summary_leaves_out_or_rounds_is_no_contradiction(
+    connection: Connection, said: dict[str, Any]
+) -> None:
+    load(connection, *ended(1))
+    assert wanted(connection, listed(1, **said), later(days=1)) == []
+
+
+def test_a_contradiction_that_stays_is_asked_for_ever_later_and_then_no_more(connection: Connection) -> None:
+    load(connection, *ended(1), at=later(days=2))
+    contradicting = listed(1, status="FAILED")
+    asked, at = [], later(days=1)
+    for hour in range(60):
+        now = at + timedelta(hours=hour)
+        if wanted(connection, contradicting, now):
+            asked.append(hour)
+        noted(connection, contradicting, now)
+    assert asked == [0, 1, 3, 7, 15]
+    assert wanted(connection, listed(1, status="CANCELLED"), at + timedelta(hours=60)) == [arn(1)]
+    noted(connection, listed(1), at + timedelta(hours=61))  # it agrees: settled
+    assert connection.execute("FROM etl.unsettled_records").fetchall() == []
+
+
+def test_what_is_not_stored_in_a_final_state_is_to_be_fetched(connection: Connection) -> None:
+    load(connection, *ended(1), *many([2], status="QUEUED"))
+    summaries = listed(1, 2, 3, 3)
+    with listing.compared(connection, QUANTUM_TASKS, summaries, WINDOW):
+        assert [found for found, _ in listing.to_fetch(connection, AT)] == [arn(2), arn(3)]
+        assert listing.covered(connection, "GetQuantumTask") == [listing.Covered(CREATED.date(), 3, 2, 0)]
+        assert [found for found, _ in listing.not_stored(connection, "GetQuantumTask")] == [arn(3)]
+
+
+def due(connection: Connection, at: datetime) -> list[str]:
+    return [found for _, _, found, _ in unsettled.due_records(connection, QUANTUM_TASKS, at)]
+
+
+def test_what_had_just_ended_is_got_once_more_after_an_hour_and_never_again(connection: Connection) -> None:
+    ended = "2026-11-20T00:00:30Z"
+    first = datetime.fromisoformat("2026-11-20T06:00:00Z")
+    load(connection, *many([1], endedAt=ended), at=first)
+    assert due(connection, first + timedelta(minutes=59)) == []
+    assert due(connection, first + timedelta(hours=1)) == [arn(1)]
+    load(connection, *many([1], endedAt=ended), at=first + timedelta(minutes=30))  # too early to count
+    assert due(connection, first + timedelta(hours=1)) == [arn(1)]
+    load(connection, *many([1], endedAt=ended, numSuccessfulShots=998), at=first + timedelta(hours=1))
+    assert due(connection, first + timedelta(days=9)) == []
+    assert connection.execute("FROM etl.unsettled_records").fetchall() == []
+
+
+def test_what_ended_a_day_ago_is_settled_at_once(connection: Connection) -> None:
+    load(connection, *many([1], endedAt="2026-11-20T00:00:30Z"), at=later(days=2))
+    assert connection.execute("FROM etl.unsettled_records").fetchall() == []
+    load(connection, *many([2], endedAt=None), at=later(days=2))  # nobody knows when
+    assert due(connection, later(days=3)) == [arn(2)]
+
+
+def test_an_open_record_of_an_older_warehouse_is_found(connection: Connection) -> None:
+    load(connection, *many([1], status="QUEUED"))
+    connection.execute("DELETE FROM etl.unsettled_records")
+    unsettled.refill(connection, QUANTUM_TASKS)
+    assert [found for _, _, found, _ in unsettled.open_records(connection, QUANTUM_TASKS)] == [arn(1)]
+
+
+@pytest.mark.parametrize("seconds", [0.0004, 3, 90_000, 30 * 86_400])
+def test_a_record_whose_time_of_creation_moves_is_one_row(connection: Connection, seconds: float) -> None:
     created = datetime.fromisoformat("2026-11-19T23:59:59.123Z")
-    row = {"arn": arn(number), "created_at": created, "status": "COMPLETED", "tags": tags, "listed_at": at}
-    return pa.Table.from_pylist([row], schema=listing.LISTING)
+    for n in range(4):
+        body = many([1], status="QUEUED", createdAt=(created + n * timedelta(seconds=seconds)).isoformat())
+        load(connection, *body, at=later(minutes=n))
+    rows = connection.execute("SELECT created_at, first_seen_at FROM quantum_tasks").fetchall()
+    assert rows == [(created + 3 * timedelta(seconds=seconds), AT)]
 
 
-def test_tags_that_change_after_the_end_are_taken_from_the_listing(connection: Connection) -> None:
-    load(connection, *many([1]))
-    assert listing.update_tags(connection, QUANTUM_TASKS, listed(1, {"n": "1"}, later(days=1))) == 0
-    assert listing.update_tags(connection, QUANTUM_TASKS, listed(1, None, later(days=1))) == 0
-    assert listing.update_tags(connection, QUANTUM_TASKS, listed(1, {"n": "2"}, later(days=-1))) == 0
-    assert listing.update_tags(connection, QUANTUM_TASKS, listed(1, {"n": "2"}, later(days=1))) == 1
-    assert connection.execute("SELECT tags['n'] FROM quantum_tasks").fetchall() == [("2",)]
-    # The hash went with the tags: the same content fetched again is no change.
-    body = task_body(quantumTaskArn=arn(1), tags={"n": "2"})
-    assert load(connection, body, at=later(days=2)) == Counts(unchanged=1)
+def test_an_ended_record_is_found_under_the_time_that_it_was_asked_for_with(connection: Connection) -> None:
+    load(connection, *many([1], createdAt="2026-09-01T00:00:00Z"), at=later(days=2))
+    moved = Response(many([1], createdAt="2026-10-01T00:00:00Z")[0], arn=arn(1), fetched_at=later(days=3))
+    rows = normalize(QUANTUM_TASKS, [moved], bookkeeping={"origin": "api"}).rows
+    with transaction(connection):
+        upsert(connection, QUANTUM_TASKS, rows, {arn(1): datetime(2026, 9, 1, tzinfo=UTC)})
+        assert [found for found, _, _ in moved_records(connection, QUANTUM_TASKS)] == [arn(1)]
+    assert connection.execute("SELECT count(*) FROM quantum_tasks").fetchall() == [(1,)]
 
 
-def test_only_what_is_not_stored_in_a_final_state_is_to_be_fetched(connection: Connection) -> None:
-    load(connection, *many([1]), *many([2], status="QUEUED"))
-    both = pa.concat_tables([listed(n, None) for n in (1, 2, 3, 3)])
-    assert [found for found, _ in listing.to_fetch(connection, QUANTUM_TASKS, both)] == [arn(2), arn(3)]
-    [(day, n_listed, stored, rejected)] = listing.covered(connection, QUANTUM_TASKS, "GetQuantumTask", both)
-    assert (day.isoformat(), n_listed, stored, rejected) == ("2026-11-19", 3, 2, 0)
+def test_an_unknown_record_of_a_whole_day_is_looked_for_in_the_whole_table(connection: Connection) -> None:
+    load(connection, *ended(1, createdAt="2026-09-01T00:00:00Z"), at=later(days=2))
+    with listing.compared(connection, QUANTUM_TASKS, listed(1), WINDOW):
+        assert listing.to_fetch(connection, AT) == [(arn(1), CREATED)]
+        assert listing.look_up(connection, QUANTUM_TASKS, [CREATED.date()]) == 1
+        assert listing.to_fetch(connection, AT) == [(arn(1), datetime(2026, 9, 1, tzinfo=UTC))]
+
+
+def test_rows_dated_later_than_now_are_dated_now_and_give_way_to_what_comes(connection: Connection) -> None:
+    poll(connection, "QUEUED", "9", later(days=365 * 73))
+    load(connection, *many([1], status="QUEUED"), at=later(days=365 * 73))
+    assert future.heal(connection, later(hours=1), timedelta(minutes=5)) > 0
+    assert future.heal(connection, later(hours=1), timedelta(minutes=5)) == 0
+    assert load(connection, *many([1], status="RUNNING"), at=later(hours=2)) == Counts(changed=1)
+    assert poll(connection, "RUNNING", None, later(hours=2)) == Counts(new=1)
 
 
 def test_a_forgotten_record_is_kept_marked_and_not_asked_for_again(connection: Connection) -> None:
     load(connection, *many([1], status="RUNNING"))
     assert listing.mark_expired(connection, QUANTUM_TASKS, [(arn(1), later(days=60))]) == 0
     assert listing.mark_expired(connection, QUANTUM_TASKS, [(arn(1), later(days=91)), (arn(9), AT)]) == 1
-    assert listing.open_records(connection, QUANTUM_TASKS) == []
+    assert unsettled.open_records(connection, QUANTUM_TASKS) == []
     load(connection, *many([1], status="RUNNING"), at=later(days=92))  # it came back after all
-    assert len(listing.open_records(connection, QUANTUM_TASKS)) == 1
+    assert len(unsettled.open_records(connection, QUANTUM_TASKS)) == 1
 
 
 def test_text_is_compressed_and_every_duckdb_from_1_2_can_read_the_file(warehouse: Warehouse) -> None:

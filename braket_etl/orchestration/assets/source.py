@@ -26,6 +26,7 @@ from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.pull.day_counts import DayCounts, counts_by_day
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.plan import days_between
+from braket_etl.pull.rejects import retry_due
 from braket_etl.pull.resources import HYBRID_JOBS, RESOURCES, TASKS
 from braket_etl.pull.results import read_results
 from braket_etl.runtime import Runtime
@@ -48,10 +49,21 @@ class PullConfig(dg.Config):
     regions: list[str] = Field(default_factory=list)
     only_due: bool = False
     """Leave out days that are complete, other than today and yesterday."""
+    again: bool = False
+    """Fetch everything that is listed, also what is stored in a final state."""
     first_day: str | None = None
     """First UTC day, instead of the run's partitions: then only days that were searched become events."""
     last_day: str | None = None
     """Last UTC day, in as well."""
+
+
+class RefreshConfig(dg.Config):
+    """Whose records to refresh; left out means everything that the settings name."""
+
+    accounts: list[str] = Field(default_factory=list)
+    regions: list[str] = Field(default_factory=list)
+    only_open: bool = False
+    """Leave out what ended and is due for its second get, and rejects that are due."""
 
 
 @dg.multi_asset(
@@ -73,7 +85,8 @@ def pull(
     selected = {key.path[-1] for key in context.selected_asset_keys}
     resources = [TASKS] if QUANTUM_TASKS.name in selected else []
     resources += [HYBRID_JOBS] if selected & {JOBS.name, JOB_EVENTS.name} else []
-    outcome = runtime.puller(context.run_id).pull_days(targets, resources, days, only_due=config.only_due)
+    puller = runtime.puller(context.run_id)
+    outcome = puller.pull_days(targets, resources, days, only_due=config.only_due, again=config.again)
     tables = [table for table in (QUANTUM_TASKS, JOBS, JOB_EVENTS) if table.name in selected]
     with runtime.warehouse.writing("noting what was pulled") as connection:
         note_in(connection, context, runtime, "pull", outcome)
@@ -138,8 +151,8 @@ def _tell_days(context: dg.AssetExecutionContext, table: Table, by_day: Mapping[
         dg.AssetSpec(
             OPEN_RECORDS,
             description=(
-                "Every stored record that can still change, fetched again: it updates rows of quantum_tasks, "
-                "jobs and job_events whatever their day, without marking that day as pulled."
+                "Every stored record that can still change, fetched again, and what is due for another get: it updates "
+                "rows of quantum_tasks, jobs and job_events whatever their day, without marking that day as pulled."
             ),
             group_name="source",
             kinds={"aws", "duckdb"},
@@ -152,13 +165,14 @@ def _tell_days(context: dg.AssetExecutionContext, table: Table, by_day: Mapping[
     ],
 )
 def open_records(
-    context: dg.AssetExecutionContext, config: PullConfig, runtime: RuntimeResource
+    context: dg.AssetExecutionContext, config: RefreshConfig, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:
-    """Refresh what is open, and observe status and queue position on the way."""
+    """Refresh what is open, and observe status and queue position on the way; get again what is due."""
     sign_run(context.instance, context.run, runtime.settings)
-    outcome = runtime.puller(context.run_id).refresh_open(
-        runtime.targets(config.accounts, config.regions), RESOURCES
-    )
+    targets, puller = runtime.targets(config.accounts, config.regions), runtime.puller(context.run_id)
+    outcome = puller.refresh_open(targets, RESOURCES, with_due=not config.only_open)
+    if not config.only_open:
+        outcome += retry_due(puller, targets)
     note(context, runtime, "open_records", outcome)
     refreshed = outcome.counts.get(QUANTUM_TASKS.name, Counts()) + outcome.counts.get(JOBS.name, Counts())
     yield dg.MaterializeResult(
