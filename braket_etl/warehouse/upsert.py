@@ -241,6 +241,7 @@ def _extend_once(connection: Connection, table: Table, polls: pa.Table, state: S
     same = " AND ".join(f"p.{c} IS NOT DISTINCT FROM l.{c}" for c in state)
     final = ", ".join(quoted(status) for status in sorted(table.terminal_statuses))
     is_open = f"{{}}.status NOT IN ({final})" if final else "true"
+    is_news = f"({is_open.format('l')} OR {is_open.format('p')} OR p.status <> l.status)" if final else "true"
     connection.register("polls", polls)
     connection.execute(
         f"""CREATE OR REPLACE TEMP TABLE last_seen AS
@@ -260,7 +261,8 @@ def _extend_once(connection: Connection, table: Table, polls: pa.Table, state: S
         f"""INSERT INTO {table.qualified_name} BY NAME
         SELECT p.* FROM polls AS p LEFT JOIN last_seen AS l USING ({arn})
         WHERE (l.{arn} IS NULL AND {is_open.format("p")})
-           OR (p.observed_at > l.last_observed_at AND {is_open.format("l")} AND NOT ({same}))
+           OR (p.observed_at > l.last_observed_at AND NOT ({same})
+               AND {is_news})
         ORDER BY p.observed_at""",
     )
     connection.unregister("polls")

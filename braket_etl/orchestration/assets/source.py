@@ -26,8 +26,8 @@ from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.pull.day_counts import DayCounts, counts_by_day
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.plan import days_between
-from braket_etl.pull.rejects import retry_due
-from braket_etl.pull.resources import HYBRID_JOBS, RESOURCES, TASKS
+from braket_etl.pull.refresh import refresh
+from braket_etl.pull.resources import HYBRID_JOBS, TASKS
 from braket_etl.pull.results import read_results
 from braket_etl.runtime import Runtime
 from braket_etl.tables import (
@@ -169,10 +169,8 @@ def open_records(
 ) -> Iterator[dg.MaterializeResult]:
     """Refresh what is open, and observe status and queue position on the way; get again what is due."""
     sign_run(context.instance, context.run, runtime.settings)
-    targets, puller = runtime.targets(config.accounts, config.regions), runtime.puller(context.run_id)
-    outcome = puller.refresh_open(targets, RESOURCES, with_due=not config.only_open)
-    if not config.only_open:
-        outcome += retry_due(puller, targets)
+    targets = runtime.targets(config.accounts, config.regions)
+    outcome = refresh(runtime.puller(context.run_id), targets, only_open=config.only_open)
     note(context, runtime, "open_records", outcome)
     refreshed = outcome.counts.get(QUANTUM_TASKS.name, Counts()) + outcome.counts.get(JOBS.name, Counts())
     yield dg.MaterializeResult(
