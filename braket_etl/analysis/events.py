@@ -17,6 +17,7 @@ from braket_etl.tables.normalize import Normalized, Reject, normalize, storable
 from braket_etl.tables.state_change_events import DETAIL_TYPES, STATE_CHANGE_EVENTS
 
 OPERATION = "StateChangeEvent"
+_MARK = "\ufeff"  # the byte order mark that some programs put before UTF-8; no JSON
 #: Files of a folder that are read.
 SUFFIXES = (".json", ".jsonl", ".ndjson")
 
@@ -57,12 +58,12 @@ def folder_texts(folder: Path) -> Iterator[str]:
 def _events(text: str, rejects: list[Reject], read_at: datetime) -> Iterator[Mapping[str, Any]]:
     """The events in a text: as a whole if it is one JSON value, else line by line."""
     try:
-        values: list[Any] = [json.loads(text)]
+        values: list[Any] = [json.loads(text.removeprefix(_MARK))]
     except (ValueError, RecursionError):
         values = []
         for line in filter(str.strip, text.splitlines()):
             try:
-                values.append(json.loads(line))
+                values.append(json.loads(line.removeprefix(_MARK)))
             except (ValueError, RecursionError) as error:
                 rejects.append(_rejected(line, f"no JSON: {error}", read_at))
     for value in values:

@@ -218,7 +218,7 @@ def _response(client: Any, operation: str) -> Response:
     ):
         raise _BodyError(f"the body has {len(answer.body)} bytes, not {safe_text(length)}", answer)
     try:
-        raw = answer.body.decode()
+        raw = answer.body.decode("utf-8-sig")
         body = wire.json_object(raw)
         _check(client, operation)(body)
     except ValueError as error:

@@ -6,6 +6,7 @@ Does not belong here: measurements and results themselves; they are passed over,
 
 from __future__ import annotations
 
+import codecs
 import json
 import re
 import threading
@@ -117,6 +118,24 @@ def read_metadata(stream: BinaryIO) -> Result:
         return Unreadable(safe_text(error))
 
 
+class _Unmarked:
+    """A stream without the byte order mark that some programs put before UTF-8; the JSON parser refuses it."""
+
+    def __init__(self, stream: BinaryIO) -> None:
+        self._stream = stream
+        head = b""
+        while len(head) < len(codecs.BOM_UTF8) and (more := stream.read(len(codecs.BOM_UTF8) - len(head))):
+            head += more
+        self._head = head.removeprefix(codecs.BOM_UTF8)
+
+    def read(self, size: int = -1) -> bytes:
+        """Some bytes, at most `size`; none at the end, or where none are asked for."""
+        if size == 0 or not self._head:
+            return self._stream.read(size) if size else b""
+        head, self._head = self._head, b""
+        return head
+
+
 class _EnoughRead(Exception):  # noqa: N818 - no error
     """Everything wanted was seen, and some more was read."""
 
@@ -125,7 +144,7 @@ class _Events:
     """The JSON events of a stream, one value at a time: built where it is wanted, passed over elsewhere."""
 
     def __init__(self, stream: BinaryIO) -> None:
-        self._events = ijson.basic_parse(stream, use_float=True, buf_size=_BUFFER)
+        self._events = ijson.basic_parse(_Unmarked(stream), use_float=True, buf_size=_BUFFER)
 
     def __next__(self) -> tuple[str, Any]:
         # The parser itself raises where a file ends too early, so events run out only after `read_on`.

@@ -30,6 +30,30 @@ LISTED = {
 }
 
 
+#: Members of a record on which neither money nor its place in time depends: whatever they are, the record is one.
+#: Those of them that every record has must be there all the same, since a body that lacks them is cut.
+SIDE_MEMBERS = {
+    "GetQuantumTask": frozenset(
+        {"queueInfo", "actionMetadata", "experimentalCapabilities", "failureReason", "deviceParameters"}
+    ),
+    "GetJob": frozenset(
+        {
+            "queueInfo",
+            "events",
+            "algorithmSpecification",
+            "checkpointConfig",
+            "deviceConfig",
+            "failureReason",
+            "hyperParameters",
+            "inputDataConfig",
+            "outputDataConfig",
+            "stoppingCondition",
+        }
+    ),
+    "GetDevice": frozenset({"deviceQueueInfo", "deviceStatusReason"}),
+}
+
+
 def _refuse_constant(name: str) -> NoReturn:
     raise ValueError(f"{name} is no JSON")
 
@@ -101,7 +125,7 @@ def body_check(operation: str, output_shape: Any) -> Check:
     """The check of an operation's body: it returns nothing, or raises ValueError naming the member."""
     if operation in LISTED:
         return _page_check(*LISTED[operation])
-    return _structure_check(output_shape)
+    return _structure_check(output_shape, SIDE_MEMBERS.get(operation, frozenset()))
 
 
 def _page_check(list_name: str, members: tuple[str, ...]) -> Check:
@@ -150,10 +174,15 @@ def _shape_check(shape: Any) -> Check | None:
             return None
 
 
-def _structure_check(shape: Any) -> Check:
+def _structure_check(shape: Any, unread: frozenset[str] = frozenset()) -> Check:
+    """The check of an object; of the members that are `unread` it wants only that they are there."""
     required = frozenset(shape.required_members)
     members = [
-        (member.serialization.get("name", name), name in required, _shape_check(member))
+        (
+            member.serialization.get("name", name),
+            name in required,
+            None if name in unread else _shape_check(member),
+        )
         for name, member in shape.members.items()
     ]
     worth_a_look = [(name, needed, inner) for name, needed, inner in members if needed or inner]

@@ -90,7 +90,7 @@ def _statement(query: str | None, file: Path | None) -> str:
         raise SettingsError("give one query: as an argument, as @name (see --list), or with --file")
     if file is not None:
         try:
-            return file.read_text("utf-8")
+            return file.read_text("utf-8-sig")
         except (OSError, UnicodeDecodeError) as error:
             raise SettingsError(f"{file} cannot be read as text: {error}") from None
     return sys.stdin.read() if query == "-" else str(query)

@@ -20,7 +20,7 @@ from braket_etl.tables.arns import owner_of
 from braket_etl.tables.bookkeeping import COVERAGE, REJECTED_RECORDS, SCHEMA_DRIFT
 from braket_etl.tables.declaration import Table
 from braket_etl.tables.job_events import event_bodies
-from braket_etl.tables.normalize import Drift, Normalized, Reject, normalize, rejected, storable
+from braket_etl.tables.normalize import Drift, Normalized, Reject, normalize, storable
 from braket_etl.tables.observations import with_position
 from braket_etl.tables.redact import NOTHING_REDACTED, Redactor
 from braket_etl.warehouse.connection import Connection, Warehouse
@@ -94,7 +94,7 @@ def _stored(connection: Connection, prepared: _Prepared, batch: Batch, run_id: s
     forget_healed(connection, rejects, batch.fetched)
     store_rejects(connection, rejects, run_id)
     new = store_drift(connection, drift, max((f.fetched_at for f in batch.fetched), default=None), run_id)
-    merged.drift = sum(each.kind in ("member", "value") for each in new)
+    merged.drift = sum(each.kind not in ("date", "moved") for each in new)
     merged.moved = moved if any(each.kind == "moved" for each in new) else []
     for resource in RESOURCES:
         gone = [(m.arn, m.at) for m in batch.expired if m.operation == resource.get]
@@ -161,15 +161,8 @@ def _prepared(batch: Batch) -> _Prepared:
 
 
 def _events(jobs: Sequence[Fetched]) -> Normalized:
-    events: list[_Event] = []
-    rejects: list[Reject] = []
-    for job in jobs:
-        try:
-            events += [_Event(job.arn, body, job.fetched_at) for body in event_bodies(job.body)]
-        except ValueError as error:
-            rejects.append(rejected(job, str(error)))
-    flattened = normalize(JOB_EVENTS, events)
-    return Normalized(flattened.rows, rejects + flattened.rejects, flattened.drift)
+    events = [_Event(job.arn, body, job.fetched_at) for job in jobs for body in event_bodies(job.body)]
+    return normalize(JOB_EVENTS, events)
 
 
 def one_each(rejects: Iterable[Reject]) -> list[Reject]:

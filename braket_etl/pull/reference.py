@@ -131,12 +131,7 @@ def _target_of(arn: str, by_region: Mapping[str, Target], anywhere: Target) -> T
 
 
 def _device_polls(answers: Sequence[fetch.Fetched]) -> Normalized:
-    bodies = {answer.arn: answer.body for answer in answers}
-
-    def finish(row: dict[str, Any]) -> dict[str, Any]:
-        return with_depths(bodies[row["device_arn"]], row)
-
-    polls = normalize(DEVICE_OBSERVATIONS, answers, finish=finish)
+    polls = normalize(DEVICE_OBSERVATIONS, answers, finish=with_depths)
     return polls if answers else Normalized(pa.Table.from_pylist([], schema=DEVICE_OBSERVATIONS.arrow_schema))
 
 

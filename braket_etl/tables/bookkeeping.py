@@ -121,17 +121,20 @@ SCHEMA_DRIFT = Table(
     name="schema_drift",
     schema="etl",
     description=(
-        "What Braket said that this version does not know or does not believe: members and enum values, stored all the "
-        "same; dates that no clock bears out; times of creation that moved."
+        "What Braket said that this version does not know or does not believe: members, enum values and members of another "
+        "type than the API documents, stored all the same; dates that no clock bears out; times of creation that moved."
     ),
     key=("table_name", "kind", "path", "value"),
     columns=(
         text("table_name", "Table the record belongs to", required=True),
         text(
-            "kind", "`member`, `value`, `date` (a Date header) or `moved` (a time of creation)", required=True
+            "kind",
+            "`member`, `value`, `unreadable` (a known member of another type), `date` (a Date header) or `moved` (a time of "
+            "creation)",
+            required=True,
         ),
         text("path", "Where in the response", required=True),
-        text("value", "The unknown enum value, or the date; else empty", required=True),
+        text("value", "The unknown enum value, the other type, or the date; else empty", required=True),
         instant("first_seen_at", "When it was first seen", required=True),
         text("run_id", "Run that saw it first", required=True),
     ),

@@ -30,7 +30,9 @@ class Column:
     warehouse or by whoever builds the rows. `values` are the enum values that the API documents: others are
     stored all the same and noted as drift. `content` says whether the column takes part in the row hash, that
     is, whether a change of it is a change of the record. `reads` is for lineage alone, where `source` and `derive`
-    do not tell: members of the response, or `table.column` where the table has no operation.
+    do not tell: members of the response, or `table.column` where the table has no operation. `side` says that
+    neither money nor a wait depends on the column: a value that cannot be read leaves it NULL, is kept in `extra` and
+    noted as drift, and the record is stored.
     """
 
     name: str
@@ -43,6 +45,7 @@ class Column:
     wide: bool = False
     content: bool = True
     reads: tuple[str, ...] = ()
+    side: bool = False
 
     @property
     def member_path(self) -> tuple[str, ...]:
@@ -56,8 +59,9 @@ class Table:
 
     `operation` and `members_elsewhere` are set for tables whose rows are API responses: the operation (or the kind
     of event or file) that yields one row, and the response's members that live in another table, each with its
-    inner members where unknown ones among those are still this table's `extra`. `rows_in` is the list in the
-    response whose items are the rows, where one response has several.
+    inner members where unknown ones among those are still this table's `extra`. `lists_elsewhere` are those of them that
+    are lists: anything else in their place is this table's `extra` too. `rows_in` is the list in the response whose
+    items are the rows, where one response has several.
     """
 
     name: str
@@ -68,6 +72,7 @@ class Table:
     operation: str | None = None
     rows_in: str | None = None
     members_elsewhere: tuple[tuple[str, tuple[str, ...] | None], ...] = ()
+    lists_elsewhere: tuple[str, ...] = ()
     immutable: str | None = None
     """A column that never changes for a key and grows with time: it narrows a merge to few row groups."""
     terminal_statuses: frozenset[str] = field(default_factory=frozenset)

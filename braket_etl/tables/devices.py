@@ -65,6 +65,7 @@ DEVICES = Table(
     key=("device_arn",),
     operation="GetDevice",
     members_elsewhere=(("deviceQueueInfo", ("queue", "queueSize", "queuePriority")),),
+    lists_elsewhere=("deviceQueueInfo",),
     columns=(
         text("device_arn", "ARN of the device", "deviceArn", required=True),
         *_owner_columns(),
@@ -133,7 +134,7 @@ DEVICE_OBSERVATIONS = Table(
 )
 
 
-def with_depths(body: Mapping[str, Any], row: dict[str, Any]) -> dict[str, Any]:
+def with_depths(row: dict[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
     """The row of one poll of a device: `row` as flattened, with depths and windows read from the body."""
     return {
         **row,

@@ -42,9 +42,9 @@ JOB_EVENTS = Table(
             reads=("events",),
         ),
         *owner_columns("job_arn"),
-        text("event_type", "Kind of the event", "eventType", values=EVENT_TYPES),
-        instant("time_of_event", "When it happened", "timeOfEvent"),
-        text("message", "What Braket says about it", "message", wide=True),
+        text("event_type", "Kind of the event", "eventType", values=EVENT_TYPES, side=True),
+        instant("time_of_event", "When it happened", "timeOfEvent", side=True),
+        text("message", "What Braket says about it", "message", wide=True, side=True),
         instant(
             "job_created_at", "When the job was created", "createdAt", required=True, reads=("createdAt",)
         ),
@@ -57,24 +57,16 @@ JOB_EVENTS = Table(
 def event_bodies(job_body: dict[str, Any]) -> list[dict[str, Any]]:
     """The events of one GetJob response, each as a body of its own with its index and the job's ARN and time.
 
-    An event that is null stays as an event without members, so that positions keep their meaning.
-    Raises ValueError where `events` is no list of objects.
+    An event that is null stays as an event without members, so that positions keep their meaning, and one that is no
+    object as the member `event` of one. `events` that is no list is kept with the job.
     """
     events = job_body.get("events")
-    if events is None:
-        return []
-    if not isinstance(events, list):
-        raise ValueError(f"events: expected a list, got {type(events).__name__}")
-    bodies = []
-    for index, event in enumerate(events):
-        if event is not None and not isinstance(event, dict):
-            raise ValueError(f"events[{index}]: expected an object, got {type(event).__name__}")
-        bodies.append(
-            {
-                **(event or {}),
-                "jobArn": job_body["jobArn"],
-                "createdAt": job_body["createdAt"],
-                "eventIndex": index,
-            }
-        )
-    return bodies
+    return [
+        {
+            **(event if isinstance(event, dict) else {} if event is None else {"event": event}),
+            "jobArn": job_body["jobArn"],
+            "createdAt": job_body["createdAt"],
+            "eventIndex": index,
+        }
+        for index, event in enumerate(events if isinstance(events, list) else ())
+    ]

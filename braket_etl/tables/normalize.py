@@ -19,7 +19,7 @@ import pyarrow as pa
 from botocore import xform_name
 
 from braket_etl.tables.common import canonical_json
-from braket_etl.tables.declaration import Table
+from braket_etl.tables.declaration import Column, Table
 
 Convert = Callable[[Any], Any]
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
@@ -51,7 +51,7 @@ class Reject:
 
 @dataclass(frozen=True, slots=True)
 class Drift:
-    """A member (`kind` = `member`) or enum value (`kind` = `value`) that no declaration knows."""
+    """What no declaration knows: a member, an enum value, or of a known member a type (`kind` = `unreadable`)."""
 
     table_name: str
     kind: str
@@ -73,12 +73,12 @@ def normalize(
     records: Sequence[Record],
     *,
     bookkeeping: Mapping[str, Any] | None = None,
-    finish: Callable[[dict[str, Any]], dict[str, Any]] | None = None,
+    finish: Callable[[dict[str, Any], Mapping[str, Any]], dict[str, Any]] | None = None,
 ) -> Normalized:
     """Rows of `table` from response bodies, in the order given.
 
-    `bookkeeping` fills columns that are the same for the whole batch (`origin`); `finish` may complete a row
-    before it is typed. `fetched_at` and `first_seen_at` are each record's own `fetched_at`, `row_hash` is
+    `bookkeeping` fills columns that are the same for the whole batch (`origin`); `finish` may complete a row, given
+    with its body, before it is typed. `fetched_at` and `first_seen_at` are each record's own `fetched_at`, `row_hash` is
     left to the warehouse (0).
     """
     rows: list[dict[str, Any]] = []
@@ -91,7 +91,7 @@ def normalize(
             row["fetched_at"] = row["first_seen_at"] = record.fetched_at
             row["row_hash"] = 0
             row.update(bookkeeping or {})
-            rows.append(finish(row) if finish else row)
+            rows.append(finish(row, record.body) if finish else row)
             kept.append(record)
         except ValueError as error:
             rejects.append(rejected(record, str(error)))
@@ -102,26 +102,39 @@ def flattened(table: Table, body: Mapping[str, Any], drift: set[Drift] | None = 
     """One body as a row of Python values; raises ValueError that names the member at fault."""
     row: dict[str, Any] = {}
     plan = _plan(table)
+    unread: dict[tuple[str, ...], Any] = {}
     for name, source, member, inner, required, convert in plan.sourced:
         value = body.get(member)
-        if inner and value is not None:
-            value = _member(value, member, inner)
-        if value is None:
-            if required:
-                raise ValueError(f"{source}: required, but missing")
-            row[name] = None
-            continue
         try:
-            row[name] = convert(value)
+            if inner and value is not None:
+                value = _member(value, member, inner)
+            if value is not None:
+                row[name] = convert(value)
+                continue
+            if required:
+                raise ValueError("required, but missing")
+            row[name] = None
         except (ValueError, TypeError, OverflowError) as error:
-            raise ValueError(f"{source}: {error}") from None
+            if name not in plan.side:
+                raise ValueError(f"{source}: {error}") from None
+            row[name], kept = _side_value(body, table.by_name[name])
+            unread.update(kept)
+            if drift is not None:
+                drift.add(Drift(table.name, "unreadable", source, _kind_of(value)))
     for name, derive in plan.derived:
         row[name] = derive(row)
     if plan.has_extra:
         extra = unknown_members(body, plan.known)
-        row["extra"] = canonical_json(extra) if extra else None
         if extra and drift is not None:
             drift.update(Drift(table.name, "member", path, None) for path in _paths(extra))
+        for member in table.lists_elsewhere:
+            if not isinstance(value := body.get(member), list | None):
+                unread[member,] = value
+                if drift is not None:
+                    drift.add(Drift(table.name, "unreadable", member, _kind_of(value)))
+        for path, value in unread.items():
+            _keep(extra, path, value)
+        row["extra"] = canonical_json(extra) if extra else None
     if drift is not None:
         for name, source, values in plan.enums:
             if (value := row.get(name)) is not None and value not in values:
@@ -168,6 +181,8 @@ class _Plan:
     """Column, source, and the values that the API documents."""
     known: dict[str, Any]
     has_extra: bool
+    side: frozenset[str]
+    """Columns whose value may be unreadable."""
 
 
 @lru_cache
@@ -186,7 +201,8 @@ def _plan(table: Table) -> _Plan:
             for member in column.member_path[:-1]:
                 level = level.setdefault(member, {})
             level[column.member_path[-1]] = _members_of(column.type)
-    return _Plan(sourced, derived, enums, known, table.has("extra"))
+    side = frozenset(column.name for column in table.columns if column.side)
+    return _Plan(sourced, derived, enums, known, table.has("extra"), side)
 
 
 def _members_of(arrow_type: pa.DataType) -> dict[str, Any] | None:
@@ -205,10 +221,41 @@ def _member(value: Any, name: str, path: tuple[str, ...]) -> Any:
         if value is None:
             return None
         if not isinstance(value, dict):
-            raise ValueError(f"{walked}: expected an object, got {type(value).__name__}")
+            raise ValueError(f"expected an object in {walked}, got {type(value).__name__}")
         value = value.get(member)
         walked += f".{member}"
     return value
+
+
+def _side_value(body: Mapping[str, Any], column: Column) -> tuple[str | None, dict[tuple[str, ...], Any]]:
+    """What a column holds of a value that cannot be read, and what of it `extra` must keep, by its path.
+
+    A text column holds a number as its text. A column that may not be NULL holds the empty text.
+    """
+    nothing = "" if column.required else None
+    value: Any = body
+    for depth, member in enumerate(column.member_path):
+        if not isinstance(value, Mapping):
+            return nothing, {column.member_path[:depth]: value}
+        value = value.get(member)
+    if value is None:
+        return nothing, {}
+    if pa.types.is_string(column.type):
+        return canonical_json(value), {}
+    return nothing, {column.member_path: value}
+
+
+def _keep(extra: dict[str, Any], path: tuple[str, ...], value: Any) -> None:
+    """Put a value at its path, among what is there."""
+    for member in path[:-1]:
+        extra = extra.setdefault(member, {})
+    extra[path[-1]] = value
+
+
+def _kind_of(value: Any) -> str:
+    """The type of a JSON value, as people name it; not the value, of which there may be one a record."""
+    kinds = {str: "text", bool: "boolean", int: "number", float: "number", list: "list", dict: "object"}
+    return kinds.get(type(value), "missing")
 
 
 def converter(arrow_type: pa.DataType) -> Convert:
@@ -295,7 +342,9 @@ def as_instant(value: Any) -> datetime:
 def _as_text_map(value: Any) -> dict[str, str | None]:
     if not isinstance(value, dict):
         raise ValueError(f"expected a map, got {type(value).__name__}")
-    return {key: None if item is None else _as_text(item) for key, item in value.items()}
+    return {
+        key: item if isinstance(item, str | None) else canonical_json(item) for key, item in value.items()
+    }
 
 
 def _list_converter(convert: Convert) -> Convert:

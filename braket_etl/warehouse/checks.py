@@ -171,10 +171,11 @@ def nothing_new_in_the_api(table: Table) -> Check:
     return Check(
         "nothing_new_in_the_api",
         table.name,
-        "Braket sends members or enum values that this version does not know. They are stored (members in `extra`), "
-        "but no model reads them: look for a newer version of braket_etl.",
-        f"""SELECT CASE kind WHEN 'value' THEN concat_ws(' ', path, '=', value) ELSE concat('member ', path) END, 1
-        FROM etl.schema_drift WHERE table_name = '{table.name}' AND kind IN ('member', 'value')
+        "Braket sends members or enum values that this version does not know, or members of another type. They are "
+        "stored (members in `extra`), but no model reads them: look for a newer version of braket_etl.",
+        f"""SELECT CASE kind WHEN 'value' THEN concat_ws(' ', path, '=', value)
+                WHEN 'unreadable' THEN concat_ws(' ', 'member', path, 'as', value) ELSE concat('member ', path) END, 1
+        FROM etl.schema_drift WHERE table_name = '{table.name}' AND kind NOT IN ('date', 'moved')
             AND NOT ({" OR ".join([*learned, "false"])})
         ORDER BY first_seen_at DESC, kind, path, value""",
     )

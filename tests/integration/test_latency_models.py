@@ -417,7 +417,7 @@ def poll_device(con, seconds, status="ONLINE", windows=(), depth="40"):
     }
     answers = [Answer("GetDevice", QPU, body, at(seconds))]
     replace_rows(con, DEVICES, normalize(DEVICES, answers, bookkeeping={"origin": "api"}).rows)
-    polls = normalize(DEVICE_OBSERVATIONS, answers, finish=lambda row: with_depths(body, row)).rows
+    polls = normalize(DEVICE_OBSERVATIONS, answers, finish=with_depths).rows
     return extend_observations(con, DEVICE_OBSERVATIONS, polls, DEVICE_STATE)
 
 

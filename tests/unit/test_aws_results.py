@@ -221,3 +221,24 @@ def test_a_single_file_can_be_named(tmp_path: Path) -> None:
 def test_a_folder_that_does_not_exist_is_bad_configuration(tmp_path: Path) -> None:
     with pytest.raises(BadConfiguration, match="nowhere"):
         list(walk(str(tmp_path / "nowhere")))
+
+
+class Dripping(io.RawIOBase):
+    """Bytes that come one at a time, as from a slow connection."""
+
+    def __init__(self, content: bytes) -> None:
+        super().__init__()
+        self._content = io.BytesIO(content)
+
+    def read(self, size: int | None = -1) -> bytes:
+        return self._content.read(1 if size else 0)
+
+
+@pytest.mark.parametrize("kind", [io.BytesIO, Dripping])
+def test_a_byte_order_mark_before_the_file_is_passed_over(kind: Any) -> None:
+    text = json.dumps({"taskMetadata": TASK, "additionalMetadata": ADDITIONAL}).encode()
+    marked, plain = (read_metadata(kind(start + text)) for start in (b"\xef\xbb\xbf", b""))
+    assert isinstance(marked, ResultMetadata)
+    assert marked == plain
+    for damaged in (b"\xef\xbb\xbf", b"\xef\xbb" + text, b"\xef\xbb\xbf" * 2 + text):
+        assert isinstance(read_metadata(kind(damaged)), Unreadable)

@@ -75,8 +75,8 @@ def test_a_task_without_a_required_member_is_refused(task_check: wire.Check, mem
         ({"tags": "prod"}, "tags: no map"),
         ({"associations": {}}, "associations: no list"),
         ({"associations": [{"arn": "x"}]}, "associations: type is missing"),
-        ({"queueInfo": {"queue": "QUANTUM_TASKS_QUEUE"}}, "queueInfo: position is missing"),
-        ({"queueInfo": []}, "queueInfo: no object"),
+        ({"numSuccessfulShots": "most"}, "numSuccessfulShots: no number"),
+        ({"endedAt": "later"}, "endedAt"),
     ],
 )
 def test_a_value_of_the_wrong_type_is_refused(
@@ -89,8 +89,21 @@ def test_a_value_of_the_wrong_type_is_refused(
 def test_required_members_inside_structures_and_lists_are_wanted(job_check: wire.Check) -> None:
     with pytest.raises(ValueError, match="instanceConfig: instanceType is missing"):
         job_check({**JOB, "instanceConfig": {"volumeSizeInGb": 30}})
-    with pytest.raises(ValueError, match="events: timeOfEvent"):
-        job_check({**JOB, "events": [{}, {"timeOfEvent": "noon"}]})
+
+
+def test_side_information_costs_no_record_but_what_every_record_has_must_be_there(
+    task_check: wire.Check, job_check: wire.Check
+) -> None:
+    for info in ({"queue": "QUANTUM_TASKS_QUEUE"}, {"position": 5}, "soon", [], 0):
+        task_check({**TASK, "queueInfo": info, "actionMetadata": info, "experimentalCapabilities": info})
+        job_check({**JOB, "queueInfo": info, "events": info, "stoppingCondition": info})
+    job_check({**JOB, "events": [{}, {"timeOfEvent": "noon"}], "outputDataConfig": {}})
+    for body in (
+        {**JOB, "outputDataConfig": None},
+        {k: v for k, v in JOB.items() if k != "algorithmSpecification"},
+    ):
+        with pytest.raises(ValueError, match="is missing"):
+            job_check(body)
 
 
 @pytest.mark.parametrize(

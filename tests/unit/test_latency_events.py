@@ -57,10 +57,12 @@ def test_lines_lists_and_notifications_are_read_alike():
     texts = [
         json.dumps(one) + "\n\n" + json.dumps(two) + "\n",
         json.dumps([one, two], indent=2),
+        "\ufeff" + json.dumps([one, two]),
+        "\ufeff" + json.dumps(one) + "\n\ufeff" + json.dumps(two),
         json.dumps({"Type": "Notification", "Message": json.dumps(one)}),
     ]
     ids = event_rows(texts, NOW).rows.column("event_id").to_pylist()
-    assert ids == ["a", "b", "a", "b", "a"]
+    assert ids == [*"ababababa"]
 
 
 def test_other_kinds_of_event_are_passed_over():

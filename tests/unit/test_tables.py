@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -15,9 +16,10 @@ from botocore import xform_name
 from hypothesis import given
 from hypothesis import strategies as st
 
+from braket_etl.aws.wire import SIDE_MEMBERS, body_check
 from braket_etl.tables import ALL, JOB_EVENTS, JOBS, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.job_events import event_bodies
-from braket_etl.tables.normalize import as_instant, flattened, normalize
+from braket_etl.tables.normalize import Drift, as_instant, flattened, normalize
 from braket_etl.tables.observations import parsed_position, with_position
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -46,6 +48,24 @@ def task_body(**members: Any) -> dict[str, Any]:
         "createdAt": "2026-11-19T23:59:59.123Z",
         **members,
     }
+
+
+def job_body(**members: Any) -> dict[str, Any]:
+    return {
+        "jobArn": JOB_ARN,
+        "status": "COMPLETED",
+        "roleArn": "arn:aws:iam::123456789012:role/r",
+        "jobName": "name",
+        "outputDataConfig": {"s3Path": "s3://b/p"},
+        "algorithmSpecification": {},
+        "instanceConfig": {"instanceType": "ml.m5.large", "volumeSizeInGb": 30},
+        "createdAt": "2026-11-20T08:00:00Z",
+        **members,
+    }
+
+
+def record_shape(operation: str) -> Any:
+    return botocore.session.get_session().get_service_model("braket").operation_model(operation).output_shape
 
 
 def normalized(table: Any, *bodies: dict[str, Any]) -> Any:
@@ -167,7 +187,7 @@ def test_an_unknown_status_is_stored_and_noted() -> None:
         ({"createdAt": 1e300}, "createdAt"),
         ({"tags": ["team"]}, "tags"),
         ({"associations": {"arn": "x"}}, "associations"),
-        ({"actionMetadata": "none"}, "actionMetadata"),
+        ({"associations": [{"arn": 7}]}, "associations"),
         ({"quantumTaskArn": "not-an-arn"}, "ARN"),
         ({"failureReason": "\ud800"}, "surrogates"),
     ],
@@ -216,10 +236,155 @@ def test_events_are_flattened_with_their_index_also_when_null_or_unknown() -> No
         ("", (None, None)),
         (None, (None, None)),
         ("9" * 40, (int("9" * 18), False)),
+        ("> 2,000", (2000, True)),
+        (">2,000", (2000, True)),
+        ("1,234,567 tasks", (1234567, False)),
+        ("2 000", (2000, False)),
+        ("2\u202f000", (2000, False)),
+        ("12.345", (12345, False)),
+        ("2000+", (2000, True)),
+        ("\u2265 2'000", (2000, True)),
+        ("2,00", (None, None)),
+        ("2,0000", (None, None)),
+        ("2.5", (None, None)),
+        ("about 7", (None, None)),
     ],
 )
 def test_positions_are_parsed(raw: str | None, parsed: tuple[int | None, bool | None]) -> None:
     assert parsed_position(raw) == parsed
+
+
+@pytest.mark.parametrize(
+    ("info", "columns"),
+    [
+        (
+            {"queue": "QUANTUM_TASKS_QUEUE", "message": "moved"},
+            {"queue": "QUANTUM_TASKS_QUEUE", "message": "moved", "position_raw": None},
+        ),
+        ({"queue": 5, "position": 12}, {"queue": "5", "position_raw": "12"}),
+        ({"position": ["3"], "queuePriority": True}, {"position_raw": '["3"]', "queue_priority": "true"}),
+        ("behind 3 others", {"position_raw": "behind 3 others", "queue": None}),
+        ("3", {"position_raw": "3"}),
+        ([{"position": "3"}], {"position_raw": '[{"position":"3"}]'}),
+        (7, {"position_raw": "7"}),
+        (False, {"position_raw": "false"}),
+        ({}, {"position_raw": None}),
+    ],
+)
+def test_queue_info_of_another_form_is_kept_as_text_and_costs_no_record(
+    info: Any, columns: dict[str, Any]
+) -> None:
+    body = task_body(status="QUEUED", queueInfo=info)
+    records = normalized(QUANTUM_TASKS, body)
+    assert (records.rows.num_rows, records.rejects) == (1, [])
+    polls = normalize(TASK_OBSERVATIONS, [Response(body)], finish=with_position)
+    [row] = polls.rows.to_pylist()
+    assert {name: row[name] for name in columns} == columns
+    assert (row["position"], row["is_capped"]) == (None, None)
+    assert not polls.rejects
+
+
+@pytest.mark.parametrize(
+    ("members", "columns", "extra", "paths"),
+    [
+        (
+            {"actionMetadata": "none"},
+            {"action_metadata_action_type": None, "action_metadata_program_count": None},
+            {"actionMetadata": "none"},
+            {"actionMetadata.actionType", "actionMetadata.programCount", "actionMetadata.executableCount"},
+        ),
+        (
+            {"actionMetadata": {"actionType": 3, "programCount": "many", "colour": "red"}},
+            {"action_metadata_action_type": "3", "action_metadata_program_count": None},
+            {"actionMetadata": {"programCount": "many", "colour": "red"}},
+            {"actionMetadata.actionType", "actionMetadata.programCount"},
+        ),
+        (
+            {"experimentalCapabilities": ["ALL"]},
+            {"experimental_capabilities_enabled": None},
+            {"experimentalCapabilities": ["ALL"]},
+            {"experimentalCapabilities.enabled"},
+        ),
+        ({"failureReason": 404}, {"failure_reason": "404"}, None, {"failureReason"}),
+        ({"deviceParameters": 0}, {"device_parameters": "0"}, None, {"deviceParameters"}),
+        ({"tags": {"run": 7, "ok": True}}, {"tags": [("run", "7"), ("ok", "true")]}, None, set()),
+    ],
+)
+def test_side_information_that_cannot_be_read_is_kept_and_noted(
+    members: dict[str, Any], columns: dict[str, Any], extra: Any, paths: set[str]
+) -> None:
+    result = normalized(QUANTUM_TASKS, task_body(**members))
+    [row] = result.rows.to_pylist()
+    assert {name: row[name] for name in columns} == columns
+    assert (json.loads(row["extra"]) if row["extra"] else None) == extra
+    assert {drift.path for drift in result.drift if drift.kind == "unreadable"} == paths
+
+
+def test_drift_names_the_type_of_what_cannot_be_read_and_not_its_value() -> None:
+    bodies = [task_body(failureReason=n) for n in range(100)]
+    assert normalized(QUANTUM_TASKS, *bodies).drift == {
+        Drift("quantum_tasks", "unreadable", "failureReason", "number")
+    }
+
+
+def test_a_job_is_stored_whatever_stands_beside_what_it_costs() -> None:
+    body = job_body(
+        events="none yet",
+        outputDataConfig={"kmsKeyId": ["k"]},
+        stoppingCondition={"maxRuntimeInSeconds": "long"},
+        hyperParameters=["a"],
+        inputDataConfig=[{"channelName": "in"}, "more"],
+        algorithmSpecification="a script",
+        deviceConfig=5,
+        queueInfo="soon",
+    )
+    job_check = body_check("GetJob", record_shape("GetJob"))
+    job_check(body)
+    result = normalized(JOBS, body)
+    [row] = result.rows.to_pylist()
+    assert not result.rejects
+    assert (row["instance_config_instance_type"], row["output_data_config_s3_path"]) == ("ml.m5.large", "")
+    assert json.loads(row["extra"]) == {
+        "events": "none yet",
+        "stoppingCondition": {"maxRuntimeInSeconds": "long"},
+        "hyperParameters": ["a"],
+        "inputDataConfig": [{"channelName": "in"}, "more"],
+        "algorithmSpecification": "a script",
+        "deviceConfig": 5,
+    }
+    assert event_bodies(body) == []
+
+
+@pytest.mark.parametrize(
+    "wrong", [{"instanceConfig": {"instanceType": "ml.m5.large"}}, {"startedAt": "noon"}]
+)
+def test_a_job_whose_cost_cannot_be_known_is_no_row(wrong: dict[str, Any]) -> None:
+    result = normalized(JOBS, job_body(**wrong))
+    assert (result.rows.num_rows, len(result.rejects)) == (0, 1)
+
+
+def test_what_is_no_check_of_the_wire_is_side_information_of_the_tables_and_the_other_way_round() -> None:
+    for operation, tables in (("GetQuantumTask", [QUANTUM_TASKS, TASK_OBSERVATIONS]), ("GetJob", [JOBS])):
+        columns = [column for table in tables for column in table.columns if column.source]
+        side = {column.member_path[0] for column in columns if column.side}
+        strict = {column.member_path[0] for column in columns if not column.side}
+        assert not side & strict
+        assert SIDE_MEMBERS[operation] - {"queueInfo", "events"} == side - {"queueInfo"}
+    assert all(
+        column.side
+        for column in JOB_EVENTS.columns
+        if column.source in {"eventType", "timeOfEvent", "message"}
+    )
+
+
+def test_events_that_are_no_objects_or_hold_other_types_are_kept() -> None:
+    job = job_body(events=["began", {"eventType": 5, "timeOfEvent": "noon", "message": None}])
+    result = normalize(JOB_EVENTS, [Response(body, "GetJob", JOB_ARN) for body in event_bodies(job)])
+    first, second = result.rows.to_pylist()
+    assert not result.rejects
+    assert (first["event_index"], first["event_type"], first["extra"]) == (0, None, '{"event":"began"}')
+    assert (second["event_type"], second["time_of_event"]) == ("5", None)
+    assert second["extra"] == '{"timeOfEvent":"noon"}'
 
 
 def test_a_poll_shows_status_and_position() -> None:
