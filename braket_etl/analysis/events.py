@@ -43,7 +43,12 @@ def event_rows(texts: Iterable[str], read_at: datetime) -> Normalized:
     for text in texts:
         for event in _events(text, rejects, read_at):
             if event.get("detail-type") in DETAIL_TYPES:
-                records.append(EventRecord(f"event:{event.get('id')}", event, read_at))
+                # one that names no source is not Braket's; no source at all have those that older versions stored
+                records.append(
+                    EventRecord(
+                        f"event:{event.get('id')}", {**event, "source": event.get("source") or ""}, read_at
+                    )
+                )
     normalized = normalize(STATE_CHANGE_EVENTS, records)
     return Normalized(normalized.rows, [*rejects, *normalized.rejects], normalized.drift)
 

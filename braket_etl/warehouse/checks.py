@@ -320,6 +320,15 @@ LATENCY_CHECKS = (
         is_error=True,
     ),
     Check(
+        "events_can_be_true",
+        "state_changes",
+        "Events of EventBridge that cannot be true: of another sender, account or Region than the record's, or of a time "
+        "outside of its life. They are kept, and no wait is made of them. Look at who else may write to the feed.",
+        """SELECT concat_ws(' ', status, 'of', record_arn, 'at', event_time, 'has doubt:', doubt,
+            'event', event_id), 1
+        FROM state_changes WHERE doubt IS NOT NULL ORDER BY event_time DESC, event_id""",
+    ),
+    Check(
         "every_task_has_a_wait",
         "task_latency",
         "Each task has one row, whose bounds are in order: no wait is negative or exceeds the turnaround.",

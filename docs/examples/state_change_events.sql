@@ -9,9 +9,8 @@ SELECT detail_type, median(fetched_at - event_time) AS usual, max(fetched_at - e
 FROM state_change_events
 GROUP BY detail_type;
 
--- Which tasks have a start that is known to the second?
-SELECT quantum_task_arn, min(event_time) AS started_at
+-- Who sends them?
+SELECT source, account_id, region, count(*) AS events
 FROM state_change_events
-WHERE status = 'RUNNING' AND quantum_task_arn IS NOT NULL
-GROUP BY quantum_task_arn
-ORDER BY started_at;
+GROUP BY source, account_id, region
+ORDER BY events DESC;

@@ -25,14 +25,16 @@
 -- is_counted: whether queue statistics count it: no reservation, and something is known of when its wait ended
 WITH sights AS (
     -- who saw which status, from when to when: polls, events, and the stored record of an open task itself
-    SELECT quantum_task_arn, status, observed_at AS first_seen_at, last_observed_at AS last_seen_at
+    SELECT
+        quantum_task_arn, status, observed_at AS first_seen_at, last_observed_at AS last_seen_at,
+        NULL::TIMESTAMPTZ AS event_time
     FROM task_observations
     UNION ALL
-    SELECT quantum_task_arn, status, event_time, event_time
-    FROM state_change_events
-    WHERE quantum_task_arn IS NOT NULL
+    SELECT quantum_task_arn, status, event_time, event_time, event_time
+    FROM state_changes
+    WHERE quantum_task_arn IS NOT NULL AND doubt IS NULL
     UNION ALL
-    SELECT quantum_task_arn, status, fetched_at, fetched_at
+    SELECT quantum_task_arn, status, fetched_at, fetched_at, NULL
     FROM quantum_tasks
     WHERE NOT is_terminal
 ),
@@ -43,16 +45,11 @@ watched AS (
         max(last_seen_at) FILTER (status IN ('CREATED', 'QUEUED')) AS last_waiting_at,
         min(first_seen_at) FILTER (status IN ('RUNNING', 'COMPLETED', 'FAILED')) AS first_left_at,
         max(first_seen_at) FILTER (status IN ('RUNNING', 'COMPLETED', 'FAILED')) AS last_left_at,
-        max(last_seen_at) FILTER (status = 'RUNNING') AS last_running_at
+        max(last_seen_at) FILTER (status = 'RUNNING') AS last_running_at,
+        min(event_time) FILTER (status = 'RUNNING') AS started_at
     FROM sights
     GROUP BY quantum_task_arn
     HAVING count(*) FILTER (status NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')) > 0
-),
-started_events AS (
-    SELECT quantum_task_arn, min(event_time) AS started_at
-    FROM state_change_events
-    WHERE quantum_task_arn IS NOT NULL AND status = 'RUNNING'
-    GROUP BY quantum_task_arn
 ),
 -- From here on times are seconds since the task's creation. A clock that shows whole seconds can be behind the
 -- creation time, hence greatest(0, …), which passes over NULL: each has its guard. epoch_us, not date_diff, which asks
@@ -72,10 +69,9 @@ timed AS (
             THEN greatest(0, (epoch_us(w.last_waiting_at) - epoch_us(t.created_at)) / 1e6) END AS last_waiting,
         CASE WHEN w.last_running_at IS NOT NULL
             THEN greatest(0, (epoch_us(w.last_running_at) - epoch_us(t.created_at)) / 1e6) END AS last_running,
-        CASE WHEN e.started_at IS NOT NULL
-            THEN greatest(0, (epoch_us(e.started_at) - epoch_us(t.created_at)) / 1e6) END AS known_start,
-        e.started_at IS NOT NULL OR w.last_running_at IS NOT NULL
-            OR t.status IN ('RUNNING', 'COMPLETED') AS has_started,
+        CASE WHEN w.started_at IS NOT NULL
+            THEN greatest(0, (epoch_us(w.started_at) - epoch_us(t.created_at)) / 1e6) END AS known_start,
+        w.last_running_at IS NOT NULL OR t.status IN ('RUNNING', 'COMPLETED') AS has_started,
         CASE
             WHEN w.first_left_at IS NOT NULL
                 THEN greatest(0, (epoch_us(
@@ -90,7 +86,6 @@ timed AS (
         CASE WHEN t.device_type = 'SIMULATOR' THEN r.execution_duration_ms / 1e3 END AS execution
     FROM quantum_tasks AS t
     LEFT JOIN watched AS w ON w.quantum_task_arn = t.quantum_task_arn
-    LEFT JOIN started_events AS e ON e.quantum_task_arn = t.quantum_task_arn
     LEFT JOIN task_results AS r ON r.quantum_task_arn = t.quantum_task_arn
 ),
 -- made of the tables, not of `timed`: what is read twice is kept whole, with every column of all tasks

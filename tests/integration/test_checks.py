@@ -82,6 +82,12 @@ DAMAGES: dict[tuple[str, str], tuple[str, str]] = {
         "(SELECT min_by(quantum_task_arn, created_at) FROM quantum_tasks WHERE device_name = 'sv1')",
         "open since",
     ),
+    ("state_changes", "events_can_be_true"): (
+        "INSERT INTO state_change_events BY NAME SELECT 'e' AS event_id, 'Braket Task State Change' AS detail_type, "
+        "'my.app' AS source, account_id, region, created_at AS event_time, quantum_task_arn, quantum_task_arn AS "
+        "record_arn, 'RUNNING' AS status, now() AS fetched_at FROM quantum_tasks LIMIT 1",
+        "has doubt: source event e",
+    ),
     ("job_stages", "stages_fill_the_turnaround"): (
         "UPDATE job_stages SET seconds = seconds + 0.5, ended_at = ended_at + INTERVAL 3 SECOND "
         "WHERE stage = 'RUNNING'",

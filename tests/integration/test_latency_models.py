@@ -17,6 +17,7 @@ from braket_etl.tables.normalize import normalize
 from braket_etl.tables.observations import with_position
 from braket_etl.tables.state_change_events import STATE_CHANGE_EVENTS
 from braket_etl.tables.task_results import TASK_RESULTS
+from braket_etl.warehouse.checks import LATENCY_CHECKS, run_check
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.upsert import append_events, extend_observations, replace_rows, upsert
 
@@ -247,6 +248,66 @@ def test_an_event_makes_the_start_exact_to_the_second_whatever_the_order(con):
     row = latency(con)
     assert (wait(row), run(row), row["basis"]) == ((100.5, 100.5), (199.5, 199.5), "exact")
     assert (row["stat_seconds_lower"], row["stat_seconds_upper"]) == (100.5, 100.5)
+
+
+HOUR, DAY = 3600, 86_400
+
+
+@pytest.mark.parametrize(
+    ("doubt", "changes"),
+    [
+        ("source", {"source": "my.app"}),
+        ("source", {"source": None}),
+        ("account", {"account": "999999999999"}),
+        ("region", {"region": "eu-north-1"}),
+        ("kind", {"detail-type": "Braket Job State Change"}),
+        ("before creation", {"seconds": -3 * DAY}),
+        ("before creation", {"seconds": -6.5}),
+        ("after end", {"seconds": 306.5}),
+        ("after end", {"seconds": 30 * DAY}),
+        ("after end", {"seconds": 900, "status": "QUEUED"}),
+        ("after end", {"seconds": 900, "status": "CREATED"}),
+        ("after end", {"seconds": HOUR, "status": "COMPLETED"}),
+        ("future", {"seconds": 90 * DAY}),
+    ],
+)
+@pytest.mark.parametrize("sights", [[(60, "QUEUED"), (960, "COMPLETED", 300)], [(960, "COMPLETED", 300)]])
+def test_an_event_that_cannot_be_true_is_kept_and_changes_nothing(con, doubt, changes, sights):
+    seen(con, *sights)
+    before = latency(con)
+    more = {"seconds": 100.5, "status": "RUNNING", **changes}
+    told = json.loads(event(more.pop("seconds"), more.pop("status"), 1)) | more
+    replace_rows(con, STATE_CHANGE_EVENTS, event_rows([json.dumps(told)], at(40 * DAY)).rows)
+    assert con.execute("SELECT doubt FROM state_changes").fetchall() == [(doubt,)]
+    assert latency(con) == before
+    check = next(check for check in LATENCY_CHECKS if check.name == "events_can_be_true")
+    finding = run_check(con, check)
+    assert (finding.passed, finding.records) == (False, 1)
+    assert f"doubt: {doubt} event" in finding.examples[0]
+    assert ARN in finding.examples[0]
+
+
+@pytest.mark.parametrize(
+    ("seconds", "status"), [(-0.5, "RUNNING"), (300, "RUNNING"), (302, "COMPLETED"), (400, "COMPLETED")]
+)
+def test_an_event_at_the_edge_of_its_record_s_life_is_believed(con, seconds, status):
+    seen(con, (60, "QUEUED"), (960, "COMPLETED", 300))
+    replace_rows(con, STATE_CHANGE_EVENTS, event_rows([event(seconds, status, 1)], at(1000)).rows)
+    assert con.execute("SELECT doubt FROM state_changes").fetchall() == [(None,)]
+    assert latency(con)["basis"] == ("exact" if status == "RUNNING" else "polled")
+
+
+def test_an_event_after_the_last_answer_about_an_ended_task_without_an_end_is_not_believed(con):
+    seen(con, (60, "QUEUED"), (960, "COMPLETED"))
+    replace_rows(con, STATE_CHANGE_EVENTS, event_rows([event(DAY, "RUNNING", 1)], at(2 * DAY)).rows)
+    assert latency(con)["basis"] == "polled"
+
+
+def test_events_that_an_older_version_stored_without_their_source_are_believed(con):
+    seen(con, (960, "COMPLETED", 300))
+    replace_rows(con, STATE_CHANGE_EVENTS, event_rows([event(100.5, "RUNNING", 1)], at(1000)).rows)
+    con.execute("UPDATE state_change_events SET source = NULL")
+    assert latency(con)["basis"] == "exact"
 
 
 def test_without_the_running_event_the_others_still_narrow_the_wait(con):
