@@ -10,7 +10,7 @@ import json
 import os
 import re
 import tomllib
-from collections.abc import Collection
+from collections.abc import Collection, Iterable
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -37,9 +37,12 @@ from pydantic_settings import (
 )
 
 from braket_etl.packaged import checkout
+from braket_etl.shown import did_you_mean
 
 PREFIX = "BRAKET_ETL_"
 CONFIG_FILE = "braket_etl.toml"
+#: Variables that are no settings: which file counts, --quiet, and switches of this project's own tests and benchmarks.
+_NO_SETTINGS = ("CONFIG", "QUIET", "BENCH", "CLUSTER", "REQUIRE_BROWSER", "REQUIRE_SERVERS", "SCREENSHOTS")
 DEMO_SUFFIX = "-demo"
 #: Begins the name of a warehouse that is a DuckLake.
 LAKE = "ducklake:"
@@ -57,11 +60,23 @@ REDACT_DEFAULT = (
     "*accesskey*",
     "*privatekey*",
     "*token",
-    "*=AKIA????????????????",
-    "*=ASIA????????????????",
-    "*=-----BEGIN*PRIVATE KEY-----*",
-    "*=gh[oprsu]_????????????????????*",
-    "*=github_pat_*",
+    # values that are one, or hold one anywhere: AWS access keys (base 32), private keys, tokens of GitHub
+    "*=*AKIA[A-Z2-7][A-Z2-7][A-Z2-7][A-Z2-7]????????????*",
+    "*=*ASIA[A-Z2-7][A-Z2-7][A-Z2-7][A-Z2-7]????????????*",
+    "*=*-----BEGIN*PRIVATE KEY-----*",
+    "*=*gh[oprsu]_????????????????????*",
+    "*=*github_pat_*",
+    # in headers, addresses, arguments and JSON: Bearer abc, ?token=abc, --password=abc, "token": "abc"
+    "*=*Bearer ?*",
+    "*=*[Aa]uthorization: ?*",
+    "*=*[Tt][Oo][Kk][Ee][Nn][=:\"']?*",
+    "*=*[Pp]ass[Ww]ord[=:\"']?*",
+    "*=*[Ss]ecret[=:\"']?*",
+    "*=*[Aa]pi[Kk]ey[=:\"']?*",
+    "*=*[Aa]pi[_-][Kk]ey[=:\"']?*",
+    "*=*[Aa]ccess[Kk]ey[=:\"']?*",
+    "*=*[Aa]ccess[_-][Kk]ey[=:\"']?*",
+    "*=*[Ss]ignature=?*",
 )
 #: Lies in the home of a demo; only such a home is emptied by the next demo.
 DEMO_MARK = ".demo"
@@ -98,6 +113,17 @@ class SpendAlert(BaseModel):
     usd: Decimal = Field(gt=0, allow_inf_nan=False)
     account: str | None = Field(None, pattern=r"^\d{12}$", description="Account id; none means all accounts")
     tag: str | None = Field(None, pattern=r"^[^=]+=", description="key=value; none means whatever its tags")
+
+
+class _Toml(TomlConfigSettingsSource):
+    """The settings of a file, which an editor may have begun with a byte order mark."""
+
+    def _read_file(self, file_path: Any) -> dict[str, Any]:
+        return _in_file(file_path)
+
+
+def _in_file(file: Path) -> dict[str, Any]:
+    return tomllib.loads(file.read_text("utf-8-sig"))
 
 
 class Settings(BaseSettings):
@@ -203,7 +229,7 @@ class Settings(BaseSettings):
         file = config_file()
         if file is None:
             return init_settings, env_settings
-        return init_settings, env_settings, TomlConfigSettingsSource(settings_cls, toml_file=file)
+        return init_settings, env_settings, _Toml(settings_cls, toml_file=file)
 
     @field_validator("home")
     @classmethod
@@ -411,7 +437,7 @@ def config_file() -> Path | None:
 def setting_origins(flags: Collection[str] = ()) -> dict[str, str]:
     """Where each setting's value comes from: its flag, its variable, the path of the file, or `default`."""
     file = config_file()
-    in_file = tomllib.loads(file.read_text("utf-8")) if file else {}
+    in_file = _in_file(file) if file else {}
     set_variables = {name.upper() for name, value in os.environ.items() if value}
 
     def origin(name: str) -> str:
@@ -421,6 +447,22 @@ def setting_origins(flags: Collection[str] = ()) -> dict[str, str]:
         return variable if variable in set_variables else str(file) if name in in_file else "default"
 
     return {name: origin(name) for name in Settings.model_fields}
+
+
+def unknown_variables() -> list[str]:
+    """What to say of each BRAKET_ETL_ variable in the environment that no setting has: it counts for nothing."""
+    settings = [name.upper() for name in Settings.model_fields]
+    given = {name: name.upper().removeprefix(PREFIX) for name in sorted(os.environ)}
+    return [
+        f"there is no setting {name}, so it counts for nothing" + _meant(rest, settings, before=PREFIX)
+        for name, rest in given.items()
+        if name.upper().startswith(PREFIX) and rest not in (*settings, *_NO_SETTINGS)
+    ]
+
+
+def _meant(name: str, known: Iterable[str], *, before: str = "") -> str:
+    hint = did_you_mean(name, known, before=before)
+    return f": {hint}" if hint else ""
 
 
 def load_settings(**flags: Any) -> Settings:
@@ -444,6 +486,6 @@ def _explained(problem: Any, file: Path | None) -> str:
     inner = ".".join(str(part) for part in problem["loc"][1:])
     variable = PREFIX + name.upper()
     if problem["type"] == "extra_forbidden" and not inner:
-        return f"{file}: there is no setting {name!r}"
+        return f"{file}: there is no setting {name!r}" + _meant(name, Settings.model_fields)
     where = variable if variable in os.environ else f"{name} in {file}" if file else variable
     return f"{where}{f' ({inner})' if inner else ''}: {detail}"

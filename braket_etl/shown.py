@@ -1,6 +1,10 @@
-"""What people see alike on a terminal and on a page: a length of time, and text without anything hidden in it."""
+"""What people see alike on a terminal and on a page: a length of time, text without anything hidden in
+it, and what was probably meant."""
 
 from __future__ import annotations
+
+import difflib
+from collections.abc import Iterable
 
 
 def duration(seconds: float) -> str:
@@ -17,3 +21,10 @@ def printable(text: str, *, but: str = "") -> str:
         c if c.isprintable() or c in but else c.encode("unicode_escape", "backslashreplace").decode()
         for c in text
     )
+
+
+def did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:
+    """`did you mean …?` with up to three names that are spelled alike; empty where there is none."""
+    lower = {each.lower(): each for each in known}
+    alike = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)
+    return f"did you mean {' or '.join(before + lower[each] for each in alike)}?" if alike else ""

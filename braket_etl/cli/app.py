@@ -12,10 +12,11 @@ import typer
 from braket_etl import __version__
 from braket_etl.cli import costs
 from braket_etl.cli.export import export
-from braket_etl.cli.verb import Json, verb
+from braket_etl.cli.verb import Json, Verbs, verb
 
 app = typer.Typer(
     name="braket-etl",
+    cls=Verbs,
     help="What your Amazon Braket tasks and jobs cost, and how long they waited, in a DuckDB warehouse.",
     no_args_is_help=True,
     rich_markup_mode=None,

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict
 from pathlib import Path
@@ -36,11 +36,12 @@ def run_sql(
     statement = named.sql if named else _statement(query, file)
     with Runtime().warehouse.reading() as connection:
         try:
-            set_variables(connection, named.values_of(given) if named else given)
+            variables = {name: value for name, value in given.items() if not name.isdecimal()}
+            set_variables(connection, named.values_of(given) if named else variables)
             if named and is_terminal():
                 say(named.title, "bold")
                 say(named.read)
-            if (relation := _relation(connection, statement)) is not None:
+            if (relation := _relation(connection, statement, given)) is not None:
                 _FORMATS[style](relation, output)
         except QueryError as error:
             raise SettingsError(str(error)) from None
@@ -96,10 +97,11 @@ def _statement(query: str | None, file: Path | None) -> str:
     return sys.stdin.read() if query == "-" else str(query)
 
 
-def _relation(connection: Connection, text: str) -> Any:
+def _relation(connection: Connection, text: str, given: Mapping[str, str]) -> Any:
     """The rows of the last statement, None where it has none; those before it (SET, ATTACH, …) are run first.
 
-    Raises QueryError where one before the last has rows too, since those would be lost.
+    Each gets the parameters that it names as `$name`; `getvariable` reads them too. Raises QueryError for one that was
+    not given, and where a statement before the last has rows too, since those would be lost.
     """
     statements = connection.extract_statements(text)
     only_rows = [duckdb.ExpectedResultType.QUERY_RESULT]
@@ -108,7 +110,19 @@ def _relation(connection: Connection, text: str) -> Any:
             f"there are {len(statements)} statements, and one before the last has rows, which would be lost: "
             "ask one question at a time"
         )
-    return connection.sql(text)
+    if not any(statement.named_parameters for statement in statements):
+        return connection.sql(text)
+    for statement in statements[:-1]:
+        connection.execute(statement, _parameters_of(statement, given))
+    return connection.sql(statements[-1], params=_parameters_of(statements[-1], given))
+
+
+def _parameters_of(statement: duckdb.Statement, given: Mapping[str, str]) -> dict[str, str] | None:
+    """The parameters that a statement names, as texts, which DuckDB reads as what each is compared or added to."""
+    if missing := sorted(set(statement.named_parameters) - given.keys()):
+        wanted = " ".join(f"--param {name}=…" for name in missing)
+        raise QueryError(f"the query names {', '.join(f'${name}' for name in missing)}: add {wanted}")
+    return {name: given[name] for name in statement.named_parameters} or None
 
 
 def _as_table(relation: Any, output: Path | None) -> None:

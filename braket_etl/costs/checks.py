@@ -35,8 +35,9 @@ CHECKS = (
         "reservation_costs",
         "Tasks name reservations that are not in the file: these cost thousands of dollars an hour and are not "
         "counted. Add them and run `braket-etl billing reservations FILE`.",
-        """SELECT t.reservation_arn, count(*) FROM quantum_tasks AS t ANTI JOIN reservations AS r
-        ON r.reservation_arn = t.reservation_arn WHERE t.reservation_arn IS NOT NULL GROUP BY t.reservation_arn""",
+        """SELECT min(t.reservation_arn), count(*) FROM quantum_tasks AS t ANTI JOIN reservations AS r
+        ON lower(r.reservation_arn) = lower(t.reservation_arn) WHERE t.reservation_arn IS NOT NULL
+        GROUP BY lower(t.reservation_arn)""",
         is_error=True,
     ),
     Check(

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal, InvalidOperation
@@ -108,7 +108,7 @@ def read_reservations(path: Path) -> list[dict[str, Any]]:
             ("account_id", "region", "cancelled_at", "agreed_usd", "note"),
         )
     ]
-    return _distinct(path, rows, RESERVATIONS.key)
+    return _distinct(path, rows, RESERVATIONS.key, same=str.lower)
 
 
 def read_discounts(path: Path) -> list[dict[str, Any]]:
@@ -233,10 +233,13 @@ def _lines(path: Path, required: tuple[str, ...], optional: tuple[str, ...]) -> 
         raise BillingFileError(f"{path}, line {reader.line_num}: {error}") from None
 
 
-def _distinct(path: Path, rows: list[dict[str, Any]], key: tuple[str, ...]) -> list[dict[str, Any]]:
+def _distinct(
+    path: Path, rows: list[dict[str, Any]], key: tuple[str, ...], *, same: Callable[[str], str] = str
+) -> list[dict[str, Any]]:
+    """The rows; raises BillingFileError where a key is there twice, `same` telling what counts of it."""
     seen: set[tuple[Any, ...]] = set()
     for row in rows:
-        identity = tuple(row[name] for name in key)
+        identity = tuple(same(str(row[name])) for name in key)
         if identity in seen:
             raise BillingFileError(f"{path}: {', '.join(map(str, identity))} is there twice")
         seen.add(identity)

@@ -173,9 +173,17 @@ def _lock(warehouse: Warehouse) -> Finding:
 def _dagster(settings: Settings) -> Finding:
     from dagster import DagsterInstance
 
-    from braket_etl.orchestration.instance import daemon_is_alive, daemon_last_alive, dagster_home
+    from braket_etl.orchestration.instance import (
+        USABLE_HOME,
+        daemon_is_alive,
+        daemon_last_alive,
+        dagster_home,
+        why_unusable,
+    )
 
     home = dagster_home(settings)
+    if problem := why_unusable(home):
+        return Finding("Dagster", "fail", problem, USABLE_HOME)
     if not (home / "dagster.yaml").is_file() or not any(home.glob(".laid_out_by_*")):
         return Finding("Dagster", "ok", f"{home}: will be laid out by the first run")
     with DagsterInstance.from_config(str(home)) as instance:

@@ -13,6 +13,7 @@ from datetime import UTC, datetime, timedelta
 from io import StringIO
 from pathlib import Path
 from typing import Any
+from urllib.parse import unquote
 
 import dagster as dg
 import filelock
@@ -47,6 +48,19 @@ def dagster_home(settings: Settings) -> Path:
     return root / "dagster_home" if root else settings.home / "dagster_home"
 
 
+def why_unusable(home: Path) -> str | None:
+    """Why Dagster cannot use a folder, if so: it writes the path into an address of SQLite's as it is.
+
+    There `?` begins the options and `%20` stands for a space, so it would look for its databases in another folder.
+    """
+    if "?" not in str(home) and unquote(str(home)) == str(home):
+        return None
+    return f"Dagster cannot keep its databases in {home}: it takes ? and % with two digits in a path for something else"
+
+
+USABLE_HOME = "set DAGSTER_HOME to a folder without ? and %"
+
+
 def prepare_dagster_home(settings: Settings) -> Path:
     """Make the home, lay our dagster.yaml where it has none, and point this process and its children to it.
 
@@ -54,6 +68,8 @@ def prepare_dagster_home(settings: Settings) -> Path:
     DAGSTER_HOME names and that exists keeps its mode; it may be shared on purpose.
     """
     home = dagster_home(settings)
+    if problem := why_unusable(home):
+        raise SettingsError(f"{problem}; {USABLE_HOME}")
     os.umask(0o077)
     try:
         private_folder(home)

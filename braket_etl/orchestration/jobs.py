@@ -10,13 +10,14 @@ import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
 from braket_etl.orchestration.assets import OPEN_RECORDS, PUBLISHED
+from braket_etl.orchestration.assets.source import SYNC_NAME
 from braket_etl.orchestration.executors import EXECUTOR
 from braket_etl.orchestration.maintenance import MAINTAIN
 from braket_etl.orchestration.partitions import CREATION_DAYS
 from braket_etl.tables import DEVICE_OBSERVATIONS, DEVICES, JOB_OBSERVATIONS, TASK_OBSERVATIONS
 
 SYNC = dg.define_asset_job(
-    "sync",
+    SYNC_NAME,
     selection=dg.AssetSelection.all(),
     partitions_def=CREATION_DAYS,
     executor_def=EXECUTOR,

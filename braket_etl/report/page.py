@@ -25,6 +25,7 @@ from braket_etl.report.blocks import NOT_ENDED, SECTIONS, Block, answer, step
 from braket_etl.report.filters import Filters, Scope
 from braket_etl.report.values import Cell, cell, heading, is_number_column
 from braket_etl.settings import SettingsError
+from braket_etl.shown import did_you_mean
 from braket_etl.warehouse.connection import Connection, Warehouse, replaced_atomically
 from braket_etl.warehouse.errors import WarehouseError
 from braket_etl.warehouse.models import tables_read
@@ -72,8 +73,9 @@ def write_report(
     """Write the report to a file, which is replaced as a whole; what it is limited to. The group may read it too.
 
     Unless it is made anew, what has not changed is taken over from the report that the file holds. The days are UTC, both
-    in. Accounts are ids or names of the settings. Raises SettingsError for an account that is not in the warehouse and
-    for a last day before the first, WarehouseError where nothing is published or the file cannot be written.
+    in. Accounts are ids or names of the settings. Raises SettingsError for an account that is not in the warehouse, a
+    tag that no record bears and a last day before the first, WarehouseError where nothing is published or the file
+    cannot be written.
     """
     with warehouse.reading() as connection:
         filters = resolved(connection, first, last, accounts, tags)
@@ -112,7 +114,44 @@ def resolved(
         first = min(max(first, oldest), last) if oldest else first
     if last < first:
         raise SettingsError(f"--to {last} lies before --from {first}")
+    for key, value in tags:
+        _refuse_unknown_tag(connection, key, value)
     return Filters(first, last, _account_ids(connection, accounts), tuple(tags))
+
+
+_MOST_SHOWN = 12
+
+
+def _refuse_unknown_tag(connection: Connection, key: str, value: str) -> None:
+    """Raise SettingsError where no record bears the tag: the page would be empty, and nobody would know why."""
+    tagged = "(SELECT tags FROM quantum_tasks UNION ALL SELECT tags FROM jobs)"
+    if connection.execute(f"SELECT 1 FROM {tagged} WHERE tags[?] = ? LIMIT 1", [key, value]).fetchall():
+        return
+    values = _texts(
+        connection.execute(
+            f"SELECT tags[$1] FROM {tagged} WHERE tags[$1] IS NOT NULL GROUP BY 1 ORDER BY count(*) DESC, 1",
+            [key],
+        )
+    )
+    if values:
+        meant = did_you_mean(value, values) or f"values of {key} are {_listed(values)}"
+        raise SettingsError(f"--tag {key}={value}: no task or job bears it: {meant}")
+    keys = _texts(
+        connection.execute(
+            f"SELECT key FROM (SELECT unnest(map_keys(tags)) AS key FROM {tagged}) GROUP BY 1 ORDER BY count(*) DESC, 1"
+        )
+    )
+    known = did_you_mean(key, keys) or (f"tags are {_listed(keys)}" if keys else "none bears any tag")
+    raise SettingsError(f"--tag {key}={value}: no task or job bears a tag {key}: {known}")
+
+
+def _texts(found: Connection) -> list[str]:
+    return [text for (text,) in found.fetchall()]
+
+
+def _listed(names: Sequence[str]) -> str:
+    more = len(names) - _MOST_SHOWN
+    return ", ".join(names[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
 def rendered(connection: Connection, filters: Filters, last_page: str = "") -> str:

@@ -20,11 +20,11 @@ from typing import Literal
 import duckdb
 
 from braket_etl import __version__
+from braket_etl.shown import did_you_mean
 from braket_etl.tables import MAIN
 from braket_etl.tables.declaration import identifier, quoted
 from braket_etl.warehouse.connection import Connection, first_line
 from braket_etl.warehouse.errors import WarehouseError
-from braket_etl.warehouse.hints import did_you_mean
 
 Format = Literal["parquet", "csv"]
 #: Lies in each export with what it holds; only a folder with it is replaced. Readers of Parquet skip names with _.

@@ -2,11 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 import re
-from collections.abc import Iterable
 
 import duckdb
+
+from braket_etl.shown import did_you_mean
 
 _COLUMN = re.compile(
     r'(?:Referenced column|does not have a column named|^Binder Error: Column) "([^"]+)"', re.MULTILINE
@@ -15,13 +15,6 @@ _TABLE = re.compile(r'Table with name "?([^"\s]+)"? does not exist')
 _HEAD = re.compile(r"^[A-Z][A-Za-z ]*Error: ")
 _WRITES = re.compile(r"attached in read-only mode")
 _LONGEST = 3  # lines
-
-
-def did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:
-    """`did you mean …?` with up to three names that are spelled alike; empty where there is none."""
-    lower = {each.lower(): each for each in known}
-    alike = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)
-    return f"did you mean {' or '.join(before + lower[each] for each in alike)}?" if alike else ""
 
 
 def explained(error: duckdb.Error, connection: duckdb.DuckDBPyConnection) -> str:

@@ -21,8 +21,8 @@ from itertools import takewhile
 from pathlib import Path
 
 from braket_etl.packaged import packaged_sql
+from braket_etl.shown import did_you_mean
 from braket_etl.warehouse.connection import Connection
-from braket_etl.warehouse.hints import did_you_mean
 
 _FIELD = re.compile(r"(title|question|read|param\s+[^:]+):\s*(.*)")
 _PARAMETER = re.compile(r"param\s+(\w+)(?:\s+\(default\s+(.*)\))?")

@@ -19,10 +19,11 @@
 -- price_effective_from: date from which the list price holds
 -- price_source: where the price comes from: agreed, or the price list
 WITH tasks AS (
-    SELECT reservation_arn, count(*) AS n_tasks
+    -- the file is kept by people: an ARN is the same in another case
+    SELECT lower(reservation_arn) AS arn, count(*) AS n_tasks
     FROM quantum_tasks
     WHERE reservation_arn IS NOT NULL
-    GROUP BY reservation_arn
+    GROUP BY lower(reservation_arn)
 ),
 priced AS (
     SELECT
@@ -72,4 +73,4 @@ SELECT
     c.price_effective_from,
     CASE WHEN c.agreed_usd IS NOT NULL THEN 'agreed' ELSE c.price_source END AS price_source
 FROM classified AS c
-LEFT JOIN tasks AS t ON t.reservation_arn = c.reservation_arn
+LEFT JOIN tasks AS t ON t.arn = lower(c.reservation_arn)

@@ -5,7 +5,8 @@
 --   it cost is unknown, not 0. Empty where nothing was ever reserved.
 WITH used AS (
     SELECT
-        t.reservation_arn,
+        lower(t.reservation_arn) AS arn,  -- in the file, which people keep, it may be in another case
+        min(t.reservation_arn) AS reservation_arn,
         any_value(t.device_name) AS device_name,
         count(*) AS tasks,
         sum(l.run_seconds_lower) / 3600 AS busy_lower,
@@ -13,7 +14,7 @@ WITH used AS (
     FROM quantum_tasks AS t
     JOIN task_latency AS l ON l.quantum_task_arn = t.quantum_task_arn
     WHERE t.reservation_arn IS NOT NULL
-    GROUP BY t.reservation_arn
+    GROUP BY lower(t.reservation_arn)
 )
 SELECT
     coalesce(r.reservation_arn, u.reservation_arn) AS reservation_arn,
@@ -28,5 +29,5 @@ SELECT
     round(CASE WHEN u.tasks IS NULL THEN 0 ELSE u.busy_upper END, 2) AS busy_hours_high,
     round(coalesce(u.busy_lower, 0) / r.hours, 3) AS used_share_low
 FROM reservation_costs AS r
-FULL JOIN used AS u ON u.reservation_arn = r.reservation_arn
+FULL JOIN used AS u ON u.arn = lower(r.reservation_arn)
 ORDER BY r.start_at DESC NULLS FIRST, reservation_arn

@@ -68,6 +68,17 @@ def test_a_discount_may_follow_another(tmp_path: Path) -> None:
         (read_reservations, (HEAD, f",{AQUILA},2026-10-01,2026-10-02"), "line 2: reservation_arn"),
         (read_reservations, (HEAD, f"r-1,{AQUILA},2026-10-01,2026-10-02"), "account_id"),
         (read_reservations, (HEAD, *[f"{ARN},{AQUILA},2026-10-01,2026-10-02"] * 2), "twice"),
+        (
+            read_reservations,
+            (
+                HEAD,
+                *[
+                    f"{arn},{AQUILA},2026-10-01,2026-10-02"
+                    for arn in (ARN, ARN.replace("reservation", "Reservation"))
+                ],
+            ),
+            "twice",
+        ),
         (read_reservations, ("reservation_arn,device_arn", "a,b"), "start_at, end_at"),
         (read_reservations, (HEAD + ",prize", f"{ARN},{AQUILA},2026-10-01,2026-10-02,1"), "prize"),
         (read_reservations, (HEAD, f"{ARN},{AQUILA}"), "line 2: not as many fields"),

@@ -41,14 +41,17 @@ from braket_etl.tables import (
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.upsert import Counts
 
+#: The job that pulls what is due, whatever its config leaves out.
+SYNC_NAME = "sync"
+
 
 class PullConfig(dg.Config):
     """Which part to pull; left out means everything that the settings name."""
 
     accounts: list[str] = Field(default_factory=list)
     regions: list[str] = Field(default_factory=list)
-    only_due: bool = False
-    """Leave out days that are complete, other than today and yesterday."""
+    only_due: bool | None = None
+    """Leave out days that are complete, other than today and yesterday; left out means yes in `sync` alone."""
     again: bool = False
     """Fetch everything that is listed, also what is stored in a final state."""
     first_day: str | None = None
@@ -81,12 +84,13 @@ def pull(
     sign_run(context.instance, context.run, runtime.settings)
     refuse_another_home(context.run, runtime.settings)
     targets = runtime.targets(config.accounts, config.regions)
-    days = _days(context, config, runtime, targets)
+    only_due = context.job_name == SYNC_NAME if config.only_due is None else config.only_due
+    days = _days(context, config, runtime, targets, only_due=only_due)
     selected = {key.path[-1] for key in context.selected_asset_keys}
     resources = [TASKS] if QUANTUM_TASKS.name in selected else []
     resources += [HYBRID_JOBS] if selected & {JOBS.name, JOB_EVENTS.name} else []
     puller = runtime.puller(context.run_id)
-    outcome = puller.pull_days(targets, resources, days, only_due=config.only_due, again=config.again)
+    outcome = puller.pull_days(targets, resources, days, only_due=only_due, again=config.again)
     tables = [table for table in (QUANTUM_TASKS, JOBS, JOB_EVENTS) if table.name in selected]
     with runtime.warehouse.writing("noting what was pulled") as connection:
         note_in(connection, context, runtime, "pull", outcome)
@@ -105,7 +109,12 @@ def pull(
 
 
 def _days(
-    context: dg.AssetExecutionContext, config: PullConfig, runtime: Runtime, targets: Sequence[Target]
+    context: dg.AssetExecutionContext,
+    config: PullConfig,
+    runtime: Runtime,
+    targets: Sequence[Target],
+    *,
+    only_due: bool,
 ) -> list[date]:
     """The days of the config or of the run's partitions; those that are due where neither names any."""
     if config.first_day:
@@ -114,7 +123,7 @@ def _days(
     if _has_partitions(context):
         window = context.partition_time_window
         return days_between(window.start.date(), window.end.date())[:-1]
-    if config.only_due:
+    if only_due:
         return days_between(*due_range(runtime, targets))
     raise dg.Failure(
         "no days: choose partitions, or give first_day and last_day in the config", allow_retries=False
