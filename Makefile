@@ -6,7 +6,7 @@ SET_UP := $(VENV)/.set-up
 LOCK := requirements/dev.lock
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults test-cluster test-duckdb-2 test-sdk test-focus bench lint types audit docs check ui lock clean
+.PHONY: help setup demo test faults test-cluster test-duckdb-2 test-sdk test-focus bench lint types audit api-news docs check ui lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -83,10 +83,17 @@ audit: $(SET_UP) ## Hold the locked dependencies against the database of known w
 	  $(VENV)-audit/bin/python -m pip install --quiet --disable-pip-version-check 'pip-audit==2.10.1'; } && \
 	$(VENV)-audit/bin/pip-audit --vulnerability-service osv --require-hashes --disable-pip --requirement $(LOCK)
 
+api-news: $(SET_UP) ## Tell what Braket's API has in the newest botocore that our tables do not know; a warning, never a failure
+	@test -x $(VENV)-botocore/bin/python || $(PYTHON) -m venv $(VENV)-botocore
+	@$(VENV)-botocore/bin/python -m pip install --quiet --disable-pip-version-check --upgrade botocore 2>/dev/null || \
+	  echo "api-news: the newest botocore cannot be had from here; asking the one that is there"
+	@PYTHONPATH="$$(echo $(VENV)-botocore/lib/python*/site-packages)" $(BIN)/python -m tests.api_news || \
+	  echo "warning: api-news: the newest botocore could not be asked"
+
 docs: $(SET_UP) ## Write what in docs/ is generated
 	@$(BIN)/python docs/build.py
 
-check: lint types audit test test-cluster test-duckdb-2 test-sdk test-focus ## Everything that CI checks
+check: lint types audit api-news test test-cluster test-duckdb-2 test-sdk test-focus ## Everything that CI checks
 
 ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
 	@$(BIN)/braket-etl --home .braket_etl-demo ui
@@ -96,4 +103,4 @@ lock: ## Lock the dependencies anew, with hashes and without index addresses (ne
 	  --python-version 3.11 --extra dev --extra lake --extra cluster -c requirements/constraints.txt pyproject.toml -o $(LOCK)
 
 clean: ## Remove what the targets made, but no warehouse
-	rm -rf $(VENV) $(VENV)-duckdb-2 $(VENV)-sdk $(VENV)-focus $(VENV)-audit $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
+	rm -rf $(VENV) $(VENV)-duckdb-2 $(VENV)-sdk $(VENV)-focus $(VENV)-audit $(VENV)-botocore $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist

@@ -84,11 +84,13 @@ ORDER BY device_arn, created_at
 """
 
 _DEPTHS = """
-SELECT device_arn, last_observed_at,
+SELECT o.device_arn, o.last_observed_at,
     CASE WHEN normal_tasks_queue_is_capped OR coalesce(priority_tasks_queue_is_capped, false) THEN NULL
-        ELSE normal_tasks_queue_size + coalesce(priority_tasks_queue_size, 0) END AS depth
-FROM device_observations
-QUALIFY row_number() OVER (PARTITION BY device_arn ORDER BY observed_at DESC) = 1
+        ELSE normal_tasks_queue_size + coalesce(priority_tasks_queue_size, 0) END AS depth,
+    d.expected_back_at
+FROM device_observations AS o
+JOIN device_now AS d ON d.device_arn = o.device_arn
+QUALIFY row_number() OVER (PARTITION BY o.device_arn ORDER BY o.observed_at DESC) = 1
 """
 
 
@@ -169,11 +171,12 @@ def _hour_rows(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterable
 
 
 def _depth_rows(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterable[dict[str, Any]]:
-    depths = {device: (seen_at, depth) for device, seen_at, depth in connection.execute(_DEPTHS).fetchall()}
+    depths = {device: rest for device, *rest in connection.execute(_DEPTHS).fetchall()}
     samples = dict(_samples(connection, _PER_POSITION, now))
     for device_arn in sorted(depths.keys() | samples.keys()):
         sample = samples.get(device_arn, _EMPTY)
-        seen_at, depth = depths.get(device_arn, (None, None))
+        seen_at, depth, back_at = depths.get(device_arn, (None, None, None))
+        closed_for = max(0.0, (back_at - now).total_seconds()) if back_at else 0.0
         estimate, n, _ = over_all_hours(_recent(sample, now.timestamp()), 0)
         median = _finite(estimate.quantile(0.5)[1]) if estimate else None
         row = {
@@ -183,11 +186,16 @@ def _depth_rows(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterabl
             "n": n,
             "depth": depth,
             "depth_at": seen_at,
+            "expected_back_at": back_at,
             "drain_rate_per_hour": 3600.0 / median if median else None,
             **_backtest_columns(backtested(sample, now.timestamp(), over_all_hours)),
         }
         # A new task goes behind all that are there, so it is one place further back than the queue is long.
-        yield {**row, **(_forecast(estimate, depth + 1.0) if depth is not None else {"status": "no_depth"})}
+        # While the device is closed none starts, however short its queue is.
+        yield {
+            **row,
+            **(_forecast(estimate, depth + 1.0, closed_for) if depth is not None else {"status": "no_depth"}),
+        }
 
 
 def by_hour(sample: Sample, hour: int) -> tuple[Estimate | None, int, int]:
@@ -260,7 +268,7 @@ def distribution(estimate: Estimate, value: float) -> float:
     return float(inside @ estimate.mass)
 
 
-def _forecast(estimate: Estimate | None, scale: float) -> dict[str, Any]:
+def _forecast(estimate: Estimate | None, scale: float, least: float = 0.0) -> dict[str, Any]:
     if estimate is None:
         return {"status": "not_enough_data"}
     names = (
@@ -273,7 +281,7 @@ def _forecast(estimate: Estimate | None, scale: float) -> dict[str, Any]:
     ends = [estimate.quantile(level) for level in _LEVELS]
     # An interval is widened to what the data leave open: its lower ends to the left, its upper ones to the right.
     values = [left if level < 0.5 else right for level, (left, right) in zip(_LEVELS, ends, strict=True)]
-    return {"status": "ok", **{n: _finite(v * scale) for n, v in zip(names, values, strict=True)}}
+    return {"status": "ok", **{n: _finite(max(v * scale, least)) for n, v in zip(names, values, strict=True)}}
 
 
 def _backtest_columns(backtest: Backtest) -> dict[str, Any]:

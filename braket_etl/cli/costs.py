@@ -7,6 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
+from datetime import UTC
 from decimal import Decimal, InvalidOperation
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Optional, cast
@@ -18,7 +19,7 @@ from braket_etl.cli.output import duration, out, say, show_table
 from braket_etl.cli.verb import Json, verb
 
 if TYPE_CHECKING:
-    from braket_etl.analysis.next_wait import NextWait
+    from braket_etl.analysis.next_wait import Closed, NextWait
     from braket_etl.costs.estimate import Estimate
     from braket_etl.warehouse.connection import Connection, Warehouse
 
@@ -109,7 +110,7 @@ def estimate(
     as_json: Json = False,
 ) -> int:
     """What the next run will cost, by the prices of now, and how long it will wait."""
-    from braket_etl.analysis.next_wait import next_wait
+    from braket_etl.analysis.next_wait import closed_now, next_wait
     from braket_etl.costs.estimate import estimate as estimated
     from braket_etl.settings import SettingsError
 
@@ -122,10 +123,14 @@ def estimate(
     with _prices_readable() as connection:
         found = estimated(connection, device, shots, tasks, region=region, seconds=run_time, in_job=in_job)
         waits = next_wait(connection, found.device)
+        closed = closed_now(connection, found.device)
     if as_json:
-        print(to_json({**found.as_json(), "wait": [asdict(wait) for wait in waits]}, indent=2))
+        told = {"wait": [asdict(wait) for wait in waits], "closed": asdict(closed) if closed else None}
+        print(to_json({**found.as_json(), **told}, indent=2))
     else:
         _show_estimate(found)
+        if closed:
+            _show_closed(found.device, closed)
         _show_waits(waits)
     return 0
 
@@ -248,6 +253,18 @@ def _show_estimate(found: Estimate) -> None:
     out.print(f"{least}${found.cost_usd.normalize():f}", markup=False)
     for remark in found.remarks:
         say(remark)
+
+
+def _show_closed(device: str, closed: Closed) -> None:
+    why = f" ({closed.status_reason.replace('_', ' ').lower()})" if closed.status_reason else ""
+    since = f" since {closed.closed_since.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if closed.closed_since else ""
+    back = closed.expected_back_at
+    when = (
+        f"expected back at {back.astimezone(UTC):%Y-%m-%d %H:%M} UTC"
+        if back
+        else "Braket does not say until when"
+    )
+    say(f"{device} is {closed.device_status}{why}{since}: {when}", "yellow")
 
 
 def _show_waits(waits: Sequence[NextWait]) -> None:

@@ -14,7 +14,7 @@ from hashlib import blake2s
 from typing import Any
 
 from braket_etl.emulator.capabilities import capabilities
-from braket_etl.emulator.instants import DAY, MINUTE, SECOND
+from braket_etl.emulator.instants import DAY, MINUTE, SECOND, iso
 from braket_etl.emulator.windows import ALWAYS, WeeklySchedule, Window
 
 REGIONS = ("us-east-1", "us-west-1", "us-west-2", "eu-west-2", "eu-north-1")
@@ -54,6 +54,7 @@ class Device:
     weight: float = 0.0
     windows: tuple[Window, ...] = ALWAYS
     maintenance: Window | None = None
+    pause: tuple[Window, str] | None = None
     shots: tuple[int, int] = (1, 10_000)
     action: str = "braket.ir.openqasm.program"
     program_sets: bool = False
@@ -91,11 +92,33 @@ class Device:
     def _maintenance(self) -> WeeklySchedule | None:
         return WeeklySchedule((self.maintenance,)) if self.maintenance else None
 
+    @cached_property
+    def _pause(self) -> WeeklySchedule | None:
+        return WeeklySchedule((self.pause[0],)) if self.pause else None
+
     def status_at(self, now: int) -> str:
-        """ONLINE, OFFLINE (only ever outside its windows) or RETIRED."""
+        """ONLINE, OFFLINE or PAUSED (both only ever outside its windows), or RETIRED."""
         if self._maintenance and self._maintenance.is_open(now):
             return "OFFLINE"
+        if self._pause and self._pause.is_open(now):
+            return "PAUSED"
         return self.status
+
+    def reason_at(self, now: int) -> dict[str, str] | None:
+        """Why it takes no tasks, since when, and when it is expected to; None while it does, and for a retired one."""
+        for schedule, reason in (
+            (self._maintenance, "MAINTENANCE"),
+            (self._pause, self.pause[1] if self.pause else ""),
+        ):
+            if schedule and (span := schedule.span_at(now)):
+                began, ends = span
+                return {
+                    "reason": reason,
+                    "startedAt": iso(began),
+                    "estimatedEndAt": iso(ends),
+                    "updatedAt": iso(began),
+                }
+        return None
 
     def summary_at(self, now: int) -> dict[str, Any]:
         """The record in a page of SearchDevices."""
@@ -109,8 +132,10 @@ class Device:
 
     def record_at(self, now: int) -> dict[str, Any]:
         """The answer of GetDevice."""
+        reason = self.reason_at(now)
         return {
             **self.summary_at(now),
+            **({"deviceStatusReason": reason} if reason else {}),
             "deviceCapabilities": capabilities(self, now),
             "deviceQueueInfo": _queues(self, now),
         }
@@ -210,6 +235,7 @@ DEVICES: tuple[Device, ...] = (
             Window("Weekdays", "17:00:00", "23:59:59"),
             Window("Weekend", "00:00:00", "23:59:59"),
         ),
+        pause=(Window("Weekdays", "11:00:00", "16:59:59"), "OUTSIDE_AVAILABILITY_WINDOW"),
         shots=(1, 5_000),
         per_shot=Decimal("0.08"),
         per_hour_reserved=Decimal(7000),
@@ -305,6 +331,7 @@ DEVICES: tuple[Device, ...] = (
         provider_name="AQT",
         weight=0.04,
         windows=(Window("Tuesday", "07:00:00", "16:59:59"), Window("Wednesday", "07:00:00", "16:59:59")),
+        pause=(Window("Monday", "07:00:00", "16:59:59"), "RESERVATION"),
         shots=(1, 2_000),
         per_shot=Decimal("0.0235"),
         per_hour_reserved=Decimal(4800),

@@ -1,13 +1,15 @@
 """Amazon Braket's wire protocol as botocore's service model describes it: routes, shapes, errors.
 
-Read from the installed botocore at start and never typed by hand: the emulator speaks what clients
-understand. Nothing here knows the records.
+Read from the installed botocore at start: the emulator speaks what clients understand. Only what came or went in
+botocore 1.44.6 is typed by hand, so that the emulator speaks alike whichever version is installed: clients pass over
+members that they do not know. Nothing here knows the records.
 """
 
 from __future__ import annotations
 
 import re
 from collections.abc import Iterable, Iterator
+from copy import deepcopy
 from dataclasses import dataclass
 from datetime import datetime
 from functools import cached_property, lru_cache
@@ -37,6 +39,30 @@ _COMMON_ERRORS = {
     "UnknownOperationException": 404,
     "MethodNotAllowedException": 405,
 }
+
+
+#: What botocore 1.44.6 added to GetDevice, in the form of its own model.
+_STATUS_REASON = {
+    "DeviceStatusReason": {
+        "type": "structure",
+        "required": ["reason", "updatedAt"],
+        "members": {
+            "reason": {"shape": "DeviceStatusReasonType"},
+            "startedAt": {"shape": "SyntheticTimestamp_date_time"},
+            "estimatedEndAt": {"shape": "SyntheticTimestamp_date_time"},
+            "updatedAt": {"shape": "SyntheticTimestamp_date_time"},
+        },
+    },
+    "DeviceStatusReasonType": {
+        "type": "string",
+        "enum": ["OUTSIDE_AVAILABILITY_WINDOW", "MAINTENANCE", "RESERVATION"],
+    },
+}
+#: What it took from the types of instances; jobs from before still name them.
+_OLD_INSTANCE_TYPES = (
+    *("ml.p2.xlarge", "ml.p2.8xlarge", "ml.p2.16xlarge"),
+    *("ml.p3.2xlarge", "ml.p3.8xlarge", "ml.p3.16xlarge", "ml.p3dn.24xlarge"),
+)
 
 
 class ApiError(Exception):
@@ -102,10 +128,22 @@ class Service:
         return self.routes.get((method, path, labelled, action))
 
 
+def completed(model: dict[str, Any]) -> dict[str, Any]:
+    """The service model with what other versions of botocore have in it; what is given is not changed."""
+    shapes = deepcopy(model["shapes"])
+    for name, values in (("DeviceStatus", ("PAUSED",)), ("InstanceType", _OLD_INSTANCE_TYPES)):
+        shapes[name]["enum"] += [value for value in values if value not in shapes[name]["enum"]]
+    device = shapes["GetDeviceResponse"]["members"]
+    if "deviceStatusReason" not in device:
+        shapes |= _STATUS_REASON
+        device["deviceStatusReason"] = {"shape": "DeviceStatusReason"}
+    return {**model, "shapes": shapes}
+
+
 @lru_cache(maxsize=1)
 def braket() -> Service:
-    """Amazon Braket as the installed botocore knows it."""
-    model = ServiceModel(Loader().load_service_model("braket", "service-2"), "braket")
+    """Amazon Braket as the installed botocore knows it, and as botocore 1.44.5 and 1.44.6 do."""
+    model = ServiceModel(completed(Loader().load_service_model("braket", "service-2")), "braket")
     operations = {name: Operation(model.operation_model(name)) for name in OPERATIONS}
     routes = {
         (each.method, each.path, each.label is not None, each.action): each for each in operations.values()

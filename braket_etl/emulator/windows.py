@@ -53,6 +53,18 @@ class WeeklySchedule:
         index = bisect_right(self._starts, within) - 1
         return index >= 0 and within < self._spans[index][1]
 
+    def span_at(self, at: int) -> tuple[int, int] | None:
+        """The stretch of open time around this instant, from when it began until it ends; None while closed.
+
+        One that passes from Sunday to Monday ends and begins there.
+        """
+        within = (at - _MONDAY) % WEEK
+        index = bisect_right(self._starts, within) - 1
+        if index < 0 or within >= self._spans[index][1]:
+            return None
+        start, end = self._spans[index]
+        return at - within + start, at - within + end
+
     def after_open_time(self, at: int, spent: int) -> int:
         """The instant at which the device has been open for `spent` milliseconds since `at`."""
         weeks, rest = divmod(spent, self._open_in_week)

@@ -430,6 +430,20 @@ ORDER BY max(wait_seconds) OVER (PARTITION BY device_arn) DESC NULLS LAST, devic
             empty="No estimate was computed yet.",
         ),
         Block(
+            "closed_devices",
+            "Devices that are closed",
+            "As polls last saw them. When they are expected back is Braket's own estimate; empty where it gives none.",
+            """
+SELECT device_name AS device, device_status AS status, status_reason AS reason, closed_since,
+    expected_back_at, seen_at
+FROM device_now
+WHERE device_status NOT IN ('ONLINE', 'RETIRED') AND {filter}
+ORDER BY expected_back_at NULLS LAST, device
+""",
+            Scope(),
+            empty="None was closed when it was last looked at.",
+        ),
+        Block(
             "waiting_now",
             "Waiting now",
             "The ten open tasks that have waited longest, up to the last time they were seen.",

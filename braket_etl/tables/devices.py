@@ -17,7 +17,10 @@ from braket_etl.tables.common import fetched_column
 from braket_etl.tables.declaration import Column, Row, Table, flag, instant, integer, text
 from braket_etl.tables.observations import parsed_position
 
-STATUSES = ("ONLINE", "OFFLINE", "RETIRED")
+STATUSES = ("ONLINE", "OFFLINE", "RETIRED", "PAUSED")
+#: Why a device takes no tasks (botocore 1.44.6 and newer).
+REASONS = ("OUTSIDE_AVAILABILITY_WINDOW", "MAINTENANCE", "RESERVATION")
+_REASON = "deviceStatusReason"
 WINDOWS = pa.list_(
     pa.struct(
         [("execution_day", pa.string()), ("window_start_hour", pa.string()), ("window_end_hour", pa.string())]
@@ -38,6 +41,9 @@ _TIME = re.compile(r"(\d{1,2}):(\d{2})(?::(\d{2})(?:\.\d+)?)?\Z", re.ASCII)
 #: The columns that make one state of a device: a new row begins when any of them changes.
 DEVICE_STATE = (
     "device_status",
+    "status_reason",
+    "status_started_at",
+    "status_estimated_end_at",
     *(f"{prefix}_queue{suffix}" for prefix in _PREFIXES for suffix in ("_size", "_is_capped", "_raw")),
     "execution_windows",
 )
@@ -64,7 +70,10 @@ DEVICES = Table(
     description="One row a device, as GetDevice last showed it. What changes all day is in device_observations.",
     key=("device_arn",),
     operation="GetDevice",
-    members_elsewhere=(("deviceQueueInfo", ("queue", "queueSize", "queuePriority")),),
+    members_elsewhere=(
+        ("deviceQueueInfo", ("queue", "queueSize", "queuePriority")),
+        (_REASON, ("reason", "startedAt", "estimatedEndAt", "updatedAt")),
+    ),
     lists_elsewhere=("deviceQueueInfo",),
     columns=(
         text("device_arn", "ARN of the device", "deviceArn", required=True),
@@ -118,7 +127,22 @@ DEVICE_OBSERVATIONS = Table(
         instant("observed_at", "First poll that saw this state", required=True),
         instant("last_observed_at", "Last poll that saw this state", required=True),
         integer("n_polls", "Polls at different instants that saw this state", required=True),
-        text("device_status", "Status seen", "deviceStatus", required=True),
+        text("device_status", "Status seen", "deviceStatus", values=STATUSES, required=True),
+        text(
+            "status_reason",
+            "Why it takes no tasks: OUTSIDE_AVAILABILITY_WINDOW, MAINTENANCE or RESERVATION; NULL where Braket does not "
+            "say",
+            f"{_REASON}.reason",
+            values=REASONS,
+            side=True,
+        ),
+        instant("status_started_at", "Since when, as Braket says", f"{_REASON}.startedAt", side=True),
+        instant(
+            "status_estimated_end_at",
+            "When Braket expects it to take tasks again",
+            f"{_REASON}.estimatedEndAt",
+            side=True,
+        ),
         *_queue_columns("normal_tasks", "Tasks of normal priority"),
         *_queue_columns("priority_tasks", "Tasks of hybrid jobs, which run first,"),
         *_queue_columns("jobs", "Hybrid jobs"),
@@ -136,8 +160,10 @@ DEVICE_OBSERVATIONS = Table(
 
 def with_depths(row: dict[str, Any], body: Mapping[str, Any]) -> dict[str, Any]:
     """The row of one poll of a device: `row` as flattened, with depths and windows read from the body."""
+    reason = body.get(_REASON)
     return {
         **row,
+        **({"status_reason": reason} if isinstance(reason, str) else {}),  # of another form: kept as it came
         **queue_depths(body.get("deviceQueueInfo")),
         "execution_windows": execution_windows(body.get("deviceCapabilities")),
         "observed_at": row["fetched_at"],

@@ -16,6 +16,23 @@ from braket_etl.tables.quantum_tasks import ASSOCIATIONS, QUEUE_INFO
 
 STATUSES = ("QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELLING", "CANCELLED")
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
+#: Types of instances: those of today, and those that AWS has taken from its list, which older jobs still name.
+_SIZES = {
+    "t3": "large xlarge 2xlarge",
+    "m4": "xlarge 2xlarge 4xlarge 10xlarge 16xlarge",
+    "m5": "large xlarge 2xlarge 4xlarge 12xlarge 24xlarge",
+    "c4": "xlarge 2xlarge 4xlarge 8xlarge",
+    "c5": "xlarge 2xlarge 4xlarge 9xlarge 18xlarge",
+    "c5n": "xlarge 2xlarge 4xlarge 9xlarge 18xlarge",
+    "p2": "xlarge 8xlarge 16xlarge",  # gone since botocore 1.44.6, as p3 and p3dn are
+    "p3": "2xlarge 8xlarge 16xlarge",
+    "p3dn": "24xlarge",
+    "p4d": "24xlarge",
+    "g4dn": "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge",
+    "g6": "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge",
+    "g6e": "xlarge 2xlarge 4xlarge 8xlarge 12xlarge 16xlarge 24xlarge 48xlarge",
+}
+INSTANCE_TYPES = tuple(f"ml.{family}.{size}" for family, sizes in _SIZES.items() for size in sizes.split())
 _INPUT_DATA = pa.list_(
     pa.struct(
         [
@@ -85,6 +102,7 @@ JOBS = Table(
             "instance_config_instance_type",
             "Type of the instances",
             "instanceConfig.instanceType",
+            values=INSTANCE_TYPES,
             required=True,
         ),
         integer(

@@ -59,6 +59,12 @@ WAIT_FORECAST = Table(
         ),
         integer("depth", "Tasks ahead on the device, for method depth", reads=_DEPTH),
         instant("depth_at", "When the depth was seen", reads=("device_observations.last_observed_at",)),
+        instant(
+            "expected_back_at",
+            "When Braket expects the device to take tasks again, for method depth, which forecasts no start before; NULL "
+            "where it is ONLINE or Braket does not say",
+            reads=("device_now.expected_back_at",),
+        ),
         _share(
             "drain_rate_per_hour",
             "Tasks by which the queue ahead of a task of ours shrinks in an hour (median)",

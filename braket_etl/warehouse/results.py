@@ -25,12 +25,15 @@ from braket_etl.warehouse.models import models
 from braket_etl.warehouse.statements import Connection, transaction
 
 _DECLARED = {table.name if table.schema == "main" else f"{table.schema}.{table.name}": table for table in ALL}
+_DEVICE_STATE = (
+    "device_arn, device_status, status_reason, status_started_at, status_estimated_end_at, execution_windows"
+)
 #: What is looked at instead of all columns and rows, where each poll writes: its instant is nothing new, nor is a queue
 #: that is longer (who reads depths says so, see `depths`). What a limit or a reservation is depends on the present.
 _LOOKED_AT = {
     DEVICE_OBSERVATIONS.name: (
-        "(SELECT DISTINCT device_arn, device_status, execution_windows FROM device_observations)",
-        "device_arn, device_status, execution_windows",
+        f"(SELECT DISTINCT {_DEVICE_STATE} FROM device_observations)",
+        _DEVICE_STATE,
     ),
     SPENDING_LIMITS.name: (
         SPENDING_LIMITS.qualified_name,

@@ -1,6 +1,8 @@
 -- One row a stretch of time in which a device took tasks: ONLINE and inside its execution windows, as polls of the
 -- device saw it. What a poll saw holds until the next one; before the first poll the device counts as ONLINE with that
--- poll's windows, back to our first task on it. A device whose windows are not known counts as always open.
+-- poll's windows, back to our first task on it. A device whose windows are not known counts as always open. Where Braket
+-- says since when a device is closed, and until when by its estimate, that holds between the polls: it closed then, and
+-- opens at the estimated end unless a later poll still saw it closed.
 --
 -- group: latency
 -- key: device_arn, open_from
@@ -8,7 +10,7 @@
 -- open_from: when it opened
 -- open_to: when it closed; at the latest a week past the newest poll, beyond which nothing is said
 -- open_seconds_before: seconds that it was open in all earlier stretches
-WITH states AS (
+WITH polls AS (
     SELECT
         device_arn,
         device_status = 'ONLINE' AS is_online,
@@ -16,20 +18,37 @@ WITH states AS (
             execution_windows,
             [{'execution_day': 'Everyday', 'window_start_hour': '00:00:00', 'window_end_hour': '23:59:59'}]
         ) AS windows,
-        observed_at
+        observed_at AS polled_at,
+        CASE WHEN device_status <> 'ONLINE' AND status_started_at < observed_at
+            -- not before the poll before, which saw what it saw
+            THEN greatest(status_started_at, lag(last_observed_at) OVER by_time + INTERVAL 1 MICROSECOND)
+            ELSE observed_at END AS observed_at,
+        CASE WHEN device_status <> 'ONLINE' AND status_estimated_end_at > last_observed_at
+            AND coalesce(lead(device_status) OVER by_time = 'ONLINE'
+                AND lead(observed_at) OVER by_time > status_estimated_end_at, true)
+            THEN status_estimated_end_at END AS reopens_at
     FROM device_observations
+    WINDOW by_time AS (PARTITION BY device_arn ORDER BY observed_at)
+),
+states AS (
+    -- the two instants of a poll's state: when it was or began, and when it is expected to be over
+    SELECT
+        device_arn, polled_at, windows,
+        unnest(CASE WHEN reopens_at IS NULL THEN [{'at': observed_at, 'is_online': is_online}]
+            ELSE [{'at': observed_at, 'is_online': is_online}, {'at': reopens_at, 'is_online': true}] END) AS state
+    FROM polls
 ),
 changes AS (
     -- depths change with every poll, windows rarely: days are only laid out for what is left
-    SELECT *
+    SELECT device_arn, windows, state.at AS observed_at, state.is_online AS is_online
     FROM states
-    WINDOW by_time AS (PARTITION BY device_arn ORDER BY observed_at)
+    WINDOW by_time AS (PARTITION BY device_arn ORDER BY state.at)
     QUALIFY row_number() OVER by_time = 1
-        OR is_online IS DISTINCT FROM lag(is_online) OVER by_time
+        OR state.is_online IS DISTINCT FROM lag(state.is_online) OVER by_time
         OR windows IS DISTINCT FROM lag(windows) OVER by_time
 ),
 newest AS (
-    SELECT device_arn, min(observed_at) AS first_poll_at, max(observed_at) + INTERVAL 7 DAY AS horizon
+    SELECT device_arn, min(state.at) AS first_poll_at, max(polled_at) + INTERVAL 7 DAY AS horizon
     FROM states
     GROUP BY device_arn
 ),

@@ -111,7 +111,8 @@ def listed(warehouse: Warehouse, _: Path, *, batches: int, at_random: bool) -> O
         assert again.retagged <= len(ended(warehouse, account))
         assert once_more.retagged == 0
         assert not pull_devices(puller, [target]).rejected
-        check_rows(warehouse, account.devices, "GetDevice", "devices", account.devices, "deviceQueueInfo")
+        elsewhere = ("deviceQueueInfo", "deviceStatusReason")
+        check_rows(warehouse, account.devices, "GetDevice", "devices", account.devices, *elsewhere)
         assert not pull_spending_limits(puller, [target]).rejected
         check_rows(warehouse, account.limits, "SearchSpendingLimits", "spending_limits", account.limits)
         drawn_so_far += len(account.tasks) + len(account.devices) + len(account.limits)

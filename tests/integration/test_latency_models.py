@@ -10,6 +10,8 @@ import pyarrow as pa
 import pytest
 
 from braket_etl.analysis.events import event_rows
+from braket_etl.analysis.forecast import compute
+from braket_etl.analysis.next_wait import closed_now, next_wait
 from braket_etl.tables import DEVICES, JOB_EVENTS, JOBS, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.devices import DEVICE_OBSERVATIONS, DEVICE_STATE, with_depths
 from braket_etl.tables.job_events import event_bodies
@@ -17,6 +19,7 @@ from braket_etl.tables.normalize import normalize
 from braket_etl.tables.observations import with_position
 from braket_etl.tables.state_change_events import STATE_CHANGE_EVENTS
 from braket_etl.tables.task_results import TASK_RESULTS
+from braket_etl.tables.wait_forecast import WAIT_FORECAST
 from braket_etl.warehouse.checks import LATENCY_CHECKS, run_check
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.upsert import append_events, extend_observations, replace_rows, upsert
@@ -462,8 +465,9 @@ def window(day, start, end):
     return {"executionDay": day, "windowStartHour": start, "windowEndHour": end}
 
 
-def poll_device(con, seconds, status="ONLINE", windows=(), depth="40"):
+def poll_device(con, seconds, status="ONLINE", windows=(), depth="40", reason=None):
     body = {
+        **({} if reason is None else {"deviceStatusReason": reason}),
         "deviceArn": QPU,
         "deviceName": "Forte 1",
         "providerName": "IonQ",
@@ -496,6 +500,147 @@ def test_polls_of_a_device_that_see_the_same_are_one_row(con):
     assert found[0]["jobs_queue_size"] == 0
     assert found[0]["jobs_queue_raw"] == "0 (1 prioritized job(s) running)"
     assert rows(con, "FROM devices")[0]["device_status"] == "ONLINE"
+
+
+def paused(since, until, reason="MAINTENANCE"):
+    return {
+        "reason": reason,
+        "startedAt": iso(since),
+        "updatedAt": iso(since),
+        **({} if until is None else {"estimatedEndAt": iso(until)}),
+    }
+
+
+def test_another_reason_or_estimated_end_of_a_closure_begins_a_row(con):
+    poll_device(con, 0)
+    for seconds, until, reason in (
+        (60, 600, "MAINTENANCE"),
+        (120, 600, "MAINTENANCE"),
+        (180, 900, "MAINTENANCE"),
+        (240, 900, "RESERVATION"),
+    ):
+        poll_device(con, seconds, "PAUSED", reason={**paused(30, until, reason), "updatedAt": iso(seconds)})
+    poll_device(con, 960)
+    found = rows(con, "FROM device_observations ORDER BY observed_at")
+    assert [(row["device_status"], row["n_polls"], row["status_reason"]) for row in found] == [
+        ("ONLINE", 1, None),
+        ("PAUSED", 2, "MAINTENANCE"),
+        ("PAUSED", 1, "MAINTENANCE"),
+        ("PAUSED", 1, "RESERVATION"),
+        ("ONLINE", 1, None),
+    ]
+    assert [row["status_estimated_end_at"] for row in found] == [None, at(600), at(900), at(900), None]
+    assert found[1]["status_started_at"] == at(30)
+    assert rows(con, "FROM devices")[0]["extra"] is None
+
+
+@pytest.mark.parametrize(
+    ("reason", "kept"),
+    [
+        ("busy", "busy"),
+        ({"reason": 7, "estimatedEndAt": "soon"}, "7"),
+        ([], None),
+        ({"updatedAt": 5}, None),
+        ({"reason": "FLOOD"}, "FLOOD"),
+    ],
+)
+def test_a_reason_of_another_form_costs_no_poll(con, reason, kept):
+    poll_device(con, 0, "PAUSED", reason=reason)
+    (row,) = rows(con, "FROM device_observations")
+    assert (row["status_reason"], row["status_estimated_end_at"]) == (kept, None)
+
+
+def opened(con):
+    return [
+        tuple((each - CREATED).total_seconds() for each in row)
+        for row in con.execute("SELECT open_from, open_to FROM device_open_hours ORDER BY 1").fetchall()
+    ]
+
+
+WEEK = 7 * DAY
+
+
+@pytest.mark.parametrize(
+    ("polls", "expected"),
+    [
+        # nothing told: closed from the poll that saw it to the one that saw it open
+        ([(0, None), (1000, {}), (5000, None)], [(0, 1000), (5000, 5000 + WEEK)]),
+        # told: closed from its beginning to its estimated end
+        ([(0, None), (1000, (600, 3000)), (5000, None)], [(0, 600), (3000, 5000 + WEEK)]),
+        # not before the poll that still saw it open
+        ([(0, None), (900, None), (1000, (600, 3000)), (5000, None)], [(0, 900), (3000, 5000 + WEEK)]),
+        # an estimate that a later poll refutes counts for nothing
+        (
+            [(0, None), (1000, (1000, 3000)), (4000, (1000, 6000)), (7000, None)],
+            [(0, 1000), (6000, 7000 + WEEK)],
+        ),
+        # the newest poll saw it closed: it is expected back, or nobody knows
+        ([(0, None), (1000, (1000, 3000))], [(0, 1000), (3000, 1000 + WEEK)]),
+        ([(0, None), (1000, (1000, None))], [(0, 1000)]),
+        # an end in the past is none
+        ([(0, None), (1000, (400, 900))], [(0, 400)]),
+        # seen again with the same estimate after that estimate was over
+        (
+            [(0, None), (1000, (1000, 3000)), (4000, (1000, 3000)), (9000, None)],
+            [(0, 1000), (9000, 9000 + WEEK)],
+        ),
+    ],
+)
+def test_a_closure_lasts_from_when_braket_says_to_when_it_expects_its_end(con, polls, expected):
+    always = [window("Everyday", "00:00:00", "23:59:59")]
+    for seconds, told in polls:
+        if told is None:
+            poll_device(con, seconds, windows=always)
+        else:
+            poll_device(con, seconds, "PAUSED", always, reason=paused(*told) if told else None)
+    found = opened(con)
+    assert found == [(pytest.approx(begin), pytest.approx(end)) for begin, end in expected]
+
+
+def test_a_device_that_is_closed_says_why_and_when_it_is_expected_back(con):
+    poll_device(con, 0)
+    assert closed_now(con, "forte-1") is None
+    poll_device(con, 1000, "PAUSED", reason=paused(600, 9000))
+    poll_device(con, 1060, "PAUSED", reason=paused(600, 9000))
+    closed = closed_now(con, QPU)
+    assert (closed.device_status, closed.status_reason) == ("PAUSED", "MAINTENANCE")
+    assert (closed.closed_since, closed.expected_back_at, closed.seen_at) == (at(600), at(9000), at(1060))
+    assert (closed.still_for(at(8000)), closed.still_for(at(9001))) == (1000, 0)
+    poll_device(con, 2000, "OFFLINE")
+    closed = closed_now(con, "Forte-1")
+    assert (closed.status_reason, closed.closed_since, closed.expected_back_at) == (None, at(1000), None)
+    poll_device(con, 3000)
+    assert closed_now(con, "Forte-1") is None
+    assert rows(con, "FROM device_now")[0]["expected_back_at"] is None
+
+
+def test_no_start_is_forecast_while_the_device_is_closed(con):
+    for number in range(60):
+        arn = f"{ARN}-{number}"
+        seen(
+            con,
+            (10, "QUEUED"),
+            (70, "RUNNING"),
+            (90, "COMPLETED", 80),
+            arn=arn,
+            queueInfo={"queue": "QUANTUM_TASKS_QUEUE", "position": "4", "queuePriority": "Normal"},
+        )
+    poll_device(con, 1000, depth="0")
+    now = at(2 * HOUR)
+    quick = {
+        row["method"]: row for row in compute(con, now=now).to_pylist() if row["hour_utc"] in (-1, now.hour)
+    }
+    poll_device(con, 1100, "PAUSED", depth="0", reason=paused(1050, 2 * HOUR + 5000))
+    table = compute(con, now=now)
+    slow = {row["method"]: row for row in table.to_pylist() if row["hour_utc"] in (-1, now.hour)}
+    assert quick["depth"]["status"] == "ok"
+    assert quick["depth"]["wait_p50_seconds"] < 100
+    assert slow["depth"]["wait_p05_seconds"] == slow["depth"]["wait_p50_seconds"] == 5000
+    assert slow["depth"]["expected_back_at"] == at(2 * HOUR + 5000)
+    assert slow["hour"]["wait_p50_seconds"] == quick["hour"]["wait_p50_seconds"] < 100
+    replace_rows(con, WAIT_FORECAST, table)
+    waits = next_wait(con, "Forte-1", now=now)
+    assert {(wait.method, wait.p50) for wait in waits} == {("hour", 5000), ("depth", 5000)}
 
 
 def test_the_wait_is_split_by_the_devices_windows_and_status(con):

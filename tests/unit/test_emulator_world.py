@@ -11,6 +11,7 @@ from braket_etl.emulator.devices import BY_ARN, DEVICES, REGIONS
 from braket_etl.emulator.instants import DAY, HOUR, SECOND, iso, milliseconds, parsed
 from braket_etl.emulator.records import EVENTS_SHOWN, TERMINAL, Job, JobEvent, Task
 from braket_etl.emulator.render import job_record, task_record
+from braket_etl.emulator.service_model import braket, violations
 from braket_etl.emulator.windows import WEEK, WeeklySchedule, Window
 from braket_etl.emulator.world import World, generate
 
@@ -226,6 +227,24 @@ class TestWindows:
             assert device.schedule.is_open(opens)
             assert opens - END < WEEK
 
+    def test_a_device_says_why_it_is_closed_and_until_when(self) -> None:
+        reasons = Counter()
+        for device in DEVICES:
+            for at in range(END, END + WEEK, HOUR // 2):
+                record = device.record_at(at)
+                reason = record.get("deviceStatusReason")
+                assert list(violations(braket().operations["GetDevice"].output, record, strict=True)) == []
+                assert (reason is not None) == (record["deviceStatus"] in ("OFFLINE", "PAUSED"))
+                if reason is not None:
+                    assert parsed(reason["startedAt"]) <= at < parsed(reason["estimatedEndAt"])
+                    assert device.status_at(parsed(reason["estimatedEndAt"])) == "ONLINE"
+                    reasons[record["deviceStatus"], reason["reason"]] += 1
+        assert set(reasons) == {
+            ("OFFLINE", "MAINTENANCE"),
+            ("PAUSED", "OUTSIDE_AVAILABILITY_WINDOW"),
+            ("PAUSED", "RESERVATION"),
+        }
+
     def test_offline_is_only_ever_outside_windows(self) -> None:
         seen = Counter(
             (device.status_at(at), device.schedule.is_open(at))
@@ -233,7 +252,8 @@ class TestWindows:
             for at in range(END, END + WEEK, HOUR // 2)
         )
         assert seen[("OFFLINE", False)] > 0
-        assert seen[("OFFLINE", True)] == 0
+        assert seen[("PAUSED", False)] > 0
+        assert seen[("OFFLINE", True)] == seen[("PAUSED", True)] == 0
 
     def test_queue_lengths_take_the_forms_that_braket_writes(self) -> None:
         sizes = {
