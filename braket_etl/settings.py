@@ -44,6 +44,8 @@ CONFIG_FILE = "braket_etl.toml"
 #: Variables that are no settings: which file counts, --quiet, and switches of this project's own tests and benchmarks.
 _NO_SETTINGS = ("CONFIG", "QUIET", "BENCH", "CLUSTER", "REQUIRE_BROWSER", "REQUIRE_SERVERS", "SCREENSHOTS")
 DEMO_SUFFIX = "-demo"
+#: Braket deletes a task's metadata after so long; how long it keeps jobs is not told. SQL says it in `day_coverage`.
+REMEMBERED = timedelta(days=90)
 #: Begins the name of a warehouse that is a DuckLake.
 LAKE = "ducklake:"
 #: A comma may stand in an address; one that ends it is followed by the next scheme.
@@ -349,7 +351,7 @@ class Settings(BaseSettings):
     @property
     def first_day(self) -> date:
         """The first UTC day that `sync` asks for."""
-        return self.start_date or self.today - timedelta(days=90)
+        return self.start_date or self.today - REMEMBERED
 
     @property
     def today(self) -> date:

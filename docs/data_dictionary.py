@@ -54,6 +54,7 @@ def data_dictionary() -> str:
         "Tables": [_declared(table) for table in MAIN],
         "Models: costs": [_modelled(model) for model in _sorted_models("costs")],
         "Models: queue latency": [_modelled(model) for model in _sorted_models("latency")],
+        "Models: what is missing": [_modelled(model) for model in _sorted_models("coverage")],
         "Bookkeeping": [_declared(table) for table in BOOKKEEPING],
     }
     blocks = [_INTRODUCTION]

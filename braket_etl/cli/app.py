@@ -137,7 +137,8 @@ def sync(
     _set("REGIONS", regions)
     _set("START_DATE", start_date and start_date.date())
     _set("QUOTA_SHARE", quota_share)
-    return run_sync(account or [], as_json=as_json)
+    is_part = regions is not None or start_date is not None
+    return run_sync(account or [], is_part=is_part, as_json=as_json)
 
 
 @app.command()

@@ -45,13 +45,13 @@ if TYPE_CHECKING:  # Dagster takes most of a second to load
 _GLANCE_SECONDS = 2
 
 
-def run_sync(accounts: Sequence[str], *, as_json: bool) -> int:
-    """Pull what is due."""
+def run_sync(accounts: Sequence[str], *, is_part: bool, as_json: bool) -> int:
+    """Pull what is due; `is_part` where flags narrow the settings for this run."""
     from braket_etl.orchestration.due import due_range
 
     runtime = _checked(Runtime())
     first, last = due_range(runtime, runtime.targets(accounts))
-    return run_job(runtime, "sync", first, last, accounts, as_json=as_json)
+    return run_job(runtime, "sync", first, last, accounts, is_part=is_part, as_json=as_json)
 
 
 def run_backfill(
@@ -86,7 +86,16 @@ def run_backfill(
         raise SettingsError(
             "--detach needs a running daemon of this home: start `braket-etl ui` or `braket-etl service install`"
         )
-    return run_job(_checked(runtime), "backfill", first, last, accounts, again=again, as_json=as_json)
+    return run_job(
+        _checked(runtime),
+        "backfill",
+        first,
+        last,
+        accounts,
+        again=again,
+        is_part=regions is not None,
+        as_json=as_json,
+    )
 
 
 def run_job(
@@ -97,6 +106,7 @@ def run_job(
     accounts: Sequence[str],
     *,
     again: bool = False,
+    is_part: bool = False,
     as_json: bool = False,
 ) -> int:
     """Run a job for a range of days as a Dagster run of this process; its exit code."""
@@ -107,7 +117,9 @@ def run_job(
 
     run_id = str(uuid4())
     config = {
-        **pull_config(accounts=accounts, days=(first, last), only_due=name == "sync", again=again),
+        **pull_config(
+            accounts=accounts, days=(first, last), only_due=name == "sync", again=again, is_part=is_part
+        ),
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # this module tells the user itself
     }
     instance = ready_instance(runtime.settings)

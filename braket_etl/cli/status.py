@@ -11,11 +11,12 @@ import duckdb
 from rich.text import Text
 
 from braket_etl.cli.output import as_json as to_json
-from braket_etl.cli.output import duration, say, show_columns
+from braket_etl.cli.output import duration, printable, say, show_columns
 from braket_etl.health.standing import Run, Spent, Standing, Stored, Waiting, standing
 from braket_etl.health.units import ago
 from braket_etl.runtime import Runtime
 from braket_etl.warehouse.connection import first_line
+from braket_etl.warehouse.coverage import QUESTION, REMEDY
 from braket_etl.warehouse.errors import NotPublishedError, WarehouseError
 
 _STYLES = {"success": "green", "warning": "yellow", "failure": "bold red", "running": "cyan"}
@@ -48,7 +49,10 @@ def run_status(*, as_json: bool) -> int:
 
 
 def _show(found: Standing) -> None:
-    show_columns(list(_table_rows(found.tables, found.at)), numbers=(1, 2, 3))
+    if found.missing:
+        show_columns([(Text(printable(line), "bold red"),) for line in found.missing], "missing")
+        show_columns([(f"→ {REMEDY}",)])
+    show_columns(list(_table_rows(found.tables, found.at)), "" if found.missing else None, numbers=(1, 2, 3))
     show_columns(list(_state_rows(found)), "")
     show_columns(list(_spent_rows(found.spent)), "spent, at list price", numbers=(1, 2, 3, 4))
     show_columns(list(_wait_rows(found.waiting)), "waiting now", numbers=(2, 4))
@@ -71,9 +75,15 @@ def _state_rows(found: Standing) -> Iterator[Sequence[str | Text]]:
     wrong = [
         (found.rejects, "rejects: {}; `braket-etl rejects list` shows them"),
         (found.drift, "new or not believed: {} things that Braket said, in etl.schema_drift"),
-        (found.days_not_whole, "days not seen whole: {}; `braket-etl sync` asks for them again"),
+        (found.days_not_whole, f"days not seen whole: {{}}; `braket-etl sql @{QUESTION}` lists them"),
+        (
+            found.days_lost,
+            f"days lost: {{}}, which Braket forgot first; `braket-etl sql @{QUESTION}` lists them",
+        ),
     ]
     told = [what.format(f"{count:,}") for count, what in wrong if count]
+    if found.missing and not told:
+        told = ["what is missing, see above"]
     yield "to look at", Text("\n".join(told), "yellow") if told else Text("nothing", "green")
 
 

@@ -32,6 +32,7 @@ from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.aws.stamp import Stamp
 from braket_etl.aws.throttle import Budget, Stopped
 from braket_etl.health.finding import Finding, Status
+from braket_etl.settings import REMEMBERED
 
 T = TypeVar("T")
 CONNECT_SECONDS = 3.0
@@ -284,7 +285,7 @@ _DATED = ("quantumTasks", "jobs")
 def _lately() -> dict[str, Any]:
     """The filter of a search for what was created in the days that Braket remembers."""
     now = datetime.now(UTC)
-    ends = [f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (now - timedelta(days=90), now)]
+    ends = [f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (now - REMEMBERED, now)]
     return {"name": "createdAt", "operator": "BETWEEN", "values": ends}
 
 

@@ -20,6 +20,7 @@ from braket_etl.health.units import ago, megabytes
 from braket_etl.notify import unusable
 from braket_etl.settings import Settings
 from braket_etl.warehouse.connection import Connection, Warehouse, described_holder, first_line
+from braket_etl.warehouse.coverage import REMEDY, missing
 from braket_etl.warehouse.errors import LakeError, LockHeldError, NotPublishedError, WarehouseError
 from braket_etl.warehouse.lake import Lake
 from braket_etl.warehouse.migrate import declared_fingerprint, numbered_migrations
@@ -75,6 +76,7 @@ def _warehouse(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
     try:
         with warehouse.reading() as connection:
             yield _version(warehouse, connection)
+            yield coverage_finding(connection)
             yield _prices(settings, connection)
     except NotPublishedError as error:
         yield Finding("warehouse", "ok", str(error))
@@ -120,6 +122,18 @@ def _version(warehouse: Warehouse, connection: Connection) -> Finding:
     current = fingerprint and fingerprint[0][0] == declared_fingerprint()
     what = f"{_extent(warehouse)}, schema {applied}, last run by {by or 'nobody'}"
     return Finding("warehouse", "ok", what if current else f"{what}; the next run brings it up to date")
+
+
+def coverage_finding(connection: Connection) -> Finding:
+    """Whether all that the last sync wanted was seen whole."""
+    found = missing(connection)
+    lost = f"{found.lost:,} days are lost, which Braket forgot first" if found.lost else ""
+    if not found.lines:
+        return Finding(
+            "coverage", "ok", "; ".join(filter(None, ("every day that is wanted was seen whole", lost)))
+        )
+    counted = f"{found.days:,} days not seen whole" if found.days else ""
+    return Finding("coverage", "warn", "\n".join(filter(None, (counted, *found.lines, lost))), REMEDY)
 
 
 def _extent(warehouse: Warehouse) -> str:

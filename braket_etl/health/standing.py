@@ -8,9 +8,9 @@ from decimal import Decimal
 from typing import Any
 
 from braket_etl.tables import MAIN
-from braket_etl.tables.bookkeeping import DAY_IS_WHOLE
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.connection import Connection
+from braket_etl.warehouse.coverage import missing
 
 #: The column that says when a row came, by which it is there first.
 _CAME = ("fetched_at", "computed_at", "loaded_at", "read_at", "imported_at")
@@ -76,14 +76,20 @@ class Run:
 
 @dataclass(frozen=True)
 class Standing:
-    """All of it, as of `at` (UTC)."""
+    """All of it, as of `at` (UTC).
+
+    `missing` says in words what is missing; the days that are not whole or lost are those of the ready question, each
+    account, Region and table by itself.
+    """
 
     at: datetime
+    missing: tuple[str, ...]
     tables: list[Stored]
     searched: list[Searched]
     rejects: int
     drift: int
     days_not_whole: int
+    days_lost: int
     spent: list[Spent]
     waiting: list[Waiting]
     runs: list[Run]
@@ -97,13 +103,16 @@ def standing(connection: Connection, *, runs: int = 5) -> Standing:
     rejects = dict(
         connection.execute("SELECT operation, count(*) FROM etl.rejected_records GROUP BY ALL").fetchall()
     )
+    found = missing(connection)
     return Standing(
         now,
+        found.lines,
         [_stored(connection, table, rejects) for table in MAIN],
         [Searched(*row) for row in connection.execute(_SEARCHED).fetchall()],
         sum(rejects.values()),
         _one(connection, "SELECT count(*) FROM etl.schema_drift"),
-        _one(connection, _NOT_WHOLE),
+        found.days,
+        found.lost,
         [Spent(*row) for row in connection.execute(_SPENT, months).fetchall()],
         [
             Waiting(*row)
@@ -134,11 +143,6 @@ _SEARCHED = """
 SELECT account, region, min(searched) AS oldest FROM
     (SELECT account, region, table_name, max(searched_at) AS searched FROM etl.coverage GROUP BY ALL)
 GROUP BY ALL ORDER BY oldest, account, region
-"""
-#: Days that Braket remembers, but today and yesterday, of which each account, Region and table counts by itself.
-_NOT_WHOLE = f"""
-SELECT count(*) FROM etl.coverage
-WHERE NOT ({DAY_IS_WHOLE}) AND timezone('UTC', now())::DATE - day BETWEEN 2 AND 89
 """
 #: Of two months, the first day of each a parameter: what they limit is all that is priced.
 _SPENT = """

@@ -6,7 +6,7 @@ whose tables have not changed answers with what it found last; a check that some
 """
 
 from collections.abc import Iterator, Sequence
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
@@ -14,8 +14,6 @@ from braket_etl.costs.checks import CHECKS as COST_CHECKS
 from braket_etl.orchestration.assets import OPEN_RECORDS
 from braket_etl.orchestration.assets.common import results_of
 from braket_etl.orchestration.resources import RuntimeResource
-from braket_etl.pull.plan import midnight
-from braket_etl.runtime import Runtime
 from braket_etl.tables import JOBS, QUANTUM_TASKS
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.checks import (
@@ -26,7 +24,7 @@ from braket_etl.warehouse.checks import (
     Rows,
     last_or_new,
 )
-from braket_etl.warehouse.connection import Connection
+from braket_etl.warehouse.coverage import places_not_whole
 from braket_etl.warehouse.results import Results
 
 YESTERDAY = "yesterday_is_present"
@@ -51,7 +49,7 @@ def yesterday_spec(table: Table) -> dg.AssetCheckSpec:
     return dg.AssetCheckSpec(
         YESTERDAY,
         asset=table.name,
-        description="Yesterday (UTC) was pulled, and searched after its end in every account and Region of the settings",
+        description="Yesterday (UTC) is whole in every account and Region that is wanted, once it has been over for an hour",
         additional_deps=[OPEN_RECORDS],
     )
 
@@ -71,10 +69,7 @@ def check_records(
         yield from _asked(results_of(context, connection, "check_records"), RECORD_CHECKS, selected)
         for table in _BY_DAY:
             if dg.AssetCheckKey(dg.AssetKey(table.name), YESTERDAY) in selected:
-                missing = [
-                    *_not_pulled(context.instance, table, yesterday),
-                    *not_searched(connection, runtime, table, yesterday),
-                ]
+                missing = places_not_whole(connection, table.name, yesterday)
                 yield dg.AssetCheckResult(
                     asset_key=table.name,
                     check_name=YESTERDAY,
@@ -94,27 +89,6 @@ def check_models(
     with runtime.warehouse.writing("checking models") as connection:
         results = results_of(context, connection, "check_models")
         yield from _asked(results, (*LATENCY_CHECKS, *COST_CHECKS), context.selected_asset_check_keys)
-
-
-def not_searched(connection: Connection, runtime: Runtime, table: Table, day: date) -> list[str]:
-    """The accounts and Regions of the settings whose last search of the day began before its end, in words."""
-    searched = set(
-        connection.execute(
-            "SELECT account, region FROM etl.coverage WHERE table_name = ? AND day = ? AND searched_at >= ?",
-            [table.name, day, midnight(day + timedelta(days=1))],
-        ).fetchall()
-    )
-    return [
-        f"{target.account.name}/{target.region} was not searched"
-        for target in runtime.targets()
-        if (target.account.name, target.region) not in searched
-    ]
-
-
-def _not_pulled(instance: dg.DagsterInstance, table: Table, day: date) -> list[str]:
-    """A line where Dagster has no materialization of the day's partition."""
-    wanted = dg.AssetRecordsFilter(asset_key=dg.AssetKey(table.name), asset_partitions=[day.isoformat()])
-    return [] if instance.fetch_materializations(wanted, limit=1).records else [f"no run pulled {day}"]
 
 
 def _asked(

@@ -15,11 +15,17 @@ from braket_etl.runtime import Runtime
 from braket_etl.warehouse.errors import DamagedError, NotPublishedError
 
 
+def first_wanted_day(runtime: Runtime) -> date:
+    """The first UTC day that the settings want: no later than today, no earlier than Braket's launch."""
+    settings = runtime.settings
+    return max(min(settings.first_day, settings.today), date.fromisoformat(LAUNCH))
+
+
 def due_range(runtime: Runtime, targets: Sequence[Target]) -> tuple[date, date]:
     """The first day that is not complete for every target, and today; at least yesterday and today."""
     now = datetime.now(UTC)
     today = now.date()
-    first = max(min(runtime.settings.first_day, today), date.fromisoformat(LAUNCH))
+    first = first_wanted_day(runtime)
     wanted = days_between(first, today)
     try:
         with runtime.warehouse.reading() as connection:
@@ -38,5 +44,5 @@ def due_range(runtime: Runtime, targets: Sequence[Target]) -> tuple[date, date]:
                 )[:1]
             ]
     except (NotPublishedError, DamagedError, duckdb.Error):
-        return first, today  # nothing is known, or what is published is older than the column we ask for
+        return first, today  # nothing is known, or what is published is older than the model that we ask
     return min([*due, max(first, today - DAY)]), today

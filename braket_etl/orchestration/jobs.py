@@ -65,15 +65,23 @@ def pull_config(
     days: tuple[date, date] | None = None,
     only_due: bool = False,
     again: bool = False,
+    is_part: bool = False,
 ) -> dict[str, Any]:
     """Run config of `sync` and `backfill`: for which accounts and Regions, and for which days, both ends in.
 
     Without days the run takes those of its partitions; with `only_due` and neither, those that are due. `again` fetches
-    what is stored afresh.
+    what is stored afresh. `is_part` where flags of this run stand for the settings.
     """
     part = {"accounts": list(accounts), "regions": list(regions)}
     first, last = (day.isoformat() for day in days) if days else (None, None)
-    pull = {**part, "only_due": only_due, "again": again, "first_day": first, "last_day": last}
+    pull = {
+        **part,
+        "only_due": only_due,
+        "again": again,
+        "first_day": first,
+        "last_day": last,
+        "is_part": is_part,
+    }
     return {
         "ops": {
             "pull": {"config": {name: value for name, value in pull.items() if value is not None}},

@@ -92,7 +92,7 @@ def _column_deps(upstreams: Sequence[Upstream]) -> list[dg.TableColumnDep]:
     return [
         dg.TableColumnDep(asset_key(upstream.table), upstream.column)
         for upstream in upstreams
-        if upstream.column
+        if upstream.column and "." not in upstream.table  # bookkeeping has no assets
     ]
 
 

@@ -1,4 +1,4 @@
-"""Which days are due: what `etl.coverage` does not show as complete, joined to as few searches as possible."""
+"""Which days are due: what `day_coverage` does not show as seen, joined to as few searches as possible."""
 
 from __future__ import annotations
 
@@ -7,13 +7,10 @@ from datetime import UTC, date, datetime, time, timedelta
 from itertools import pairwise
 
 from braket_etl.aws.search import Window
-from braket_etl.tables.bookkeeping import DAY_IS_WHOLE
 from braket_etl.warehouse.connection import Connection
 
 DAY = timedelta(days=1)
-#: Braket deletes a task's metadata after so long.
-FORGOTTEN = timedelta(days=90)
-#: How long before that an incomplete day is worth a warning.
+#: How long before Braket forgets an incomplete day it is worth a warning.
 NOTICE = timedelta(days=10)
 
 
@@ -31,24 +28,24 @@ def due_days(
     now: datetime,
     principal: str | None,
 ) -> list[date]:
-    """The wanted days that are not complete, and of today and yesterday those that are wanted.
+    """The wanted days that are still to be seen, and of today and yesterday those that are wanted.
 
     What was searched under the same name with credentials of another account does not count.
     """
-    complete = whole_days(connection, account, region, table, principal)
+    seen = whole_days(connection, account, region, table, principal)
     always = {now.date(), now.date() - DAY}
-    return [day for day in wanted if day in always or day not in complete]
+    return [day for day in wanted if day in always or day not in seen]
 
 
 def whole_days(
     connection: Connection, account: str, region: str, table: str, principal: str | None
 ) -> set[date]:
-    """The days that were seen whole with these credentials."""
+    """The days that were seen whole with these credentials, or are lost."""
     return {
         day
         for (day,) in connection.execute(
-            "SELECT day FROM etl.coverage WHERE account = ? AND region = ? AND table_name = ? "
-            f"AND principal IS NOT DISTINCT FROM ? AND {DAY_IS_WHOLE}",
+            "SELECT day FROM day_coverage WHERE account = ? AND region = ? AND table_name = ? "
+            "AND principal IS NOT DISTINCT FROM ? AND NOT is_due",
             [account, region, table, principal],
         ).fetchall()
     }

@@ -20,7 +20,7 @@ from typing import TypeVar
 import pyarrow as pa
 
 from braket_etl.aws import fetch, search
-from braket_etl.aws.errors import AwsProblem, SearchFailed
+from braket_etl.aws.errors import AccessDenied, AwsProblem, SearchFailed
 from braket_etl.aws.search import Page, Window
 from braket_etl.aws.sessions import Sessions, Target
 from braket_etl.aws.stamp import Stamp
@@ -31,6 +31,7 @@ from braket_etl.pull.merge import Batch, dated, merge, store_drift
 from braket_etl.pull.outcome import Outcome, Problem
 from braket_etl.pull.owners import owners
 from braket_etl.pull.resources import BY_GET, TASKS, Resource
+from braket_etl.settings import REMEMBERED
 from braket_etl.tables.arns import account_id_of
 from braket_etl.tables.bookkeeping import COVERAGE
 from braket_etl.tables.normalize import Drift
@@ -181,7 +182,7 @@ class Puller:
         self, targets: Sequence[Target], resources: Sequence[Resource], days: Sequence[date], now: datetime
     ) -> list[str]:
         """A warning for each target whose oldest days Braket is about to forget and that were not seen whole."""
-        edge = [day for day in days if plan.FORGOTTEN - plan.NOTICE <= now.date() - day <= plan.FORGOTTEN]
+        edge = [day for day in days if REMEMBERED - plan.NOTICE <= now.date() - day <= REMEMBERED]
         if not edge:
             return []
         warnings = []
@@ -193,7 +194,8 @@ class Puller:
                     if due := plan.due_days(connection, account, target.region, table, edge, now, principal):
                         warnings.append(
                             f"{table} of {target.label} created from {due[0]} to {due[-1]} were not seen whole, and "
-                            f"Braket forgets tasks after 90 days, the first of these on {due[0] + plan.FORGOTTEN}"
+                            f"Braket forgets tasks after {REMEMBERED.days} days, the first of these on "
+                            f"{due[0] + REMEMBERED}"
                         )
         return warnings
 
@@ -458,7 +460,7 @@ class _Desk:
         replace_rows(connection, COVERAGE, pa.Table.from_pylist(rows, schema=COVERAGE.arrow_schema))
 
     def _searched_at(self, listing: Listing) -> datetime:
-        """When a search began, never later than Braket's answers or this machine's clock have it: see `DAY_IS_WHOLE`."""
+        """When a search began, never later than Braket's answers or this machine's clock have it (see `day_coverage`)."""
         clock = self.puller.clock
         first = min(listing.stamps, key=lambda stamp: stamp.seen_at)
         return min(clock.at(first), first.seen_at + clock.offset)
@@ -659,7 +661,8 @@ class _Worker:
         target = self.work.target
         told = Problem.of(problem, target.account.name, target.region, operation)
         if window is not None:
-            told = Problem(told.account, told.region, told.operation, f"{told.message} (days {window})")
+            days = f"{told.message} (days {window}){_leave_out(problem)}"
+            told = Problem(told.account, told.region, told.operation, days)
         self._tell(_Troubled(told))
 
     def _awaited(self, future: Future[T]) -> T:
@@ -674,6 +677,13 @@ class _Worker:
                 self.messages.put(message, timeout=0.2)
                 return
         raise Stopped
+
+
+def _leave_out(problem: AwsProblem) -> str:
+    """What to do where nobody may ask: a policy that denies a Region is no fault that a next run could heal."""
+    if not isinstance(problem, AccessDenied):
+        return ""
+    return "; where a policy denies the Region on purpose, leave it out of BRAKET_ETL_REGIONS"
 
 
 def _account_of(listing: Listing) -> str | None:

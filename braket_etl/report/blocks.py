@@ -14,7 +14,6 @@ from typing import Any
 
 from braket_etl.report import charts
 from braket_etl.report.filters import Filters, Scope
-from braket_etl.tables.bookkeeping import DAY_IS_WHOLE
 from braket_etl.warehouse.connection import Connection
 
 
@@ -637,20 +636,19 @@ LIMIT 15
             "coverage",
             "Days that were searched",
             "A day is whole when it was searched at least an hour after its end and all that was listed is "
-            "stored or rejected. Today never is.",
-            f"""
+            "stored or rejected. Today never is. A lost day is one that Braket forgot before it was whole.",
+            """
 SELECT
     account, region, table_name AS kind,
-    count(*) FILTER (is_whole) AS n_whole_days,
-    count(*) FILTER (NOT is_whole) AS n_partial_days,
-    DATE '{{last}}' - DATE '{{first}}' + 1 - count(*) AS n_never_searched,
-    sum(listed)::BIGINT AS n_listed,
-    sum(listed - stored - rejected)::BIGINT AS n_missing,
+    count(*) FILTER (state = 'whole') AS n_whole_days,
+    count(*) FILTER (state <> 'whole' AND searched_at IS NOT NULL) AS n_partial_days,
+    count(*) FILTER (state <> 'not_wanted' AND searched_at IS NULL) AS n_never_searched,
+    count(*) FILTER (state = 'lost') AS n_lost,
+    coalesce(sum(listed), 0)::BIGINT AS n_listed,
+    coalesce(sum(listed - stored - rejected), 0)::BIGINT AS n_missing,
     max(searched_at) AS last_searched_at
-FROM (
-    SELECT *, {DAY_IS_WHOLE} AS is_whole FROM etl.coverage
-)
-WHERE {{filter}}
+FROM day_coverage
+WHERE {filter}
 GROUP BY ALL
 ORDER BY account, region, kind
 LIMIT 100

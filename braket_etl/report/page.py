@@ -24,15 +24,16 @@ from braket_etl.report import charts
 from braket_etl.report.blocks import NOT_ENDED, SECTIONS, Block, answer, step
 from braket_etl.report.filters import Filters, Scope
 from braket_etl.report.values import Cell, cell, heading, is_number_column
-from braket_etl.settings import SettingsError
+from braket_etl.settings import REMEMBERED, SettingsError
 from braket_etl.shown import did_you_mean
 from braket_etl.warehouse.connection import Connection, Warehouse, replaced_atomically
+from braket_etl.warehouse.coverage import REMEDY, missing
 from braket_etl.warehouse.errors import WarehouseError
 from braket_etl.warehouse.models import tables_read
 from braket_etl.warehouse.results import Contents
 
 #: As far back as a report goes that names no first day; Braket itself remembers as much.
-DEFAULT_DAYS = 90
+DEFAULT_DAYS = REMEMBERED.days
 
 #: Models that many blocks read: computed once, for this connection alone, under their own names, as far as blocks read
 #: them: what belongs to the period, and what is open.
@@ -168,6 +169,8 @@ def rendered(connection: Connection, filters: Filters, last_page: str = "") -> s
         sections=[(section, [shown[block.key] for block in section.blocks]) for section in SECTIONS],
         filters=filters,
         roles=charts.ROLES,
+        missing=missing(connection, filters.account_ids),
+        remedy=REMEDY,
         places=_places(connection, filters),
         made_at=datetime.now(UTC),
         version=__version__,

@@ -23,9 +23,26 @@ RUNS = Table(
     ),
 )
 
-#: When a day of `etl.coverage` was seen whole, in SQL.
-DAY_IS_WHOLE = (
-    "listed <= stored + rejected AND searched_at >= (day + 1)::TIMESTAMP AT TIME ZONE 'UTC' + INTERVAL 1 HOUR"
+WANTED = Table(
+    name="wanted",
+    schema="etl",
+    description=(
+        "Which accounts and Regions the settings of the last pulls name, and from which UTC day on: what `etl.coverage` is "
+        "held against. A pull of a part of them (`--account`, `--regions`) only adds."
+    ),
+    key=("account", "region"),
+    columns=(
+        text("account", "Account as named in the settings", required=True),
+        text("region", "Region", required=True),
+        day("first_day", "First UTC day that is wanted", required=True),
+        day("until", "UTC day on which the settings left it out; NULL while they name it"),
+        text("principal", "What the access key tells of its account, as in etl.coverage"),
+        text("problem", "Why it could not be searched at last; NULL where it could"),
+        day(
+            "lost_until",
+            "Last of the days that Braket forgot before they were reached, as far as people were told",
+        ),
+    ),
 )
 
 COVERAGE = Table(
@@ -33,7 +50,7 @@ COVERAGE = Table(
     schema="etl",
     description=(
         "What the last search of each account, Region and UTC day listed, and what of it is stored or rejected. "
-        "A day is complete when the search began at least an hour after the day's end and listed = stored + rejected."
+        "`day_coverage` says which days are whole."
     ),
     key=("account", "region", "table_name", "day"),
     columns=(
@@ -153,4 +170,4 @@ MIGRATIONS = Table(
     ),
 )
 
-BOOKKEEPING = (RUNS, COVERAGE, UNSETTLED_RECORDS, REJECTED_RECORDS, SCHEMA_DRIFT, MIGRATIONS)
+BOOKKEEPING = (RUNS, WANTED, COVERAGE, UNSETTLED_RECORDS, REJECTED_RECORDS, SCHEMA_DRIFT, MIGRATIONS)

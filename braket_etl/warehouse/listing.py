@@ -13,13 +13,14 @@ from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
+from braket_etl.settings import REMEMBERED
 from braket_etl.tables.bookkeeping import UNSETTLED_RECORDS
 from braket_etl.tables.declaration import STRING_MAP, TIMESTAMP, Table
 from braket_etl.warehouse.statements import Connection, affected
 from braket_etl.warehouse.unsettled import MOST_ATTEMPTS, forget_missing, forget_open
 
-#: Braket deletes a task's metadata after 90 days; a day less, since clocks and days differ.
-FORGOTTEN = timedelta(days=89)
+#: A day less than Braket keeps a task's metadata, since clocks and days differ.
+FORGOTTEN = REMEMBERED - timedelta(days=1)
 
 LISTING = pa.schema(
     [
@@ -261,7 +262,7 @@ REJECT_IS_DUE = (
 def mark_expired(connection: Connection, table: Table, missing: Iterable[tuple[str, datetime]]) -> int:
     """Note that Braket no longer knows these stored records; the number newly noted.
 
-    Braket forgets after 90 days. A younger record that is not found may be there again at the next poll, so it stays
+    Braket forgets. A younger record that is not found may be there again at the next poll, so it stays
     open.
     """
     missing = list(missing)

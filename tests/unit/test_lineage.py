@@ -13,7 +13,7 @@ from sqlglot import exp
 
 from braket_etl.analysis import forecast, wait_quantiles
 from braket_etl.emulator.service_model import completed
-from braket_etl.tables import MAIN, QUANTUM_TASKS, TASK_OBSERVATIONS
+from braket_etl.tables import ALL, MAIN, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.warehouse.lineage import Upstream, column_lineage, made_of, statement_lineage
 from braket_etl.warehouse.models import Model, models
 
@@ -72,7 +72,10 @@ def test_every_column_of_a_model_is_made_of_something(model: Model) -> None:
 
 
 def test_what_a_column_is_made_of_exists() -> None:
-    tables = {table.name: set(table.by_name) for table in MAIN} | {m.name: set(m.columns) for m in models()}
+    tables = {
+        **{table.qualified_name.replace('"', "").removeprefix("main."): set(table.by_name) for table in ALL},
+        **{model.name: set(model.columns) for model in models()},
+    }
     operations = {table.operation for table in MAIN}
     for name, lineage in column_lineage().items():
         for column, upstreams in lineage.items():

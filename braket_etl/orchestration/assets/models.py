@@ -23,6 +23,11 @@ from braket_etl.warehouse.results import Results, depths
 T = TypeVar("T")
 
 _MODELS = {model.name: model for model in models()}
+#: The assets whose step writes a table that is none itself.
+_WRITTEN_WITH = {
+    "etl.coverage": {QUANTUM_TASKS.name, JOBS.name},
+    "etl.wanted": {QUANTUM_TASKS.name, JOBS.name},
+}
 #: Made of how long the queues of devices are, which changes from poll to poll.
 _OF_DEPTHS = frozenset({"queue_depth", WAIT_FORECAST.name})
 
@@ -37,7 +42,9 @@ def _reads(name: str) -> frozenset[str]:
 def upstream_of(model: Model) -> set[str]:
     """The assets that a model's data comes from; whatever shows records also depends on their refresh."""
     deps = {name for name in model.reads if "." not in name}
-    return deps | {OPEN_RECORDS} if deps & {QUANTUM_TASKS.name, JOBS.name, JOB_EVENTS.name} else deps
+    if deps & {QUANTUM_TASKS.name, JOBS.name, JOB_EVENTS.name}:
+        deps |= {OPEN_RECORDS}
+    return deps.union(*(_WRITTEN_WITH.get(name, ()) for name in model.reads))
 
 
 def model_spec(model: Model) -> dg.AssetSpec:

@@ -1,7 +1,7 @@
 """The assets of what Braket says of tasks and jobs: pulled by day, refreshed while open, with their results."""
 
 import time
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Iterator, Sequence
 from datetime import date
 
 import dagster as dg
@@ -19,16 +19,18 @@ from braket_etl.orchestration.assets.common import (
     result_of,
     source_spec,
 )
-from braket_etl.orchestration.due import due_range
+from braket_etl.orchestration.days import has_partitions, tell_days
+from braket_etl.orchestration.due import due_range, first_wanted_day
 from braket_etl.orchestration.instance import refuse_another_home, sign_run
 from braket_etl.orchestration.partitions import CREATION_DAYS
 from braket_etl.orchestration.resources import RuntimeResource
-from braket_etl.pull.day_counts import DayCounts, counts_by_day
+from braket_etl.pull.day_counts import counts_by_day
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.plan import days_between
 from braket_etl.pull.refresh import refresh
 from braket_etl.pull.resources import HYBRID_JOBS, TASKS
 from braket_etl.pull.results import read_results
+from braket_etl.pull.wanted import Want, note_searched, note_wanted
 from braket_etl.runtime import Runtime
 from braket_etl.tables import (
     JOB_EVENTS,
@@ -38,7 +40,6 @@ from braket_etl.tables import (
     TASK_OBSERVATIONS,
     TASK_RESULTS,
 )
-from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.upsert import Counts
 
 #: The job that pulls what is due, whatever its config leaves out.
@@ -58,6 +59,9 @@ class PullConfig(dg.Config):
     """First UTC day, instead of the run's partitions: then only days that were searched become events."""
     last_day: str | None = None
     """Last UTC day, in as well."""
+    is_part: bool = False
+    """Whether a flag of this run stands for the settings: what else they name stays wanted. So it does where accounts or
+    regions are named here."""
 
 
 class RefreshConfig(dg.Config):
@@ -78,8 +82,11 @@ class RefreshConfig(dg.Config):
 )
 def pull(
     context: dg.AssetExecutionContext, config: PullConfig, runtime: RuntimeResource
-) -> Iterator[dg.MaterializeResult]:
-    """Search the days that are asked for and fetch what is not stored in a final state."""
+) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
+    """Search the days that are asked for and fetch what is not stored in a final state.
+
+    A day is green where it is whole in every account and Region that is wanted, and red where it is over and is not.
+    """
     began = time.monotonic()
     sign_run(context.instance, context.run, runtime.settings)
     refuse_another_home(context.run, runtime.settings)
@@ -89,23 +96,42 @@ def pull(
     selected = {key.path[-1] for key in context.selected_asset_keys}
     resources = [TASKS] if QUANTUM_TASKS.name in selected else []
     resources += [HYBRID_JOBS] if selected & {JOBS.name, JOB_EVENTS.name} else []
+    with runtime.warehouse.writing("noting what is wanted") as connection:
+        want = _wanted(config, runtime, targets)
+        principals = {target: runtime.sessions.principal(target.account) for target in want.targets}
+        note_wanted(connection, want, principals, runtime.settings.today)
     puller = runtime.puller(context.run_id)
     outcome = puller.pull_days(targets, resources, days, only_due=only_due, again=config.again)
     tables = [table for table in (QUANTUM_TASKS, JOBS, JOB_EVENTS) if table.name in selected]
     with runtime.warehouse.writing("noting what was pulled") as connection:
+        outcome.warnings.update(note_searched(connection, targets, resources, outcome, context.run_id))
         note_in(connection, context, runtime, "pull", outcome)
-        counted = {table: counts_by_day(connection, table, days, context.run_id) for table in tables}
+        counted = {table: counts_by_day(connection, table, days, context.run_id, targets) for table in tables}
     for table, by_day in counted.items():
-        _tell_days(context, table, by_day)
         of_run = {
             **metadata.count_metadata(outcome.counts.get(table.name, Counts()), outcome),
             "days": len(days),
             "seconds": round(time.monotonic() - began, 1),
             **problems_metadata(outcome),
         }
-        yield dg.MaterializeResult(
-            asset_key=table.name, metadata={f"run/{name}": value for name, value in of_run.items()}
+        yield from tell_days(
+            context,
+            table.name,
+            by_day,
+            {f"run/{name}": value for name, value in of_run.items()},
+            will_fail=bool(outcome.problems),
         )
+
+
+def _wanted(config: PullConfig, runtime: Runtime, targets: Sequence[Target]) -> Want:
+    """What is wanted: all that the settings name, or where a part is pulled, that part beside what was wanted before."""
+    is_part = bool(config.is_part or config.accounts or config.regions)
+    return Want(
+        targets if is_part else runtime.targets(),
+        first_wanted_day(runtime),
+        is_all=not is_part,
+        moves=runtime.settings.start_date is None,
+    )
 
 
 def _days(
@@ -120,7 +146,7 @@ def _days(
     if config.first_day:
         last = config.last_day or config.first_day
         return days_between(date.fromisoformat(config.first_day), date.fromisoformat(last))
-    if _has_partitions(context):
+    if has_partitions(context):
         window = context.partition_time_window
         return days_between(window.start.date(), window.end.date())[:-1]
     if only_due:
@@ -128,30 +154,6 @@ def _days(
     raise dg.Failure(
         "no days: choose partitions, or give first_day and last_day in the config", allow_retries=False
     )
-
-
-def _has_partitions(context: dg.AssetExecutionContext) -> bool:
-    return bool(context.has_partition_key or context.has_partition_key_range)
-
-
-def _tell_days(context: dg.AssetExecutionContext, table: Table, by_day: Mapping[date, DayCounts]) -> None:
-    """Tell Dagster of each day how many rows it has and what this run's searches found.
-
-    What a step returns is recorded alike for every day of the run, so counts of a day are given day by day. A run
-    without partitions makes an event for each day that it searched, and for no other.
-    """
-    for day, counts in by_day.items():
-        of_day = {"dagster/partition_row_count": counts.rows}
-        if counts.places:
-            of_day |= {
-                "records_listed": counts.listed,
-                "records_rejected": counts.rejected,
-                "places_searched": counts.places,
-            }
-        if _has_partitions(context):
-            context.add_asset_metadata(of_day, asset_key=table.name, partition_key=day.isoformat())
-        elif counts.places:
-            context.log_event(dg.AssetMaterialization(table.name, partition=day.isoformat(), metadata=of_day))
 
 
 @dg.multi_asset(
