@@ -7,7 +7,7 @@ every day of its run, so a run whose days do not all stand well makes the events
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from datetime import date
 from typing import Any
 
@@ -29,21 +29,34 @@ def has_partitions(context: dg.AssetExecutionContext) -> bool:
     return bool(context.has_partition_key or context.has_partition_key_range)
 
 
+def red_days(context: dg.AssetExecutionContext, asset: str, days: Sequence[date]) -> frozenset[date]:
+    """Those of the days that a run failed and none has materialized since."""
+    keys = {day.isoformat(): day for day in days}
+    known = context.instance.get_status_by_partition(dg.AssetKey(asset), list(keys), CREATION_DAYS) or {}
+    return frozenset(keys[key] for key, status in known.items() if status is AssetPartitionStatus.FAILED)
+
+
 def tell_days(
     context: dg.AssetExecutionContext,
     asset: str,
     by_day: Mapping[date, DayCounts],
+    red: Collection[date],
     of_run: Mapping[str, Any],
     *,
     will_fail: bool,
 ) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
     """Tell of each day how many rows it has, what this run's searches found and whether it is whole; the step's output.
 
-    A run without partitions makes an event for each day that it searched. `will_fail` where something could not be had:
-    then days that are over and not whole turn red with the run.
+    A run without partitions makes an event for each day that it searched, and for each that was red and is whole by now: a
+    Region that it waited for may have been left out. `will_fail` where something could not be had: then days that are over
+    and not whole turn red with the run.
     """
     by_partition = has_partitions(context)
-    told = {day: counts for day, counts in by_day.items() if by_partition or counts.places}
+    told = {
+        day: counts
+        for day, counts in by_day.items()
+        if by_partition or counts.places or (day in red and counts.state == "whole")
+    }
     is_each_whole = all(counts.state == "whole" for counts in by_day.values())
     for day, counts in told.items():
         partition, of_day = day.isoformat(), _of_day(counts)
@@ -57,8 +70,9 @@ def tell_days(
     if by_partition and not is_each_whole:
         yield dg.Output(None, output_name=asset, metadata=_NO_EVENT)
         return
-    if will_fail:
-        _turn_red(context, asset, [day for day, counts in by_day.items() if counts.state == "not_whole"])
+    if will_fail:  # a day stays red until it is materialized, so it is told once
+        failed = [day for day, counts in by_day.items() if counts.state == "not_whole"]
+        _turn_red(context, asset, [day for day in failed if day not in red])
     yield dg.MaterializeResult(asset_key=asset, metadata=of_run)
 
 
@@ -80,19 +94,12 @@ def _of_day(counts: DayCounts) -> dict[str, Any]:
     return told
 
 
-def _turn_red(context: dg.AssetExecutionContext, asset: str, days: list[date]) -> None:
+def _turn_red(context: dg.AssetExecutionContext, asset: str, days: Sequence[date]) -> None:
     """Let the run fail these days: planned and not materialized, as those of a run that was started for them are."""
-    if not days:
-        return
-    partitions = [day.isoformat() for day in days]
-    key = dg.AssetKey(asset)
-    # a day stays red until it is materialized, so it is told once
-    known = context.instance.get_status_by_partition(key, partitions, CREATION_DAYS) or {}
-    for partition in partitions:
-        if known.get(partition) is not AssetPartitionStatus.FAILED:
-            planned = dg.DagsterEvent.build_asset_materialization_planned_event(
-                context.job_name,
-                context.op_execution_context.op.name,
-                AssetMaterializationPlannedData(key, partition),
-            )
-            context.instance.report_dagster_event(planned, context.run_id, logging.DEBUG)
+    for day in days:
+        planned = dg.DagsterEvent.build_asset_materialization_planned_event(
+            context.job_name,
+            context.op_execution_context.op.name,
+            AssetMaterializationPlannedData(dg.AssetKey(asset), day.isoformat()),
+        )
+        context.instance.report_dagster_event(planned, context.run_id, logging.DEBUG)

@@ -19,6 +19,7 @@ import pyarrow as pa
 
 from braket_etl import __version__
 from braket_etl.tables import ALL, DEVICE_OBSERVATIONS, RESERVATIONS, SPENDING_LIMITS
+from braket_etl.tables.bookkeeping import WANTED
 from braket_etl.tables.declaration import Column, Table
 from braket_etl.warehouse.migrate import declared_fingerprint
 from braket_etl.warehouse.models import models
@@ -29,7 +30,8 @@ _DEVICE_STATE = (
     "device_arn, device_status, status_reason, status_started_at, status_estimated_end_at, execution_windows"
 )
 #: What is looked at instead of all columns and rows, where each poll writes: its instant is nothing new, nor is a queue
-#: that is longer (who reads depths says so, see `depths`). What a limit or a reservation is depends on the present.
+#: that is longer (who reads depths says so, see `depths`). What a limit or a reservation is depends on the present, and
+#: which days that are wanted are over.
 _LOOKED_AT = {
     DEVICE_OBSERVATIONS.name: (
         f"(SELECT DISTINCT {_DEVICE_STATE} FROM device_observations)",
@@ -40,6 +42,7 @@ _LOOKED_AT = {
         "* EXCLUDE (fetched_at), fetched_at >= time_period_start_at, fetched_at < time_period_end_at",
     ),
     RESERVATIONS.name: (RESERVATIONS.qualified_name, "*, start_at > now()"),
+    WANTED.name: (WANTED.qualified_name, "*, date_trunc('hour', now())"),
 }
 
 

@@ -14,12 +14,12 @@ import pytest
 from braket_etl.costs.checks import CHECKS as COST_CHECKS
 from braket_etl.emulator import running
 from braket_etl.orchestration.build import build_defs
-from braket_etl.orchestration.checks import CHECKS, not_searched
+from braket_etl.orchestration.checks import CHECKS
 from braket_etl.orchestration.jobs import OBSERVE_CONFIG, pull_config
 from braket_etl.runtime import Runtime
-from braket_etl.tables import JOBS, QUANTUM_TASKS
 from braket_etl.warehouse.checks import LATENCY_CHECKS, RECORD_CHECKS, differences_of_copy, run_check
 from braket_etl.warehouse.connection import Connection, configured
+from braket_etl.warehouse.coverage import places_not_whole
 
 ALL_CHECKS = {(check.table, check.name): check for check in (*RECORD_CHECKS, *LATENCY_CHECKS, *COST_CHECKS)}
 #: The demo's tasks name reservations whose price nobody has given.
@@ -217,23 +217,18 @@ def test_a_copy_with_fewer_rows_is_told_by_table(connection: Connection, sound: 
     }
 
 
-def test_yesterday_is_missing_where_it_was_not_searched_after_its_end(
-    connection: Connection, demo_home: Path, monkeypatch: pytest.MonkeyPatch
-) -> None:
-    monkeypatch.setenv("BRAKET_ETL_HOME", str(demo_home))
-    runtime = Runtime()
-    searched = connection.execute(
-        "SELECT max(searched_at) FROM etl.coverage WHERE table_name = 'jobs'"
-    ).fetchall()[0][0]
-    yesterday = (searched - timedelta(days=1)).date()
-    assert not_searched(connection, runtime, JOBS, yesterday) == []
+def test_a_day_is_missing_where_it_was_not_seen_whole(connection: Connection) -> None:
+    day = datetime.now(UTC).date() - timedelta(days=2)
+    assert places_not_whole(connection, "jobs", day) == []
     connection.execute(
         "UPDATE etl.coverage SET searched_at = ? WHERE region = 'eu-north-1' AND day = ? AND table_name = 'jobs'",
-        [datetime.combine(yesterday, datetime.max.time(), UTC), yesterday],
+        [datetime.combine(day, datetime.max.time(), UTC), day],
     )
-    assert not_searched(connection, runtime, JOBS, yesterday) == ["default/eu-north-1 was not searched"]
-    connection.execute("DELETE FROM etl.coverage WHERE day = ?", [yesterday])
-    assert len(not_searched(connection, runtime, QUANTUM_TASKS, yesterday)) == len(runtime.targets())
+    assert places_not_whole(connection, "jobs", day) == ["default/eu-north-1 was not seen whole"]
+    connection.execute("DELETE FROM etl.coverage WHERE day = ?", [day])
+    missing = places_not_whole(connection, "quantum_tasks", day)
+    assert len(missing) == connection.execute("SELECT count(*) FROM etl.wanted").fetchall()[0][0] > 1
+    assert {place.split(" ", 1)[1] for place in missing} == {"was not searched"}
 
 
 def evaluations(instance: dg.DagsterInstance) -> dict[tuple[str, str], dg.AssetCheckEvaluation]:

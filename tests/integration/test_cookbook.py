@@ -170,7 +170,7 @@ def test_a_reservation_that_no_file_tells_of_has_an_unknown_cost(demo: duckdb.Du
     assert sum(row["tasks"] for row in rows) == reserved
 
 
-def test_days_that_were_never_searched_come_with_the_time_that_is_left(
+def test_days_that_were_not_seen_whole_come_with_the_time_that_is_left(
     damaged: duckdb.DuckDBPyConnection,
 ) -> None:
     today = damaged.sql("SELECT timezone('UTC', now())::DATE").fetchall()[0][0]
@@ -185,8 +185,8 @@ def test_days_that_were_never_searched_come_with_the_time_that_is_left(
         for row in answer(damaged, "days_not_whole")
         if (row["region"], row["table_name"]) == ("us-east-1", "jobs")
     ]
-    assert [(row["days"], row["days_left"]) for row in rows] == [(69, 1), (2, 79)]
-    assert [rows[1]["first_day"], rows[1]["last_day"]] == hole
+    assert [(row["state"], row["days"], row["days_left"]) for row in rows] == [("not_whole", 2, 79)]
+    assert [rows[0]["first_day"], rows[0]["last_day"]] == hole
 
 
 def test_simulators_with_device_parameters_that_are_no_json_still_answer(

@@ -126,10 +126,11 @@ def test_a_check_and_the_one_it_is_part_of_ask_once(connection: Connection) -> N
     assert set(whole.parts) <= set(RECORD_CHECKS) & known.keys()
 
 
-def test_only_reservations_are_compared_with_the_present() -> None:
-    """What else asked for the time would be told as it was: `results` looks at reservations for it."""
+def test_only_reservations_and_days_are_compared_with_the_present() -> None:
+    """What else asked for the time would be told as it was: `results` looks at reservations and at what is wanted for it."""
     asking = re.compile(r"\b(now\(\)|current_(date|timestamp|time)|today\(\)|get_current_timestamp)", re.I)
-    assert [model.name for model in models() if asking.search(model.sql)] == ["reservation_costs"]
+    asked = {model.name for model in models() if asking.search(model.sql)}
+    assert asked == {"day_coverage", "reservation_costs"}
     checks = (*RECORD_CHECKS, *LATENCY_CHECKS, *COST_CHECKS)
     assert not [check.name for check in checks for sql in check.queries if asking.search(sql)]
 

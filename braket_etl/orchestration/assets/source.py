@@ -19,7 +19,7 @@ from braket_etl.orchestration.assets.common import (
     result_of,
     source_spec,
 )
-from braket_etl.orchestration.days import has_partitions, tell_days
+from braket_etl.orchestration.days import has_partitions, red_days, tell_days
 from braket_etl.orchestration.due import due_range, first_wanted_day
 from braket_etl.orchestration.instance import refuse_another_home, sign_run
 from braket_etl.orchestration.partitions import CREATION_DAYS
@@ -103,10 +103,14 @@ def pull(
     puller = runtime.puller(context.run_id)
     outcome = puller.pull_days(targets, resources, days, only_due=only_due, again=config.again)
     tables = [table for table in (QUANTUM_TASKS, JOBS, JOB_EVENTS) if table.name in selected]
+    red = {table: red_days(context, table.name, _judged(context, runtime, days)) for table in tables}
     with runtime.warehouse.writing("noting what was pulled") as connection:
         outcome.warnings.update(note_searched(connection, targets, resources, outcome, context.run_id))
         note_in(connection, context, runtime, "pull", outcome)
-        counted = {table: counts_by_day(connection, table, days, context.run_id, targets) for table in tables}
+        counted = {
+            table: counts_by_day(connection, table, sorted({*days, *red[table]}), context.run_id, targets)
+            for table in tables
+        }
     for table, by_day in counted.items():
         of_run = {
             **metadata.count_metadata(outcome.counts.get(table.name, Counts()), outcome),
@@ -118,6 +122,7 @@ def pull(
             context,
             table.name,
             by_day,
+            red[table],
             {f"run/{name}": value for name, value in of_run.items()},
             will_fail=bool(outcome.problems),
         )
@@ -132,6 +137,13 @@ def _wanted(config: PullConfig, runtime: Runtime, targets: Sequence[Target]) -> 
         is_all=not is_part,
         moves=runtime.settings.start_date is None,
     )
+
+
+def _judged(context: dg.AssetExecutionContext, runtime: Runtime, days: Sequence[date]) -> Sequence[date]:
+    """The days whose colour a run may change: its own where it was started for days, else all that are wanted."""
+    if has_partitions(context):
+        return days
+    return days_between(first_wanted_day(runtime), runtime.settings.today)
 
 
 def _days(
