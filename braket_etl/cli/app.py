@@ -363,11 +363,20 @@ def restore(
 
 @app.command()
 @verb
-def maintain(as_json: Json = False) -> int:
-    """Compact the warehouse where it is bloated; forget old Dagster runs and their files."""
+def maintain(
+    repair: Annotated[
+        bool, typer.Option("--repair", help="Make one row of all rows that share a key, and publish.")
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Look over all keys, compact the warehouse where it is bloated; forget old Dagster runs and their files.
+
+    Where a key stands twice nothing is published until `--repair` has made one row of it: of a task or job the newest
+    answer, of a job's events and of polls what they saw together.
+    """
     from braket_etl.cli.maintain import run_maintain
 
-    return run_maintain(as_json=as_json)
+    return run_maintain(repair=repair, as_json=as_json)
 
 
 service = typer.Typer(

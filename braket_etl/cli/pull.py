@@ -32,7 +32,8 @@ from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
 from braket_etl.tables import MAIN
 from braket_etl.warehouse import runs
-from braket_etl.warehouse.errors import WarehouseError
+from braket_etl.warehouse.door import held_back, refusal
+from braket_etl.warehouse.errors import HeldBackError, WarehouseError
 from braket_etl.warehouse.publish import check_group, publish
 
 if TYPE_CHECKING:  # Dagster takes most of a second to load
@@ -327,10 +328,16 @@ def _told(
     warnings = list(dict.fromkeys(text for step in steps for text in step["warnings"]))
     rejected = sum(step["rejected"] for step in steps)
     drift = sum(step["drift"] for step in steps)
-    failures = failure_lines(failed_steps, problems)
-    code = 1 if problems or failures else 0
+    held = held_back(runtime.warehouse)
+    refused = [refusal(runtime.warehouse, held)] if held else []
+    failures = [
+        line
+        for line in failure_lines(failed_steps, problems)
+        if held is None or held.summary not in line  # told once
+    ]
+    code = 1 if problems or failures or refused else 0
     if as_json is not None:
-        print(json.dumps({**as_json, "exit_code": code}))
+        print(json.dumps({**as_json, "held_back": refused[0] if refused else None, "exit_code": code}))
     elif not is_quiet():
         _show_rows(steps)
     if rejected:
@@ -341,9 +348,9 @@ def _told(
         )
     for text in warnings:
         warn(text)
-    for text in (*problems, *failures):
+    for text in (*problems, *failures, *refused):
         fail(text)
-    if as_json is None and steps:
+    if as_json is None and steps and not refused:
         say(f"published {runtime.warehouse.place}")
     return code
 
@@ -356,7 +363,8 @@ def _published_steps(runtime: Runtime, run_id: str) -> dict[str, Any]:
             return steps
     with runtime.warehouse.writing("publishing what came") as connection:
         runs.close(connection, run_id, "failure")
-        publish(runtime.warehouse, connection, group=runtime.settings.group)
+        with suppress(HeldBackError):  # told of with all else, see `_told`
+            publish(runtime.warehouse, connection, group=runtime.settings.group)
         return runs.run_summary(connection, run_id) or {}
 
 

@@ -18,6 +18,7 @@ from braket_etl.pull.close import close_run, open_run
 from braket_etl.pull.recover import Recovery, Source, Tally, recover
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
+from braket_etl.warehouse.errors import HeldBackError
 
 _KIND = "recover"
 
@@ -32,8 +33,11 @@ def run_recover(path: str, account: str | None, copy_of: str | None, *, restart:
     with _progress(f"recover {path}") as progress:
         done = recover(warehouse, source, client=client, restart=restart, progress=progress)
     install_seed(warehouse)  # nobody may have pulled with this home yet, and costs need prices
-    close_run(warehouse, run_id, _KIND, done.outcome(source), group=group)
-    return _told(runtime, path, run_id, done, as_json=as_json)
+    try:
+        close_run(warehouse, run_id, _KIND, done.outcome(source), group=group)
+    except HeldBackError as held:
+        return _told(path, run_id, done, published=held, as_json=as_json)
+    return _told(path, run_id, done, published=warehouse.place, as_json=as_json)
 
 
 def _client(runtime: Runtime, name: str | None) -> Any:
@@ -68,10 +72,11 @@ def _progress(title: str) -> Iterator[Callable[[Tally], None]]:
         yield show
 
 
-def _told(runtime: Runtime, path: str, run_id: str, done: Recovery, *, as_json: bool) -> int:
-    """Say what came of it; the exit code."""
+def _told(path: str, run_id: str, done: Recovery, *, published: str | HeldBackError, as_json: bool) -> int:
+    """Say what came of it, and where it is published or why it is not; the exit code."""
     tally, problem = done.tally, done.problem
-    code = 1 if tally.not_opened else 0
+    held = published if isinstance(published, HeldBackError) else None
+    code = 1 if tally.not_opened or held else 0
     if problem is not None:
         code = exit_code_of(problem) or 1
     if as_json:
@@ -82,6 +87,7 @@ def _told(runtime: Runtime, path: str, run_id: str, done: Recovery, *, as_json: 
             "resumed_after": done.resumed_after or None,
             "examples": done.examples,
             "problem": str(problem) if problem else None,
+            "held_back": str(held) if held else None,
         }
         print(json.dumps(told))
     elif not is_quiet():
@@ -102,6 +108,8 @@ def _told(runtime: Runtime, path: str, run_id: str, done: Recovery, *, as_json: 
         fail(f"{tally.not_opened:,} files could not be opened; the tasks in them are not recovered")
     if problem is not None:
         fail(f"{problem}; what came before is kept, and the next `recover` goes on from there")
-    if not as_json:
-        say(f"published {runtime.warehouse.place}")
+    if held is not None:
+        fail(str(held))
+    elif not as_json:
+        say(f"published {published}")
     return code

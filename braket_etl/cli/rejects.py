@@ -26,6 +26,7 @@ from braket_etl.pull.rejects import (
 )
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
+from braket_etl.warehouse.errors import HeldBackError
 
 _KIND = "rejects"
 _SHOWN = ("operation", "arn", "error", "attempts", "first_seen_at", "last_seen_at")
@@ -76,8 +77,11 @@ def run_retry(arns: Sequence[str], *, as_json: bool) -> int:
     check_credentials(runtime, plan)
     run_id = open_run(runtime.warehouse, _KIND)
     done = retry_rejects(runtime.puller(run_id), plan)
-    close_run(runtime.warehouse, run_id, _KIND, done.outcome, group=runtime.settings.group)
-    return _told(run_id, done, as_json=as_json)
+    try:
+        close_run(runtime.warehouse, run_id, _KIND, done.outcome, group=runtime.settings.group)
+    except HeldBackError as held:
+        return _told(run_id, done, held, as_json=as_json)
+    return _told(run_id, done, None, as_json=as_json)
 
 
 def run_purge(arns: Sequence[str], *, yes: bool) -> int:
@@ -91,9 +95,8 @@ def run_purge(arns: Sequence[str], *, yes: bool) -> int:
             say("nothing was changed")
             return 0
     run_id = open_run(runtime.warehouse, _KIND)
-    gone = purge_rejects(runtime.warehouse, arns)
+    say(f"{purge_rejects(runtime.warehouse, arns)} rejects forgotten")
     close_run(runtime.warehouse, run_id, _KIND, Outcome(), group=runtime.settings.group)
-    say(f"{gone} rejects forgotten")
     return 0
 
 
@@ -114,22 +117,26 @@ def check_credentials(runtime: Runtime, plan: RetryPlan) -> None:
         raise without[0]
 
 
-def _told(run_id: str, done: Retried, *, as_json: bool) -> int:
+def _told(run_id: str, done: Retried, held: HeldBackError | None, *, as_json: bool) -> int:
+    """Say what came of it, and why it is not published; the exit code."""
     outcome = done.outcome
-    code = 1 if outcome.problems else 0
+    code = 1 if outcome.problems or held else 0
     counts = {
         "healed": done.healed,
         "still_rejected": done.still_rejected,
         "unanswered": done.unanswered,
     }
     if as_json:
-        print(json.dumps({"run_id": run_id, "exit_code": code, **counts, "outcome": outcome.summary()}))
+        told = {"run_id": run_id, "exit_code": code, **counts, "outcome": outcome.summary()}
+        print(json.dumps(told | {"held_back": str(held) if held else None}))
     elif not is_quiet():
         show_table("", [name.replace("_", " ") for name in counts], [list(counts.values())])
     for warning in outcome.warnings:
         warn(warning)
     for problem in outcome.problems:
         fail(str(problem))
+    if held is not None:
+        fail(str(held))
     if done.still_rejected:
         warn("some responses are still no rows: `braket-etl rejects show ARN` says why")
     if done.unanswered and not outcome.problems:

@@ -12,7 +12,7 @@ from braket_etl.cli.output import say, warn
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
 from braket_etl.warehouse.connection import Warehouse
-from braket_etl.warehouse.restore import Restored, damage_of, restore
+from braket_etl.warehouse.restore import Restored, damage_of, restore, unfit_of
 
 
 def run_restore(source: Path | None, *, force: bool, yes: bool, as_json: bool) -> int:
@@ -25,17 +25,29 @@ def run_restore(source: Path | None, *, force: bool, yes: bool, as_json: bool) -
     done = restore(warehouse, source, force=force)
     if as_json:
         print(
-            to_json({"restored_from": str(source), "as_of": done.as_of, "kept": done.kept, "rows": done.rows})
+            to_json(
+                {
+                    "restored_from": str(source),
+                    "as_of": done.as_of,
+                    "kept": done.kept,
+                    "rows": done.rows,
+                    "unfit": done.unfit.what if done.unfit else None,
+                }
+            )
         )
     else:
         _tell(done, source)
+    if done.unfit:
+        warn(f"what was restored is not published as it is: {done.unfit.summary}")
     return 0
 
 
 def _is_wanted(warehouse: Warehouse, source: Path) -> bool:
     if not sys.stdin.isatty():
         raise SettingsError("nobody can be asked here: add --yes to restore")
-    say(f"{warehouse.writes_to}: {damage_of(warehouse) or 'it is sound'}")
+    found = damage_of(warehouse)
+    unfit = None if found else unfit_of(warehouse)
+    say(f"{warehouse.writes_to}: {found or (unfit.summary if unfit else 'it is sound')}")
     return typer.confirm(f"Put a copy of {source} in its place?", err=True)
 
 

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Iterator, Sequence
 from dataclasses import asdict
 from datetime import datetime
@@ -11,12 +10,13 @@ import duckdb
 from rich.text import Text
 
 from braket_etl.cli.output import as_json as to_json
-from braket_etl.cli.output import duration, printable, say, show_columns
+from braket_etl.cli.output import duration, printable, say, show_columns, warn
 from braket_etl.health.standing import Run, Spent, Standing, Stored, Waiting, standing
 from braket_etl.health.units import ago
 from braket_etl.runtime import Runtime
 from braket_etl.warehouse.connection import first_line
 from braket_etl.warehouse.coverage import QUESTION, REMEDY
+from braket_etl.warehouse.door import held_back, refusal
 from braket_etl.warehouse.errors import NotPublishedError, WarehouseError
 
 _STYLES = {"success": "green", "warning": "yellow", "failure": "bold red", "running": "cyan"}
@@ -26,15 +26,20 @@ _LISTED = 6  # devices that are listed; the rest is a line
 def run_status(*, as_json: bool) -> int:
     """Show freshness, open records, problems, spending, waits and runs; 0 also where nothing was pulled yet."""
     warehouse = Runtime().warehouse
+    held = held_back(warehouse)
+    refused = {"held_back": asdict(held) if held else None}
     try:
         with warehouse.reading() as connection:
             found = standing(connection)
     except NotPublishedError:
         if as_json:
-            print(json.dumps({"published": None}))
-        say(
-            f"nothing was pulled yet: there is no {warehouse.place}. Run `braket-etl sync`, or `braket-etl demo`."
-        )
+            print(to_json({"published": None, **refused}))
+        if held is not None:
+            warn(refusal(warehouse, held))
+        else:
+            say(
+                f"nothing was pulled yet: there is no {warehouse.place}. Run `braket-etl sync`, or `braket-etl demo`."
+            )
         return 0
     except duckdb.Error as error:
         raise WarehouseError(
@@ -42,8 +47,10 @@ def run_status(*, as_json: bool) -> int:
             "the next `braket-etl sync` brings it up to date"
         ) from None
     if as_json:
-        print(to_json({"published": warehouse.place, **asdict(found)}, indent=2))
+        print(to_json({"published": warehouse.place, **refused, **asdict(found)}, indent=2))
     else:
+        if held is not None:
+            warn(f"what is shown is not all that is stored. {refusal(warehouse, held)}")
         _show(found)
     return 0
 

@@ -21,20 +21,23 @@ from braket_etl.notify import unusable
 from braket_etl.settings import Settings
 from braket_etl.warehouse.connection import Connection, Warehouse, described_holder, first_line
 from braket_etl.warehouse.coverage import REMEDY, missing
+from braket_etl.warehouse.door import REPAIR, held_back
 from braket_etl.warehouse.errors import LakeError, LockHeldError, NotPublishedError, WarehouseError
 from braket_etl.warehouse.lake import Lake
 from braket_etl.warehouse.migrate import declared_fingerprint, numbered_migrations
-from braket_etl.warehouse.restore import damage_of
+from braket_etl.warehouse.restore import damage_of, unfit_of
 from braket_etl.warehouse.runs import is_alive
 
 _OLD_PRICES = timedelta(days=90)
 _LONG_LOCK = timedelta(minutes=10)
+_REPAIR = f"`{REPAIR}` makes one row of those that share a key, and publishes"
 _SMALL_DISK = 1_000_000_000  # bytes
 
 
 def look_here(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
     """What can be seen without asking anyone."""
     yield _home(settings)
+    yield from _held_back(warehouse)
     if isinstance(warehouse, Lake):
         yield from _warehouse(settings, warehouse)
         yield from _turn(warehouse)
@@ -59,6 +62,14 @@ def _home(settings: Settings) -> Finding:
     return Finding(
         "home", "ok", what if made == settings.home and not settings.is_demo else f"{what}: {kind}"
     )
+
+
+def _held_back(warehouse: Warehouse) -> Iterator[Finding]:
+    """Why nothing was published of late; nothing where the catalog of a lake cannot be asked, which is told elsewhere."""
+    with suppress(WarehouseError):
+        if held := held_back(warehouse):
+            what = f"nothing is published since {held.since:%Y-%m-%d %H:%M:%S} UTC: {held.what}"
+            yield Finding("published", "fail", what, _REPAIR)
 
 
 def _disk(settings: Settings, warehouse: Warehouse) -> Finding:
@@ -93,8 +104,10 @@ def _warehouse(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
 
 def _writers_file(warehouse: Warehouse) -> Iterator[Finding]:
     """Whether all of the writer's file can be read; nothing while a run writes to it."""
+    at_once = replace(warehouse, lock_timeout=0)
     try:
-        damage = damage_of(replace(warehouse, lock_timeout=0))
+        damage = damage_of(at_once)
+        found = None if damage else unfit_of(at_once)
     except LockHeldError:
         return
     except WarehouseError as error:
@@ -105,6 +118,8 @@ def _writers_file(warehouse: Warehouse) -> Iterator[Finding]:
             "`braket-etl restore` brings back the last published copy, `braket-etl sync` what came after it"
         )
         yield Finding("writer's file", "fail", f"{warehouse.file} is damaged: {damage}", remedy)
+    if found and not held_back(warehouse):  # which tells the same
+        yield Finding("writer's file", "fail", f"{warehouse.file} is not sound: {found.what}", _REPAIR)
 
 
 def _version(warehouse: Warehouse, connection: Connection) -> Finding:

@@ -16,7 +16,9 @@ from braket_etl.orchestration.assets.common import results_of
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.tables import JOBS, QUANTUM_TASKS
 from braket_etl.tables.declaration import Table
+from braket_etl.warehouse import runs
 from braket_etl.warehouse.checks import (
+    BLOCKING_CHECKS,
     LATENCY_CHECKS,
     RECORD_CHECKS,
     Check,
@@ -25,6 +27,8 @@ from braket_etl.warehouse.checks import (
     last_or_new,
 )
 from braket_etl.warehouse.coverage import places_not_whole
+from braket_etl.warehouse.door import STEP, let_through
+from braket_etl.warehouse.errors import HeldBackError
 from braket_etl.warehouse.results import Results
 
 YESTERDAY = "yesterday_is_present"
@@ -62,11 +66,12 @@ def yesterday_spec(table: Table) -> dg.AssetCheckSpec:
 def check_records(
     context: dg.AssetCheckExecutionContext, runtime: RuntimeResource
 ) -> Iterator[dg.AssetCheckResult]:
-    """Look at what was pulled and refreshed, before anything is made of it."""
+    """Look at what was pulled and refreshed, before anything is made of it; fails where that may not be published."""
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
     selected = context.selected_asset_check_keys
     with runtime.warehouse.writing("checking records") as connection:
-        yield from _asked(results_of(context, connection, "check_records"), RECORD_CHECKS, selected)
+        results = results_of(context, connection, STEP)
+        yield from _asked(results, RECORD_CHECKS, selected)
         for table in _BY_DAY:
             if dg.AssetCheckKey(dg.AssetKey(table.name), YESTERDAY) in selected:
                 missing = places_not_whole(connection, table.name, yesterday)
@@ -77,6 +82,13 @@ def check_records(
                     severity=dg.AssetCheckSeverity.WARN,
                     metadata={"day": yesterday.isoformat(), "missing": "\n".join(missing)},
                 )
+        if any(_key_of(check) in selected for check in BLOCKING_CHECKS):
+            try:
+                let_through(runtime.warehouse, connection, results)
+            except HeldBackError:
+                # no later step will close it
+                runs.close(connection, context.run.run_id, "failure")
+                raise
 
 
 @dg.multi_asset_check(
@@ -96,9 +108,13 @@ def _asked(
 ) -> Iterator[dg.AssetCheckResult]:
     known: Rows = {}
     for check in checks:
-        if dg.AssetCheckKey(dg.AssetKey(check.table), check.name) in selected:
+        if _key_of(check) in selected:
             yield _result_of(*last_or_new(results, check, known))
     results.save(results.connection)
+
+
+def _key_of(check: Check) -> dg.AssetCheckKey:
+    return dg.AssetCheckKey(dg.AssetKey(check.table), check.name)
 
 
 def _result_of(finding: Finding, found_at: datetime | None) -> dg.AssetCheckResult:

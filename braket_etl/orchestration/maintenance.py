@@ -1,8 +1,9 @@
-"""The nightly maintenance: a bloated warehouse is compacted, old runs and their files are forgotten."""
+"""The nightly maintenance: all keys are looked over, a bloated warehouse is compacted, old runs are forgotten."""
 
 import shutil
 import time
 from collections.abc import Iterator
+from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from uuid import UUID
@@ -10,31 +11,83 @@ from uuid import UUID
 import dagster as dg
 from dagster import RunsFilter
 
+from braket_etl.analysis.stored import compute_statistics
 from braket_etl.orchestration.instance import ENDED
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.runtime import Runtime
 from braket_etl.tables import JOB_EVENTS, JOBS, QUANTUM_TASKS
 from braket_etl.warehouse.compact import Compaction, compact
+from braket_etl.warehouse.connection import Connection, Warehouse
+from braket_etl.warehouse.door import REPAIR, STEP, held_back, let_through
+from braket_etl.warehouse.errors import HeldBackError
 from braket_etl.warehouse.publish import publish
+from braket_etl.warehouse.repair import Merged, merge_doubles, split_events
+from braket_etl.warehouse.results import Results
+from braket_etl.warehouse.statements import transaction
 
 #: Open-source Dagster keeps every run for ever; we keep those of so many days, and so many whatever their age.
 KEEP_DAYS = 30
 KEEP_RUNS = 200
 _A_DAY = 86_400
+#: Jobs that are named, of those that are found.
+_NAMED = 5
 
 
-def compact_and_publish(runtime: Runtime) -> Compaction | None:
-    """Compact the writer's file where it is worth it, and publish that; None where nothing was pulled yet.
+@dataclass(frozen=True, slots=True)
+class Maintained:
+    """What maintenance did with the warehouse, and what it could not."""
 
-    Raises WarehouseError.
+    compaction: Compaction
+    merged: list[Merged]
+    """What a repair did, by table."""
+    found: list[str]
+    """What is not as it should be and does not hold publishing back, in words for the user."""
+    held_back: HeldBackError | None
+    """Why nothing may be published, where a check that blocks found something."""
+
+
+def maintain_warehouse(runtime: Runtime, *, repair: bool = False) -> Maintained | None:
+    """Look over all keys, compact the writer's file where it is worth it, publish; None where nothing was pulled yet.
+
+    With `repair` rows that share a key are made one first. Raises WarehouseError.
     """
-    if runtime.warehouse.is_missing:
+    warehouse = runtime.warehouse
+    if warehouse.is_missing:
         return None
-    done = compact(runtime.warehouse)
-    if done.was_done:
-        with runtime.warehouse.writing("publishing") as connection:
-            publish(runtime.warehouse, connection, group=runtime.settings.group)
-    return done
+    merged = repaired(warehouse) if repair else []
+    compaction = compact(warehouse)
+    with warehouse.writing("looking over all keys") as connection:
+        found = _looked_over(connection)
+        try:
+            let_through(warehouse, connection, Results(connection, STEP, anew=True))
+            if merged or compaction.was_done or held_back(warehouse):
+                publish(warehouse, connection, group=runtime.settings.group)
+        except HeldBackError as held:
+            return Maintained(compaction, merged, found, held)
+    return Maintained(compaction, merged, found, None)
+
+
+def repaired(warehouse: Warehouse) -> list[Merged]:
+    """Make one row of all rows that share a key, and the statistics anew where there were any; what was done."""
+    with warehouse.writing("repairing") as connection:
+        with transaction(connection):
+            merged = merge_doubles(connection)
+            warehouse.note_fewer(connection)
+        if merged:
+            compute_statistics(connection)
+    return merged
+
+
+def _looked_over(connection: Connection) -> list[str]:
+    """What no check that blocks looks at: a job whose events stand under several times of creation."""
+    split = split_events(connection)
+    if not split:
+        return []
+    named = "; ".join(split[:_NAMED]) + ("; …" if len(split) > _NAMED else "")
+    return [
+        f"the events of {len(split):,} jobs stand under several times of creation, or another than their job's: {named}. "
+        f"`{REPAIR}` gives them their job's"
+    ]
 
 
 def forget_old_runs(
@@ -96,12 +149,20 @@ def _is_run_id(name: str) -> bool:
         return False
 
 
-@dg.op(description="Write the warehouse anew where much of its file is free, and publish that.")
+@dg.op(
+    description="Look over all keys, write the warehouse anew where much of its file is free, and publish that."
+)
 def compact_warehouse(context: dg.OpExecutionContext, runtime: RuntimeResource) -> None:
-    """Compact; the sizes stand in the run's log and in the output's metadata."""
-    done = compact_and_publish(runtime)
-    if done is not None:
-        context.add_output_metadata({"bytes": done.after, "bytes_before": done.before, "free": done.free})
+    """Compact; the sizes stand in the output's metadata. Fails where a check holds publishing back."""
+    done = maintain_warehouse(runtime)
+    if done is None:
+        return
+    sizes = done.compaction
+    context.add_output_metadata({"bytes": sizes.after, "bytes_before": sizes.before, "free": sizes.free})
+    for what in done.found:
+        context.log.warning(what)
+    if done.held_back:
+        raise done.held_back
 
 
 @dg.op(description=f"Forget runs of more than {KEEP_DAYS} days ago, but never the newest {KEEP_RUNS}.")
@@ -114,7 +175,7 @@ def prune_runs(context: dg.OpExecutionContext) -> None:
 @dg.job(
     name="maintain",
     executor_def=dg.in_process_executor,
-    description="Compact the warehouse where it is bloated, forget old runs and their files.",
+    description="Look over all keys, compact the warehouse where it is bloated, forget old runs and their files.",
 )
 def MAINTAIN() -> None:  # noqa: N802 - a constant beside the other jobs
     """Two ops that do not wait for each other."""

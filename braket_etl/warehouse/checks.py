@@ -15,10 +15,11 @@ from typing import Any
 import duckdb
 import sqlglot
 
-from braket_etl.tables import ALL, JOB_EVENTS, JOB_OBSERVATIONS, JOBS, QUANTUM_TASKS, TASK_OBSERVATIONS
+from braket_etl.tables import ALL, JOB_EVENTS, JOBS, QUANTUM_TASKS
 from braket_etl.tables.declaration import Table, quoted
 from braket_etl.warehouse.connection import Connection, first_line, row_counts
 from braket_etl.warehouse.models import tables_read
+from braket_etl.warehouse.repair import KEYED
 from braket_etl.warehouse.results import Results
 
 
@@ -37,6 +38,8 @@ class Check:
     is_error: bool = False
     is_blocking: bool = False
     """Whether nothing may be made of the data, or published, when it fails."""
+    is_of_keys: bool = False
+    """Whether it looks at nothing but the keys of its tables."""
     parts: tuple[Check, ...] = ()
     """The checks that find what this one does, where it asks nothing itself."""
 
@@ -98,7 +101,9 @@ def _found(connection: Connection, check: Check, known: Rows) -> list[tuple[Any,
 
 def last_or_new(results: Results, check: Check, known: Rows) -> tuple[Finding, datetime | None]:
     """What the check finds, and when it did where nothing that it reads has changed since."""
-    made_of = results.contents.made_of(" ".join(check.queries), _tables_read(check))
+    made_of = results.contents.made_of(
+        " ".join(check.queries), _tables_read(check), only_keys=check.is_of_keys
+    )
     name = f"{check.table}.{check.name}"
     if last := results.last(name, made_of):
         passed, records, examples = last.value
@@ -130,6 +135,7 @@ def unique_key(table: Table) -> Check:
         f"One row for each {keys}; a record that stands twice is counted and paid for twice.",
         f"SELECT concat_ws(' ', {keys}), count(*) FROM {table.qualified_name} GROUP BY {keys} HAVING count(*) > 1",
         is_error=True,
+        is_of_keys=True,
     )
 
 
@@ -275,9 +281,7 @@ _NOTHING_IS_OPEN_FOR_TOO_LONG = Check(
     WHERE date_diff('second', o.created_at, now.at) > o.plausible ORDER BY o.created_at""",
 )
 
-#: Tables in which a key that stands twice would be counted twice.
-_KEYED = (QUANTUM_TASKS, JOBS, JOB_EVENTS, TASK_OBSERVATIONS, JOB_OBSERVATIONS)
-_UNIQUE_KEYS = tuple(map(unique_key, _KEYED))
+_UNIQUE_KEYS = tuple(map(unique_key, KEYED))
 
 #: The one check that holds publishing back. A record that stands twice is in every sum twice, and nobody who reads the
 #: copy could tell; that of the run before is older but right. Whatever else is wrong shows beside what is right.
@@ -287,6 +291,7 @@ _KEYS_ARE_UNIQUE = Check(
     "No key stands twice in any table that the pull or the refresh writes; nothing is published where one does.",
     is_error=True,
     is_blocking=True,
+    is_of_keys=True,
     parts=_UNIQUE_KEYS,
 )
 
@@ -295,13 +300,16 @@ RECORD_CHECKS = (
     *_UNIQUE_KEYS,
     *map(listed_is_stored, (QUANTUM_TASKS, JOBS)),
     *map(nothing_is_rejected, (QUANTUM_TASKS, JOBS)),
-    *map(nothing_new_in_the_api, _KEYED),
+    *map(nothing_new_in_the_api, KEYED),
     times_in_order(QUANTUM_TASKS),
     times_in_order(JOBS, "started_at"),
     _EVERY_JOB_OF_A_TASK_IS_KNOWN,
     _EVERY_EVENT_HAS_ITS_JOB,
     _NOTHING_IS_OPEN_FOR_TOO_LONG,
 )
+
+#: What `warehouse.door` asks before anything is shown.
+BLOCKING_CHECKS = tuple(check for check in RECORD_CHECKS if check.is_blocking)
 
 LATENCY_CHECKS = (
     Check(

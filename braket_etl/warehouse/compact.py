@@ -37,8 +37,8 @@ class Compaction:
 
     @property
     def was_done(self) -> bool:
-        """Whether the file was written anew."""
-        return self.after != self.before
+        """Whether files were written anew."""
+        return self.after != self.before or (self.files is not None and self.files[0] != self.files[1])
 
 
 def compact(warehouse: Warehouse, *, bloat: float = BLOAT, least_bytes: int = LEAST_BYTES) -> Compaction:

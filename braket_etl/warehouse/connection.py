@@ -91,7 +91,7 @@ class Warehouse:
                 connection = self._open()
                 try:
                     self._check_counts(connection)
-                    migrate(connection)
+                    migrate(connection, self.note_fewer)
                     yield connection
                     self.note_rows(row_counts(connection, kept_tables()))
                 finally:
@@ -196,6 +196,30 @@ class Warehouse:
                     holder.unlink(missing_ok=True)
             lock.release()
 
+    # What holds publishing back is noted beside the writer's file: the published copy stays as it was, so it cannot tell.
+
+    def held_back_note(self) -> str | None:
+        """What `keep_held_back_note` kept, if anything. Raises WarehouseError."""
+        try:
+            return self._held_back_file.read_text("utf-8")
+        except OSError:
+            return None
+
+    def keep_held_back_note(self, connection: Connection, note: str | None) -> None:
+        """Keep for readers what holds publishing back; with None that nothing does. Under the writer lock."""
+        if note is None:
+            self.forget_held_back()
+        else:
+            replaced_atomically(self._held_back_file, note)
+
+    def forget_held_back(self) -> None:
+        """Forget what held the writer's file back, which another takes the place of."""
+        self._held_back_file.unlink(missing_ok=True)
+
+    @property
+    def _held_back_file(self) -> Path:
+        return self.folder / "held_back.json"
+
     # DuckDB opens a file whose log was cut short without a word, with fewer rows. So what was committed is
     # kept outside the file too, and a file that holds less is not written to.
 
@@ -218,6 +242,13 @@ class Warehouse:
         except (FileNotFoundError, ValueError):
             return {}
         return {name: n - present.get(name, 0) for name, n in committed.items() if present.get(name, 0) < n}
+
+    def note_fewer(self, connection: Connection) -> None:
+        """Note the rows that there are, before a transaction that removed some of them is committed.
+
+        Noted too early does no harm, too late the file would be taken for damaged.
+        """
+        self.note_rows(_present_rows(connection))
 
     def note_rows(self, present: Mapping[str, int]) -> None:
         """Keep how many rows there are in each table whose rows are never removed."""

@@ -25,6 +25,10 @@ class DuplicateKeyError(WarehouseError):
     """A merge would have left two rows for one key; it was rolled back."""
 
 
+class HeldBackError(WarehouseError):
+    """What is stored was not published, since a check that blocks found something."""
+
+
 class NoSpaceError(WarehouseError):
     """The disk is too full to go on safely."""
 

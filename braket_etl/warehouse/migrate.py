@@ -1,14 +1,14 @@
 """Bringing a warehouse to today's schema: numbered migrations, then what the declarations add.
 
 Only what is not an added table or column is a numbered file in sql/migrations; those are applied once, in
-order, and never edited after a release.
+order, and never edited after a release. What SQL alone cannot say of a migration is a function that follows its file.
 """
 
 from __future__ import annotations
 
 import hashlib
 import re
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from contextlib import nullcontext
 from datetime import UTC, datetime
 from functools import cache
@@ -21,13 +21,22 @@ from braket_etl.tables import ALL
 from braket_etl.tables.declaration import Table, column_definition
 from braket_etl.warehouse.errors import NewerWarehouseError, WarehouseError
 from braket_etl.warehouse.models import refresh_models
+from braket_etl.warehouse.repair import merge_doubles
 from braket_etl.warehouse.statements import Connection, is_lake, transaction
 
+#: What a migration does after the statements of its file, by its number.
+_STEPS: Mapping[int, Callable[[Connection], object]] = {2: merge_doubles}
 
-def migrate(connection: Connection) -> None:
+
+def _unnoted(connection: Connection) -> None:
+    """Nothing is noted."""
+
+
+def migrate(connection: Connection, note: Callable[[Connection], None] = _unnoted) -> None:
     """Create or upgrade everything; does nothing, fast, where the warehouse is up to date.
 
-    Raises NewerWarehouseError for a warehouse that a newer version wrote.
+    `note` is called before a migration is committed, which may have removed rows. Raises NewerWarehouseError for a
+    warehouse that a newer version wrote.
     """
     known = dict(numbered_migrations())
     applied = _applied_versions(connection)
@@ -42,19 +51,26 @@ def migrate(connection: Connection) -> None:
     if is_lake(connection):
         # each statement of its own would be a snapshot, which every reader looks up
         with transaction(connection):
-            _create(connection, pending, in_file=False)
+            _create(connection, pending, note, in_file=False)
         return
-    _create(connection, pending, in_file=True)
+    _create(connection, pending, note, in_file=True)
     # a log that holds DDL and data together is the one that replays badly
     connection.execute("CHECKPOINT")
 
 
-def _create(connection: Connection, pending: Sequence[tuple[int, str, str]], *, in_file: bool) -> None:
+def _create(
+    connection: Connection,
+    pending: Sequence[tuple[int, str, str]],
+    note: Callable[[Connection], None],
+    *,
+    in_file: bool,
+) -> None:
     """Apply the migrations that are pending, in a file one a transaction; then what declarations and models say."""
     connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
     for version, name, sql in pending:
         with transaction(connection) if in_file else nullcontext():
             _apply(connection, version, name, sql)
+            note(connection)
     for table in ALL:
         _bring_up(connection, table, compression=in_file)
     refresh_models(connection)
@@ -97,6 +113,8 @@ def _applied_versions(connection: Connection) -> set[int]:
 
 def _apply(connection: Connection, version: int, name: str, sql: str) -> None:
     connection.execute(sql)
+    if step := _STEPS.get(version):
+        step(connection)
     connection.execute(
         "INSERT INTO etl.migrations (version, name, applied_at, applied_by) VALUES (?, ?, ?, ?)",
         [version, name, datetime.now(UTC), __version__],

@@ -22,6 +22,7 @@ from braket_etl.warehouse.connection import (
     first_line,
     row_counts,
 )
+from braket_etl.warehouse.door import let_through
 from braket_etl.warehouse.errors import DamagedError, NoSpaceError, WarehouseError
 from braket_etl.warehouse.statements import is_lake
 from braket_etl.warehouse.storage import damaged, read_through, synced
@@ -31,9 +32,10 @@ def publish(warehouse: Warehouse, connection: Connection, *, group: str | None =
     """Copy the writer's file to the published place; the rows in each table of the copy.
 
     Runs under the writer lock, on its connection. Every value of the copy is read before it is shown. Raises
-    NoSpaceError, and DamagedError where the copy does not hold what the writer does; the old copy stays then. A lake
-    is read where it is written, so nothing is copied.
+    HeldBackError where a check that blocks finds something, NoSpaceError, and DamagedError where the copy does not hold
+    what the writer does; the old copy stays then. A lake is read where it is written, so nothing is copied.
     """
+    let_through(warehouse, connection)
     if is_lake(connection):
         return row_counts(connection)
     warehouse.check()
@@ -61,6 +63,7 @@ def publish(warehouse: Warehouse, connection: Connection, *, group: str | None =
         draft.chmod(0o440)
         draft.replace(target)
         synced(target.parent)
+        warehouse.keep_held_back_note(connection, None)
     finally:
         draft.unlink(missing_ok=True)
     return counts

@@ -21,6 +21,7 @@ from braket_etl.warehouse.connection import (
     kept_tables,
     row_counts,
 )
+from braket_etl.warehouse.door import HeldBack, unfit
 from braket_etl.warehouse.errors import DamagedError, LockHeldError, NotPublishedError, WarehouseError
 from braket_etl.warehouse.lake import KEEP_DAYS, Lake
 from braket_etl.warehouse.statements import Connection, affected, transaction
@@ -36,6 +37,8 @@ class Restored:
     """When the newest run in the copy began; None where it holds no run."""
     kept: Path | None
     """The folder that now holds what lay in the writer's place; None where nothing did."""
+    unfit: HeldBack | None = None
+    """Why what was restored cannot be published as it is."""
 
 
 def damage_of(warehouse: Warehouse) -> str | None:
@@ -63,21 +66,48 @@ def restore(warehouse: Warehouse, source: Path, *, force: bool = False) -> Resto
         return _filled(warehouse, source)
     with warehouse.locked("restoring"):
         if not force and not _damage(warehouse):
-            raise WarehouseError(
-                f"{warehouse.file} is sound: nothing was changed. `--force` puts the copy in its place all the same."
-            )
+            raise WarehouseError(f"{_standing(warehouse)} Nothing was changed.")
         draft = warehouse.folder / ".restored.duckdb"
         try:
-            rows, as_of = _laid(source, draft)
+            rows, as_of, doubled = _laid(source, draft)
             kept = _moved_aside(warehouse)
             draft.replace(warehouse.file)
             warehouse.note_rows({table.name: rows[table.name] for table in kept_tables()})
+            warehouse.forget_held_back()
             synced(warehouse.folder)
         except OSError as error:
             raise explained(error, warehouse.file, source) or error from None
         finally:
             draft.unlink(missing_ok=True)
-    return Restored(rows, as_of, kept)
+    return Restored(rows, as_of, kept, doubled)
+
+
+def unfit_of(warehouse: Warehouse) -> HeldBack | None:
+    """Why the writer's file, which is not damaged, may not be published as it is; None where it may, or there is none.
+
+    Under the writer lock; changes nothing. Raises LockHeldError, and WarehouseError where it may not be read.
+    """
+    if not warehouse.folder.exists():
+        return None
+    with warehouse.locked(None):
+        return _unfit(warehouse)
+
+
+def _unfit(warehouse: Warehouse) -> HeldBack | None:
+    if warehouse.is_missing:
+        return None
+    with duckdb.connect(str(warehouse.file), read_only=True) as connection:
+        return unfit(configured(connection))
+
+
+def _standing(warehouse: Warehouse) -> str:
+    """How a file stands that is not damaged, and what can be done, in words."""
+    if found := _unfit(warehouse):
+        return (
+            f"{warehouse.file} is not damaged, but not sound either: {found.summary}, and keeps what came since the last "
+            "copy. `--force` puts the copy in its place all the same."
+        )
+    return f"{warehouse.file} is sound: `--force` puts the copy in its place all the same."
 
 
 def _damage(warehouse: Warehouse) -> str | None:
@@ -140,8 +170,11 @@ def _not_whole(source: Path, error: Exception) -> DamagedError:
     )
 
 
-def _laid(source: Path, draft: Path) -> tuple[dict[str, int], datetime | None]:
-    """Copy the file alone, without the log of an analyst, and read all of it: its rows, and when its last run began."""
+def _laid(source: Path, draft: Path) -> tuple[dict[str, int], datetime | None, HeldBack | None]:
+    """Copy the file alone, without the log of an analyst, and read all of it.
+
+    Its rows, when its last run began, and why it could not be published as it is.
+    """
     _check_exists(source)
     draft.unlink(missing_ok=True)
     shutil.copyfile(source, draft)
@@ -151,9 +184,10 @@ def _laid(source: Path, draft: Path) -> tuple[dict[str, int], datetime | None]:
         with duckdb.connect(str(draft), read_only=True) as connection:
             found = read_through(configured(connection))
             as_of = connection.execute("SELECT max(started_at) FROM etl.runs").fetchall()[0][0]
+            doubled = unfit(connection)
     except duckdb.Error as error:
         raise _not_whole(source, error) from None
-    return {table.name: found.get(_name(table), 0) for table in MAIN}, as_of
+    return {table.name: found.get(_name(table), 0) for table in MAIN}, as_of, doubled
 
 
 def _moved_aside(warehouse: Warehouse) -> Path | None:

@@ -1,0 +1,102 @@
+"""The one door to readers: nothing is shown to them unless the checks that block were asked, and found nothing.
+
+Whatever publishes comes through `let_through`, on the writer's own connection. What a check found is remembered while the
+keys that it looks at stay the same, so that the check in Dagster and the door ask once in a run, and an unchanged
+warehouse is not asked again.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict, dataclass, replace
+from datetime import UTC, datetime
+
+from braket_etl.warehouse.checks import BLOCKING_CHECKS, Finding, last_or_new, run_check
+from braket_etl.warehouse.connection import Connection, Warehouse
+from braket_etl.warehouse.errors import HeldBackError
+from braket_etl.warehouse.results import Results
+
+#: Whose last results hold what these checks found.
+STEP = "check_records"
+REPAIR = "braket-etl maintain --repair"
+
+
+@dataclass(frozen=True, slots=True)
+class HeldBack:
+    """Why nothing is published: the check, how many rows it found, the first of them in words, and since when (UTC)."""
+
+    check: str
+    rows: int
+    examples: tuple[str, ...]
+    since: datetime
+
+    @property
+    def what(self) -> str:
+        """What was found, in a line."""
+        more = "; …" if self.rows > 2 * len(self.examples) else ""
+        return (
+            f"{self.check}: {self.rows:,} rows share their key with another: {'; '.join(self.examples)}{more}"
+        )
+
+    @property
+    def summary(self) -> str:
+        """What was found, and what repairs it."""
+        return f"{self.what}. `{REPAIR}` makes one row of those that share a key"
+
+
+def let_through(warehouse: Warehouse, connection: Connection, results: Results | None = None) -> None:
+    """Ask the checks that block, and return where none finds anything; under the writer lock.
+
+    Raises HeldBackError, which status and doctor tell too, until something is published.
+    """
+    results = results or Results(connection, STEP)
+    for check in BLOCKING_CHECKS:
+        finding, _ = last_or_new(results, check, {})
+        if not finding.was_asked:
+            for query in check.queries:
+                connection.execute(query).fetchall()  # raises why
+        if not finding.passed:
+            _refuse(warehouse, connection, finding)
+    results.save(connection)
+
+
+def unfit(connection: Connection) -> HeldBack | None:
+    """What would hold this database back; None where nothing does, or it lacks a table of this version.
+
+    Nothing is remembered, so it also goes for what is open to be read only.
+    """
+    for check in BLOCKING_CHECKS:
+        finding = run_check(connection, check)
+        if finding.was_asked and not finding.passed:
+            return _held(finding)
+    return None
+
+
+def held_back(warehouse: Warehouse) -> HeldBack | None:
+    """What has held publishing back since it last was tried; None where nothing does. Raises WarehouseError."""
+    note = warehouse.held_back_note()
+    if note is None:
+        return None
+    told = json.loads(note)
+    return HeldBack(
+        told["check"], told["rows"], tuple(told["examples"]), datetime.fromisoformat(told["since"])
+    )
+
+
+def refusal(warehouse: Warehouse, held: HeldBack) -> str:
+    """What whoever wanted to publish is told."""
+    stays = f"{warehouse.place} stays as it was" if warehouse.is_published else "nothing was published before"
+    return f"{held.summary}. Held back since {held.since:%Y-%m-%d %H:%M:%S} UTC: {stays}; what was fetched is stored"
+
+
+def _refuse(warehouse: Warehouse, connection: Connection, finding: Finding) -> None:
+    now = _held(finding)
+    before = held_back(warehouse)
+    if before and before.check == now.check:
+        now = replace(now, since=before.since)
+    warehouse.keep_held_back_note(connection, json.dumps(asdict(now), default=str))
+    raise HeldBackError(refusal(warehouse, now))
+
+
+def _held(finding: Finding) -> HeldBack:
+    return HeldBack(finding.check.name, finding.records, finding.examples, datetime.now(UTC))

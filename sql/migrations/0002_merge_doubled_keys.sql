@@ -1,0 +1,2 @@
+-- Rows that share a key become one row. SQL alone cannot say it, since an older warehouse may lack a table: the step is
+-- merge_doubles in braket_etl/warehouse/repair.py, which `braket-etl maintain --repair` takes too.
