@@ -40,6 +40,7 @@ def look_here(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
     yield from _held_back(warehouse)
     if isinstance(warehouse, Lake):
         yield from _warehouse(settings, warehouse)
+        yield from _files(warehouse)
         yield from _turn(warehouse)
     else:
         yield _disk(settings, warehouse)
@@ -158,6 +159,14 @@ def _extent(warehouse: Warehouse) -> str:
         return f"{warehouse.place}, {n:,} files with {megabytes(size)}"
     published = datetime.fromtimestamp(warehouse.published.stat().st_mtime, UTC)
     return f"{megabytes(warehouse.size)}, published {ago(published)}"
+
+
+def _files(lake: Lake) -> Iterator[Finding]:
+    """Whether all files of the lake are there; nothing where it cannot be read, which was told already."""
+    with suppress(WarehouseError, duckdb.Error):
+        if damage := lake.damage():
+            remedy = "a copy of the file brings it back: see the DuckLake section of docs/scale-out.md"
+            yield Finding("lake's files", "fail", damage, remedy)
 
 
 def _turn(lake: Lake) -> Iterator[Finding]:

@@ -60,7 +60,7 @@ def maintain_warehouse(runtime: Runtime, *, repair: bool = False) -> Maintained 
         found = _looked_over(connection)
         try:
             let_through(warehouse, connection, Results(connection, STEP, anew=True))
-            if merged or compaction.was_done or held_back(warehouse):
+            if merged or compaction.was_done or held_back(warehouse, connection):
                 publish(warehouse, connection, group=runtime.settings.group)
         except HeldBackError as held:
             return Maintained(compaction, merged, found, held)

@@ -48,9 +48,7 @@ def compact(warehouse: Warehouse, *, bloat: float = BLOAT, least_bytes: int = LE
     small files are always joined.
     """
     if isinstance(warehouse, Lake):
-        many, before = warehouse.files()
-        warehouse.tidy()
-        few, after = warehouse.files()
+        (many, before), (few, after) = warehouse.tidy()
         return Compaction(before, 0, after, (many, few))
     draft = warehouse.folder / ".compacted.duckdb"
     with warehouse.writing("compacting") as connection:

@@ -198,8 +198,11 @@ class Warehouse:
 
     # What holds publishing back is noted beside the writer's file: the published copy stays as it was, so it cannot tell.
 
-    def held_back_note(self) -> str | None:
-        """What `keep_held_back_note` kept, if anything. Raises WarehouseError."""
+    def held_back_note(self, connection: Connection | None = None) -> str | None:
+        """What `keep_held_back_note` kept, if anything; whoever has a connection of `writing` gives it.
+
+        Raises WarehouseError.
+        """
         try:
             return self._held_back_file.read_text("utf-8")
         except OSError:

@@ -72,9 +72,12 @@ def unfit(connection: Connection) -> HeldBack | None:
     return None
 
 
-def held_back(warehouse: Warehouse) -> HeldBack | None:
-    """What has held publishing back since it last was tried; None where nothing does. Raises WarehouseError."""
-    note = warehouse.held_back_note()
+def held_back(warehouse: Warehouse, connection: Connection | None = None) -> HeldBack | None:
+    """What has held publishing back since it last was tried; None where nothing does.
+
+    Whoever has a connection of `writing` must give it. Raises WarehouseError.
+    """
+    note = warehouse.held_back_note(connection)
     if note is None:
         return None
     told = json.loads(note)
@@ -85,13 +88,15 @@ def held_back(warehouse: Warehouse) -> HeldBack | None:
 
 def refusal(warehouse: Warehouse, held: HeldBack) -> str:
     """What whoever wanted to publish is told."""
-    stays = f"{warehouse.place} stays as it was" if warehouse.is_published else "nothing was published before"
-    return f"{held.summary}. Held back since {held.since:%Y-%m-%d %H:%M:%S} UTC: {stays}; what was fetched is stored"
+    return (
+        f"{held.summary}. Held back since {held.since:%Y-%m-%d %H:%M:%S} UTC: what readers see in {warehouse.place} stays "
+        "as it was; what was fetched is stored"
+    )
 
 
 def _refuse(warehouse: Warehouse, connection: Connection, finding: Finding) -> None:
     now = _held(finding)
-    before = held_back(warehouse)
+    before = held_back(warehouse, connection)
     if before and before.check == now.check:
         now = replace(now, since=before.since)
     warehouse.keep_held_back_note(connection, json.dumps(asdict(now), default=str))

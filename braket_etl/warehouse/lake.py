@@ -1,31 +1,34 @@
 """A DuckLake as the warehouse: Parquet files, and a catalog in PostgreSQL (or in a file, for one program at a time).
 
-It is written to and read like the file, through `writing` and `reading`, and has no published copy: readers see what was
-committed. It has no unique constraint either, and two writers that insert the same record do not conflict, so merges of
-all machines take turns through an advisory lock of the catalog's database.
+It is written to and read like the file, through `writing` and `reading`, and has no published copy: readers see the state
+that was published last (see `catalog`). It has no unique constraint either, and two writers that insert the same record do
+not conflict, so merges of all machines take turns through an advisory lock of the catalog's database.
 """
 
 from __future__ import annotations
 
 import os
 import re
+import shutil
 import socket
 import time
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
 from braket_etl.private import private_folder
 from braket_etl.tables.declaration import quoted
-from braket_etl.warehouse.connection import Warehouse, configured, first_line
+from braket_etl.warehouse.catalog import Known, Marks, State, state_of
+from braket_etl.warehouse.connection import Warehouse, configured, first_line, replaced_atomically
 from braket_etl.warehouse.errors import (
     ConflictError,
+    DamagedError,
     LakeError,
     LockHeldError,
     NotPublishedError,
@@ -33,11 +36,12 @@ from braket_etl.warehouse.errors import (
 )
 from braket_etl.warehouse.migrate import migrate
 from braket_etl.warehouse.statements import Connection
-from braket_etl.warehouse.storage import explained
+from braket_etl.warehouse.storage import explained, read_through
 
 if TYPE_CHECKING:
     import psycopg
 
+T = TypeVar("T")
 #: The name under which connections of ours know the lake, and that of its schema's tables needs no prefix.
 NAME = "lake"
 #: States of the lake that can be gone back to.
@@ -51,6 +55,9 @@ _PASSWORD_IN_ADDRESS = re.compile(r"(://[^:/@\s]*):[^@\s]*@")
 #: A machine that lost its power holds the lock until PostgreSQL misses it: a minute, not the system's two hours.
 _KEEPALIVES = "-c tcp_keepalives_idle=30 -c tcp_keepalives_interval=10 -c tcp_keepalives_count=3"
 _FOR_S3 = "httpfs"
+#: What DuckDB says of a Parquet file that is not there, or not what was written.
+_OF_A_FILE = (".parquet", "Parquet", "TProtocolException")
+_BRING_BACK = "The files of a lake are never changed: a copy of a missing one brings it back. `braket-etl doctor` tells."
 _A_LOOK = 0.05  # seconds between two looks at a catalog file that another program has open
 
 
@@ -79,9 +86,9 @@ class Lake(Warehouse):
 
     @property
     def is_published(self) -> bool:
-        """Whether something was ever stored; False also where the catalog cannot be reached."""
+        """Whether readers see something; False also where the catalog cannot be reached."""
         try:
-            return self._newest_snapshot() is not None
+            return self._state().shown is not None
         except WarehouseError:
             return False
 
@@ -93,17 +100,12 @@ class Lake(Warehouse):
     def files(self) -> tuple[int, int]:
         """How many files hold the tables now, and their bytes; raises NotPublishedError and LakeError."""
         with self.reading() as connection:
-            found: list[tuple[int, int]] = connection.execute(
-                "SELECT coalesce(sum(file_count + delete_file_count), 0)::BIGINT, "
-                "coalesce(sum(file_size_bytes + delete_file_size_bytes), 0)::BIGINT "
-                f"FROM ducklake_table_info('{NAME}')"
-            ).fetchall()
-        return found[0]
+            return _files_and_bytes(connection)
 
     @property
     def is_missing(self) -> bool:
-        """Whether nothing was ever stored."""
-        return not self.is_published
+        """Whether nothing was ever stored; raises LakeError, also where a home knows better."""
+        return not self._state().newest
 
     @contextmanager
     def writing(self, purpose: str) -> Iterator[Connection]:
@@ -111,47 +113,102 @@ class Lake(Warehouse):
 
         Raises LockHeldError, LakeError, ConflictError, NewerWarehouseError and NoSpaceError.
         """
-        with (
-            self.locked(purpose),
-            self._told(),
-            _engine() as connection,
-            self._attached(connection, self._creation()),
-        ):
-            migrate(connection)
-            yield connection
+        with self.locked(purpose), self._told(), _engine() as connection, _private_files():
+            state = self._state()
+            if state.lake is None:
+                self._check_new(connection)
+            with self._attached(connection, self._creation(state)):
+                if not state.is_marked:
+                    Marks(connection, NAME).begin(state.shown)
+                migrate(connection)
+                yield connection
+                self._remember(Marks(connection, NAME))
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
-        """A read-only connection to the lake as it is now, whatever is written meanwhile.
+        """A read-only connection to the lake as it was published last, whatever is written meanwhile.
 
         Raises NotPublishedError and LakeError.
         """
-        newest = self._newest_snapshot()
-        if newest is None:
+        shown = self._state().shown
+        if shown is None:
             raise NotPublishedError(f"there is no warehouse in {self.place} yet: run `braket-etl sync`")
-        # a file lets nobody write while it is read, so what is in it now stays
-        at = f", SNAPSHOT_VERSION {newest}" if self.is_on_server else ""
-        with self._told(), _engine() as connection, self._attached(connection, f"READ_ONLY{at}"):
+        options = f"READ_ONLY, SNAPSHOT_VERSION {shown}"
+        with self._told(), _engine() as connection, self._attached(connection, options):
             yield connection
 
-    def tidy(self) -> None:
+    def tidy(self) -> tuple[tuple[int, int], tuple[int, int]]:
         """Join the small files that merges leave, and forget states and files of more than `KEEP_DAYS` days ago.
 
-        A reader goes on with the state that it began with, for a day at least. Raises WarehouseError.
+        How many files held the tables and their bytes, before and after. The state that readers see stays, however old;
+        a reader goes on with the one that it began with, for a day at least. Raises WarehouseError.
         """
         with self.writing("joining files") as connection:
+            marks = Marks(connection, NAME)
+            before = _files_and_bytes(connection)
             connection.execute(f"CALL ducklake_merge_adjacent_files('{NAME}')")
             connection.execute(f"CALL ducklake_rewrite_data_files('{NAME}')")
-            connection.execute(
-                f"CALL ducklake_expire_snapshots('{NAME}', older_than => now() - INTERVAL {KEEP_DAYS} DAY)"
-            )
+            old = connection.execute(
+                f"SELECT snapshot_id FROM ducklake_snapshots('{NAME}') "
+                f"WHERE snapshot_time < now() - INTERVAL {KEEP_DAYS} DAY AND snapshot_id NOT IN (?, ?)",
+                [marks.newest, -1 if (shown := marks.published) is None else shown],
+            ).fetchall()
+            if old:
+                connection.execute(
+                    f"CALL ducklake_expire_snapshots('{NAME}', versions => {[version for (version,) in old]})"
+                )
             connection.execute(
                 f"CALL ducklake_cleanup_old_files('{NAME}', older_than => now() - INTERVAL 1 DAY)"
             )
+            return before, _files_and_bytes(connection)
+
+    def show(self, connection: Connection, group: str | None) -> None:
+        """Let readers see the state that this connection of `writing` sees; a group may read its files.
+
+        Raises LakeError where a file of it is missing: of those in a folder any, of those on S3 any that is new.
+        """
+        marks = Marks(connection, NAME)
+        now, before = marks.newest, marks.published
+        since = before if before is not None and self._are_on_s3 else -1
+        files = list(marks.files(self._files[0], now, since=since))
+        if gone := self._gone(connection, files):
+            raise LakeError(
+                f"{_said_gone(gone, len(files))}. Readers go on with what they saw before. {_BRING_BACK}"
+            )
+        if group and not self._are_on_s3:
+            _let_in(group, self._files[0], [address for address, _ in files])
+        marks.publish(now)
+
+    def damage(self) -> str | None:
+        """What is wrong with the files that readers are shown, in words; None where they are sound.
+
+        Each file must be there, as long as the catalog has it; what lies in a folder is read through. Raises LakeError.
+        """
+        shown = self._state().shown or 0
+        with self.reading() as connection:
+            files = list(Marks(connection, NAME).files(self._files[0], shown))
+            if gone := self._gone(connection, files):
+                return _said_gone(gone, len(files))
+            if not self._are_on_s3:
+                try:
+                    read_through(connection)
+                except duckdb.Error as error:
+                    return first_line(error)
+        return None
+
+    def held_back_note(self, connection: Connection | None = None) -> str | None:
+        """What `keep_held_back_note` kept, if anything; through a connection of `writing` where there is one."""
+        if connection is not None:
+            return Marks(connection, NAME).held_back
+        return self._state().held_back
+
+    def keep_held_back_note(self, connection: Connection, note: str | None) -> None:
+        """Keep in the catalog, for readers on all machines, what holds publishing back."""
+        Marks(connection, NAME).hold_back(note)
 
     def check(self) -> None:
         """Raise WarehouseError where the catalog cannot be reached, or its extensions are missing."""
-        self._newest_snapshot()
+        self._state()
         with _engine():
             pass
 
@@ -227,30 +284,93 @@ class Lake(Warehouse):
             "(libpq also takes PGPASSWORD and ~/.pgpass)."
         )
 
-    def _newest_snapshot(self) -> int | None:
-        """The lake's newest state; None where it was not made yet, or nothing was stored. 0 where it is a file."""
-        if not self.is_on_server:
-            return 0 if Path(self.catalog).exists() else None
-        with self._server() as server:
-            if server.execute("SELECT to_regclass('ducklake_snapshot')").fetchall() == [(None,)]:
-                return None
-            newest: int = server.execute("SELECT max(snapshot_id) FROM ducklake_snapshot").fetchall()[0][0]
-        return newest or None  # the first one is the empty lake
+    def _state(self) -> State:
+        """What the catalog holds; raises LakeError, also where this home knows that it held something else."""
+        state = self._state_on_server() if self.is_on_server else self._state_in_file()
+        known = Known.kept_in(self._memory)
+        if known and known.catalog == self.place and (difference := known.difference(state)):
+            raise LakeError(
+                f"the catalog {self.place} {difference}, but this home has stored records there. Nothing was changed: "
+                f"bring back the catalog's newest backup. To go on without what is lost, delete {self._memory}"
+                + (" and name another BRAKET_ETL_WAREHOUSE_DATA." if state.lake is None else ".")
+            )
+        return state
 
-    def _creation(self) -> str:
+    def _state_on_server(self) -> State:
+        with self._server() as server:
+            return state_of(lambda query: server.execute(query.encode()).fetchall())
+
+    def _state_in_file(self) -> State:
+        if not Path(self.catalog).exists():
+            return State()
+        with self._when_free(lambda: duckdb.connect(self.catalog, read_only=True)) as catalog:
+            return state_of(lambda query: catalog.execute(query).fetchall())
+
+    def _remember(self, marks: Marks) -> None:
+        """Keep in this home what the catalog held last, as far as it is new."""
+        now = Known(self.place, marks.lake, marks.newest)
+        if Known.kept_in(self._memory) != now:
+            private_folder(self.folder)
+            replaced_atomically(self._memory, str(now))
+
+    @property
+    def _memory(self) -> Path:
+        return self.folder / "lake.json"
+
+    @property
+    def _data(self) -> str:
+        """Where the files of a new lake go."""
+        return (self.data or str(self.folder.with_name("lake"))).rstrip("/") + "/"
+
+    @property
+    def _are_on_s3(self) -> bool:
+        return self._files[0].startswith("s3://")
+
+    def _check_new(self, connection: Connection) -> None:
+        """Raise LakeError where files of a lake lie already where those of a new one would go."""
+        place = self._data
+        if place.startswith("s3://"):
+            self._login_to_files(connection, place)
+            files: Iterable[Any] = ()
+            with suppress(duckdb.Error):  # who may not list may still write
+                files = connection.execute(f"FROM glob({quoted(place + '**/*.parquet')}) LIMIT 1").fetchall()
+        else:
+            files = Path(place).rglob("*.parquet")
+        if any(True for _ in files):
+            raise LakeError(
+                f"{place} holds the files of a lake, but the catalog {self.place} holds none: it was lost, or is another. "
+                "Nothing was changed: bring the catalog back from its backup, or check BRAKET_ETL_WAREHOUSE. A new lake "
+                "needs another BRAKET_ETL_WAREHOUSE_DATA."
+            )
+
+    def _gone(self, connection: Connection, files: Sequence[tuple[str, int]]) -> list[str]:
+        """Those of the files that are missing, or not as long as the catalog has them."""
+        if not self._are_on_s3:
+            return [address for address, size in files if _size_of(Path(address)) != size]
+        gone = []
+        for address, size in files:
+            try:
+                found = connection.execute(f"SELECT size FROM read_blob({quoted(address)})").fetchall()
+            except duckdb.Error as error:
+                if "404" not in str(error) and "No files found" not in str(error):
+                    raise
+                found = []
+            if found != [(size,)]:
+                gone.append(address)
+        return gone
+
+    def _creation(self, state: State) -> str:
         """The option that says where the files go: of a new lake always, of an existing one what was set, to compare."""
-        if self._files or (self.data is None and self._newest_snapshot() is not None):
+        if self._files or (self.data is None and state.lake is not None):
             return ""
-        default = self.folder.with_name("lake")
-        place = self.data or str(default)
         try:
             if self.data is None:
-                private_folder(default)
+                private_folder(Path(self._data))
             if not self.is_on_server:
                 private_folder(Path(self.catalog).parent)
         except OSError as error:
             raise LakeError(f"cannot make {error.filename}: {error.strerror}") from None
-        return f"DATA_PATH {quoted(place.rstrip('/') + '/')}"
+        return f"DATA_PATH {quoted(self._data)}"
 
     @contextmanager
     def _attached(self, connection: Connection, options: str) -> Iterator[None]:
@@ -278,16 +398,25 @@ class Lake(Warehouse):
 
     def _attach(self, connection: Connection, statement: str) -> None:
         """Attach, where the catalog is a file when nobody else has it open."""
-        deadline = time.monotonic() + self.lock_timeout
-        is_loaded = False
-        while True:
+
+        def attach() -> None:
             try:
                 connection.execute(statement)
             except duckdb.Error as error:
-                if _FOR_S3 in str(error) and not is_loaded:  # only the catalog knows that files are there
-                    _load(connection, _FOR_S3)
-                    is_loaded = True
-                    continue
+                if _FOR_S3 not in str(error):
+                    raise
+                _load(connection, _FOR_S3)  # only the catalog knows that files are there
+                connection.execute(statement)
+
+        self._when_free(attach)
+
+    def _when_free(self, opened: Callable[[], T]) -> T:
+        """What `opened` gives, once no other program has the catalog open, where it is a file."""
+        deadline = time.monotonic() + self.lock_timeout
+        while True:
+            try:
+                return opened()
+            except duckdb.Error as error:
                 if "Could not set lock" not in str(error):
                     raise
                 if time.monotonic() > deadline:
@@ -296,8 +425,6 @@ class Lake(Warehouse):
                         "PostgreSQL can be used by several at once."
                     ) from None
                 time.sleep(_A_LOOK)
-            else:
-                return
 
     def _reach_files(self, connection: Connection) -> None:
         """Make files on S3 readable, with the credentials that boto3 finds."""
@@ -306,7 +433,9 @@ class Lake(Warehouse):
                 f"SELECT value FROM ducklake_options('{NAME}') WHERE option_name = 'data_path'"
             ).fetchall()
             self._files.append(told[0][0])
-        place = self._files[0]
+        self._login_to_files(connection, self._files[0])
+
+    def _login_to_files(self, connection: Connection, place: str) -> None:
         if not place.startswith("s3://") or self.s3_login is None:
             return
         _load(connection, _FOR_S3)
@@ -332,9 +461,57 @@ class Lake(Warehouse):
                 ) from None
             if "Unable to connect to Postgres" in said or "server closed the connection" in said:
                 raise LakeError(self._unreachable(error)) from None
-            if told := explained(error, self.place, self.place):
+            told = explained(error, self.place, self.place)
+            if any(text in said for text in _OF_A_FILE) and (told is None or isinstance(told, DamagedError)):
+                told = LakeError(
+                    f"a file of {self.place} is missing, damaged or out of reach: {said}. {_BRING_BACK}"
+                )
+            if told:
                 raise told from None
             raise
+
+
+def _files_and_bytes(connection: Connection) -> tuple[int, int]:
+    """How many files hold the tables as the connection sees them, and their bytes."""
+    found: list[tuple[int, int]] = connection.execute(
+        "SELECT coalesce(sum(file_count + delete_file_count), 0)::BIGINT, "
+        "coalesce(sum(file_size_bytes + delete_file_size_bytes), 0)::BIGINT "
+        f"FROM ducklake_table_info('{NAME}')"
+    ).fetchall()
+    return found[0]
+
+
+def _said_gone(gone: Sequence[str], of: int) -> str:
+    more = "; …" if len(gone) > 1 else ""
+    return (
+        f"{len(gone):,} of {of:,} files of the lake are missing or not as long as they were: {gone[0]}{more}"
+    )
+
+
+def _size_of(path: Path) -> int | None:
+    try:
+        return path.stat().st_size
+    except OSError:
+        return None
+
+
+@contextmanager
+def _private_files() -> Iterator[None]:
+    """What is written meanwhile is its user's alone: DuckDB leaves the mode to the umask, which is the process's."""
+    before = os.umask(0o077)
+    try:
+        yield
+    finally:
+        os.umask(before)
+
+
+def _let_in(group: str, root: str, files: Sequence[str]) -> None:
+    """Let the group read these files and pass through the folders below the root."""
+    folders = {parent for file in files for parent in Path(file).parents if parent.is_relative_to(root)}
+    for path, mode in [*((folder, 0o750) for folder in folders), *((Path(file), 0o640) for file in files)]:
+        if path.stat().st_mode & 0o777 != mode:
+            shutil.chown(path, group=group)
+            path.chmod(mode)
 
 
 def shown(catalog: str) -> str:

@@ -24,6 +24,7 @@ from braket_etl.warehouse.connection import (
 )
 from braket_etl.warehouse.door import let_through
 from braket_etl.warehouse.errors import DamagedError, NoSpaceError, WarehouseError
+from braket_etl.warehouse.lake import Lake
 from braket_etl.warehouse.statements import is_lake
 from braket_etl.warehouse.storage import damaged, read_through, synced
 
@@ -33,10 +34,12 @@ def publish(warehouse: Warehouse, connection: Connection, *, group: str | None =
 
     Runs under the writer lock, on its connection. Every value of the copy is read before it is shown. Raises
     HeldBackError where a check that blocks finds something, NoSpaceError, and DamagedError where the copy does not hold
-    what the writer does; the old copy stays then. A lake is read where it is written, so nothing is copied.
+    what the writer does; the old copy stays then. A lake is read where it is written: nothing is copied, and its state is
+    noted as the one to be read.
     """
     let_through(warehouse, connection)
-    if is_lake(connection):
+    if isinstance(warehouse, Lake):
+        warehouse.show(connection, group)
         return row_counts(connection)
     warehouse.check()
     connection.execute("CHECKPOINT")

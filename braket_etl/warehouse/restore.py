@@ -24,6 +24,7 @@ from braket_etl.warehouse.connection import (
 from braket_etl.warehouse.door import HeldBack, unfit
 from braket_etl.warehouse.errors import DamagedError, LockHeldError, NotPublishedError, WarehouseError
 from braket_etl.warehouse.lake import KEEP_DAYS, Lake
+from braket_etl.warehouse.publish import publish
 from braket_etl.warehouse.statements import Connection, affected, transaction
 from braket_etl.warehouse.storage import explained, read_through, synced
 
@@ -45,10 +46,10 @@ def damage_of(warehouse: Warehouse) -> str | None:
     """What is wrong with the writer's file, in words; None where it is sound, or nothing was pulled yet.
 
     Reads all of it, under the writer lock, and changes nothing. Raises LockHeldError, and WarehouseError where it may
-    not be read. A lake's files are not looked through.
+    not be read. Of a lake what readers see.
     """
     if isinstance(warehouse, Lake):
-        return "it is empty" if warehouse.is_missing else None
+        return "it is empty" if warehouse.is_missing else warehouse.damage()
     if not warehouse.folder.exists():
         return _damage(warehouse)
     with warehouse.locked(None):
@@ -87,7 +88,7 @@ def unfit_of(warehouse: Warehouse) -> HeldBack | None:
 
     Under the writer lock; changes nothing. Raises LockHeldError, and WarehouseError where it may not be read.
     """
-    if not warehouse.folder.exists():
+    if isinstance(warehouse, Lake) or not warehouse.folder.exists():
         return None
     with warehouse.locked(None):
         return _unfit(warehouse)
@@ -112,7 +113,8 @@ def _standing(warehouse: Warehouse) -> str:
 
 def _damage(warehouse: Warehouse) -> str | None:
     if warehouse.is_missing:
-        return "it is missing" if is_warehouse(warehouse.published) else None
+        was_there = is_warehouse(warehouse.published) or warehouse.lost_rows({})
+        return "it is missing" if was_there else None
     try:
         with duckdb.connect(str(warehouse.file), read_only=True) as connection:
             found = read_through(connection)
@@ -143,6 +145,7 @@ def _filled(lake: Lake, source: Path) -> Restored:
                 rows = {table.name: _copied(connection, table) for table in tables}
             as_of = connection.execute("SELECT max(started_at) FROM source.etl.runs").fetchall()[0][0]
             connection.execute("DETACH source")
+            publish(lake, connection)
         except (duckdb.CatalogException, duckdb.BinderException, duckdb.IOException) as error:
             raise _not_whole(source, error) from None
     return Restored({table.name: rows[table.name] for table in MAIN}, as_of, None)

@@ -2,22 +2,30 @@
 
 from __future__ import annotations
 
+import grp
+import os
 import re
 import signal
 import subprocess
 import sys
 import threading
+from collections.abc import Callable
+from dataclasses import replace
 from pathlib import Path
 
 import duckdb
 import duckdb_extensions
+import psycopg
 import pytest
 
 from braket_etl.health.configured import configured
+from braket_etl.orchestration.maintenance import repaired
 from braket_etl.settings import SettingsError, load_settings
 from braket_etl.warehouse.connection import Connection
+from braket_etl.warehouse.door import held_back
 from braket_etl.warehouse.errors import (
     ConflictError,
+    HeldBackError,
     LakeError,
     LockHeldError,
     NotPublishedError,
@@ -25,9 +33,11 @@ from braket_etl.warehouse.errors import (
 )
 from braket_etl.warehouse.lake import Lake, shown
 from braket_etl.warehouse.models import models
-from braket_etl.warehouse.restore import restore
+from braket_etl.warehouse.publish import publish
+from braket_etl.warehouse.restore import damage_of, restore
 from tests.conftest import Program
 from tests.integration.buckets import empty_moto
+from tests.integration.test_upsert import load, many
 from tests.lake.conftest import NewLake, Pulled
 from tests.servers import Postgres
 
@@ -51,6 +61,7 @@ with lake.writing("merging tasks") as connection, transaction(connection):
 def add(lake: Lake, value: str) -> None:
     with lake.writing("testing") as connection:
         connection.execute(_DRIFT, [value])
+        publish(lake, connection)
 
 
 def values(lake: Lake) -> list[str]:
@@ -98,8 +109,8 @@ def test_the_verbs_answer_of_a_lake(in_lake: tuple[Pulled, list[str]], tmp_path:
 
 def test_an_analyst_attaches_it_as_the_page_says(new_lake: NewLake) -> None:
     lake = new_lake()
-    with lake.writing("testing"):
-        pass  # makes its tables and models
+    with lake.writing("testing") as connection:  # makes its tables and models
+        publish(lake, connection)
     page = (Path(__file__).parents[2] / "docs" / "scale-out.md").read_text("utf-8")
     [attaching] = [
         sql for sql in re.findall(r"^```sql\n(.*?)^```", page, re.DOTALL | re.MULTILINE) if "USE lake" in sql
@@ -165,8 +176,11 @@ def test_small_files_are_joined_and_hold_the_same(new_lake: NewLake) -> None:
     for value in "abcdef":
         add(lake, value)
     before, _ = lake.files()
-    lake.tidy()
+    found, left = lake.tidy()
+    with lake.writing("testing") as connection:
+        publish(lake, connection)
     after, size = lake.files()
+    assert (found[0], left[0]) == (before, after)
     assert after < before
     assert size == lake.size
     assert values(lake) == list("abcdef")
@@ -191,10 +205,11 @@ def test_what_somebody_else_changed_meanwhile_is_done_anew(new_lake: NewLake) ->
 
         tries = iter([True, False])
         assert lake.in_turn("testing", lambda connection: change(connection, disturbed=next(tries))) == "done"
-        assert values(lake) == ["a", "b", "b"]
+        with lake.writing("testing") as ours:
+            assert [value for (value,) in ours.execute(_VALUES).fetchall()] == ["a", "b", "b"]
         with pytest.raises(ConflictError, match=r"somebody else changed .*nothing of this step was stored"):
             lake.in_turn("testing", lambda connection: change(connection, disturbed=True))
-    with lake.reading() as connection:
+    with lake.writing("testing") as connection:
         assert connection.execute("SELECT run_id FROM etl.schema_drift WHERE value = 'a'").fetchall() == [
             ("ours",)
         ]
@@ -291,7 +306,8 @@ def test_a_lake_takes_nothing_over_from_what_is_no_warehouse(new_lake: NewLake, 
     letter.write_text("Dear all")
     with pytest.raises(WarehouseError, match="no whole warehouse"):
         restore(lake, letter)
-    assert values(lake) == []
+    add(lake, "a")
+    assert values(lake) == ["a"]
 
 
 def test_a_reader_of_a_file_catalog_waits_for_the_writer(tmp_path: Path) -> None:
@@ -335,3 +351,269 @@ def test_the_settings_say_where_a_lake_is(tmp_path: Path, monkeypatch: pytest.Mo
     assert server.lake_catalog == "postgres:dbname=d password=sesame"
     assert server.lake_data == "s3://b/p"
     assert "sesame" not in str([each.value for each in configured(server)])
+
+
+# As careful as a file
+
+
+def load_tasks(lake: Lake, numbers: range, *, doubled: bool = False) -> None:
+    with lake.writing("testing") as connection:
+        load(connection, *many(numbers))
+        if doubled:
+            connection.execute("INSERT INTO quantum_tasks FROM quantum_tasks LIMIT 1")
+        publish(lake, connection)
+
+
+def tasks_seen(lake: Lake) -> int:
+    with lake.reading() as connection:
+        return int(connection.execute("SELECT count(*) FROM quantum_tasks").fetchall()[0][0])
+
+
+def on_server_and_in_file(new_lake: NewLake, tmp_path: Path) -> dict[str, Lake]:
+    """A lake with each kind of catalog."""
+    folder = tmp_path / "in_file"
+    return {
+        "server": new_lake(),
+        "file": Lake(folder / "writer", folder / "unused", catalog=str(folder / "catalog.ducklake")),
+    }
+
+
+@pytest.mark.parametrize("kind", ["server", "file"])
+def test_a_doubled_key_leaves_readers_the_state_before_until_it_is_repaired(
+    new_lake: NewLake, tmp_path: Path, kind: str
+) -> None:
+    lake = on_server_and_in_file(new_lake, tmp_path)[kind]
+    load_tasks(lake, range(5))
+    for _ in range(2):
+        with pytest.raises(HeldBackError, match=r"keys_are_unique: 2 rows .* `braket-etl maintain --repair`"):
+            load_tasks(lake, range(5, 9), doubled=tasks_seen(lake) == 5 and held_back(lake) is None)
+        assert tasks_seen(lake) == 5
+    with lake.writing("as a week later") as connection:
+        connection.execute(
+            "UPDATE __ducklake_metadata_lake.ducklake_snapshot SET snapshot_time = snapshot_time - INTERVAL 30 DAY"
+        )
+    lake.tidy()
+    assert tasks_seen(lake) == 5, "what is read is kept, however old"
+    other = replace(lake, folder=tmp_path / "other_home")
+    told = held_back(other)
+    assert told is not None, "each machine knows"
+    assert told.rows == 2
+    [merged] = repaired(lake)
+    assert (merged.table, merged.rows_gone) == ("quantum_tasks", 1)
+    load_tasks(lake, range(9, 10))
+    assert tasks_seen(lake) == 10
+    assert held_back(other) is None
+
+
+@pytest.mark.parametrize("kind", ["server", "file"])
+def test_what_was_not_published_is_not_seen(new_lake: NewLake, tmp_path: Path, kind: str) -> None:
+    lake = on_server_and_in_file(new_lake, tmp_path)[kind]
+    with lake.writing("testing") as connection:
+        connection.execute(_DRIFT, ["a"])
+    with pytest.raises(NotPublishedError), lake.reading():
+        pass
+    assert not lake.is_missing
+    add(lake, "b")
+    assert values(lake) == ["a", "b"]
+
+
+def test_a_lake_of_an_older_version_is_read_as_it_was_until_something_is_published(new_lake: NewLake) -> None:
+    lake = new_lake()
+    add(lake, "a")
+    with lake.writing("as an older version does, whose readers see it at once") as connection:
+        connection.execute(_DRIFT, ["b"])
+        connection.execute("DROP TABLE __ducklake_metadata_lake.braket_etl_published")
+    assert values(lake) == ["a", "b"]
+    with lake.writing("upgrading") as connection:
+        connection.execute(_DRIFT, ["c"])
+    assert values(lake) == ["a", "b"]
+    add(lake, "d")
+    assert values(lake) == ["a", "b", "c", "d"]
+
+
+def lose_catalog(lake: Lake, server: Postgres) -> None:
+    """Put an empty database in the place of the catalog's, or no file."""
+    if not lake.is_on_server:
+        Path(lake.catalog).unlink()
+        return
+    name = re.search(r"dbname=(\w+)", lake.catalog)
+    assert name is not None
+    with psycopg.connect(server.conninfo("postgres"), autocommit=True) as connection:
+        connection.execute(f'DROP DATABASE "{name[1]}" WITH (FORCE)'.encode())
+        connection.execute(f'CREATE DATABASE "{name[1]}"'.encode())
+
+
+@pytest.mark.parametrize("kind", ["server", "file"])
+def test_a_catalog_that_is_lost_is_not_begun_anew(
+    new_lake: NewLake, postgres_server: Postgres, tmp_path: Path, kind: str
+) -> None:
+    lake = on_server_and_in_file(new_lake, tmp_path)[kind]
+    add(lake, "a")
+    lose_catalog(lake, postgres_server)
+    for use in (
+        lambda: add(lake, "b"),
+        lambda: values(lake),
+        lambda: lake.is_missing,
+        lake.tidy,
+        lambda: damage_of(lake),
+    ):
+        with pytest.raises(LakeError, match=r"holds no lake, but this home has stored records there.*backup"):
+            use()
+    (lake.folder / "lake.json").unlink()  # as another machine, whose home remembers nothing
+    with pytest.raises(LakeError, match=r"holds the files of a lake, but the catalog .* holds none"):
+        add(lake, "b")
+    with pytest.raises(NotPublishedError):
+        values(lake)
+    anew = replace(lake, data=str(tmp_path / "another"), _files=[])
+    add(anew, "c")
+    assert values(anew) == ["c"]
+
+
+def test_a_catalog_that_is_older_or_another_is_not_written_to(new_lake: NewLake, tmp_path: Path) -> None:
+    lake = Lake(tmp_path / "writer", tmp_path / "unused", catalog=str(tmp_path / "catalog.ducklake"))
+    add(lake, "a")
+    backup = Path(lake.catalog).read_bytes()
+    add(lake, "b")
+    Path(lake.catalog).write_bytes(backup)
+    for use in (lambda: add(lake, "c"), lambda: values(lake)):
+        with pytest.raises(LakeError, match="an older state of the lake"):
+            use()
+    (lake.folder / "lake.json").unlink()  # as the message says
+    assert values(lake) == ["a"]
+    other = Lake(tmp_path / "theirs" / "writer", tmp_path, catalog=str(tmp_path / "theirs.ducklake"))
+    add(other, "z")
+    add(other, "z")
+    add(lake, "c")
+    Path(lake.catalog).write_bytes(Path(other.catalog).read_bytes())
+    with pytest.raises(LakeError, match="holds another lake"):
+        add(lake, "d")
+
+
+def _cut(path: Path) -> None:
+    os.truncate(path, path.stat().st_size // 2)
+
+
+@pytest.mark.parametrize("damage", [Path.unlink, _cut], ids=["missing", "cut"])
+@pytest.mark.parametrize("kind", ["server", "file"])
+def test_a_file_that_is_missing_or_cut_is_told_in_a_line_and_nothing_is_published(
+    new_lake: NewLake, tmp_path: Path, kind: str, damage: Callable[[Path], None]
+) -> None:
+    lake = on_server_and_in_file(new_lake, tmp_path)[kind]
+    load_tasks(lake, range(5))
+    assert damage_of(lake) is None
+    [file] = Path(lake.folder.with_name("lake"), "main", "quantum_tasks").glob("*.parquet")
+    kept = file.read_bytes()
+    damage(file)
+    said = damage_of(lake)
+    assert said is not None
+    assert str(file) in said
+    with pytest.raises(LakeError, match=r"1 of .* files of the lake are missing"):
+        add(lake, "a")  # which reads no task
+    with pytest.raises(LakeError, match=r"file of .* is missing, damaged or out of reach.*doctor"):
+        load_tasks(lake, range(4, 9))
+    with pytest.raises(LakeError, match="is missing, damaged or out of reach"), lake.reading() as connection:
+        connection.execute("SELECT max(fetched_at) FROM quantum_tasks").fetchall()
+    file.write_bytes(kept)
+    load_tasks(lake, range(9))
+    assert tasks_seen(lake) == 9
+    assert damage_of(lake) is None
+
+
+def test_a_file_on_s3_that_is_missing_is_told(new_lake: NewLake, monkeypatch: pytest.MonkeyPatch) -> None:
+    import boto3
+
+    from braket_etl.aws.s3_login import s3_login
+
+    with empty_moto() as url:
+        for name, value in (
+            ("AWS_ACCESS_KEY_ID", "dummy"),
+            ("AWS_SECRET_ACCESS_KEY", "dummy"),
+            ("AWS_ENDPOINT_URL_S3", url),
+        ):
+            monkeypatch.setenv(name, value)
+        s3 = boto3.client("s3", region_name="us-east-1")
+        s3.create_bucket(Bucket="lake")
+        lake = new_lake(data="s3://lake/braket", s3_login=s3_login)
+        load_tasks(lake, range(5))
+        assert damage_of(lake) is None
+        keys = [each["Key"] for each in s3.list_objects_v2(Bucket="lake")["Contents"]]
+        [key] = [key for key in keys if "/quantum_tasks/" in key]
+        s3.delete_object(Bucket="lake", Key=key)
+        said = damage_of(lake)
+        assert said is not None
+        assert f"s3://lake/{key}" in said
+        with pytest.raises(LakeError, match="is missing, damaged or out of reach"):
+            load_tasks(lake, range(4, 9))
+        another = new_lake(data="s3://lake/braket", s3_login=s3_login)
+        with pytest.raises(LakeError, match="holds the files of a lake, but the catalog"):
+            add(another, "a")
+
+
+def test_verbs_tell_of_a_lake_what_they_tell_of_a_file(in_file: Pulled, tmp_path: Path) -> None:
+    program = Program(tmp_path / "home", {"BRAKET_ETL_WAREHOUSE": "ducklake:catalog.ducklake"})
+    program.ok("restore", "--from", str(in_file.program.published), "--yes")
+    count = ("sql", "select count(*) from quantum_tasks", "--format", "csv")
+    seen = program.ok(*count)
+    lake = Lake(program.home / "writer", tmp_path, catalog=str(program.home / "catalog.ducklake"))
+    with lake.writing("damaging") as connection:
+        connection.execute("INSERT INTO quantum_tasks FROM quantum_tasks LIMIT 1")
+    for verb in (["recover", str(tmp_path / "nothing")], ["rejects", "purge", "--yes"], ["maintain"]):
+        (tmp_path / "nothing").mkdir(exist_ok=True)
+        done = program.run(*verb)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "keys_are_unique: 2 rows" in done.stderr
+        assert "published " not in done.stderr
+        assert program.ok(*count) == seen
+    assert "keys_are_unique" in program.run("status").stderr
+    assert "nothing is published since" in program.run("doctor").stdout
+    program.ok("maintain", "--repair")
+    assert program.ok(*count) == seen
+    [file] = (program.home / "lake" / "main" / "quantum_tasks").glob("*.parquet")
+    kept = file.read_bytes()
+    file.unlink()
+    for verb in (["recover", str(tmp_path / "nothing")], ["maintain"], ["doctor"], ["status"]):
+        done = program.run(*verb)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "Traceback" not in done.stderr
+        assert file.name in done.stdout + done.stderr
+    file.write_bytes(kept)
+    Path(lake.catalog).rename(tmp_path / "lost")
+    for verb in (["recover", str(tmp_path / "nothing")], ["maintain"], ["doctor"], ["status"], list(count)):
+        done = program.run(*verb)
+        assert done.returncode == 1, done.stdout + done.stderr
+        assert "holds no lake, but this home has stored records there" in done.stdout + done.stderr
+    assert not Path(lake.catalog).exists()
+
+
+@pytest.mark.parametrize("umask", [0o000, 0o022])
+def test_files_of_a_lake_are_its_users_alone_whatever_the_umask(tmp_path: Path, umask: int) -> None:
+    lake = Lake(tmp_path / "home" / "writer", tmp_path, catalog=str(tmp_path / "home" / "catalog.ducklake"))
+    before = os.umask(umask)
+    try:
+        add(lake, "a")
+        add(lake, "b")
+        lake.tidy()
+    finally:
+        os.umask(before)
+    made = [path for path in (tmp_path / "home").rglob("*") if path.name != "warehouse.lock"]
+    assert any(path.suffix == ".parquet" for path in made)
+    assert {path.name: oct(path.stat().st_mode & 0o777) for path in made if path.is_file()} == {
+        path.name: "0o600" for path in made if path.is_file()
+    }
+    assert {path.stat().st_mode & 0o777 for path in made if path.is_dir()} == {0o700}
+    group = grp.getgrgid(os.getgid()).gr_name
+    with lake.writing("testing") as connection:
+        connection.execute(_DRIFT, ["c"])
+        publish(lake, connection, group=group)
+    read = {
+        path
+        for path in (tmp_path / "home" / "lake").rglob("*.parquet")
+        if path.stat().st_mode & 0o777 == 0o640
+    }
+    assert read
+    assert all(
+        path.stat().st_mode & 0o777 == 0o750
+        for file in read
+        for path in file.parents
+        if path.is_relative_to(tmp_path / "home" / "lake")
+    )
