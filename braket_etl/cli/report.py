@@ -6,11 +6,12 @@ from collections.abc import Sequence
 from datetime import date
 from pathlib import Path
 
-from braket_etl.cli.output import say
+from braket_etl.cli.output import say, warn
 from braket_etl.report.filters import parsed_tag
 from braket_etl.report.page import write_report
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
+from braket_etl.warehouse.door import held_back, refusal
 
 
 def run_report(
@@ -25,6 +26,9 @@ def run_report(
         raise SettingsError(
             f"--output {output} is a folder; name a file in it, such as {output / 'report.html'}"
         )
-    filters = write_report(Runtime().warehouse, target, first=first, last=last, accounts=accounts, tags=asked)
+    warehouse = Runtime().warehouse
+    filters = write_report(warehouse, target, first=first, last=last, accounts=accounts, tags=asked)
+    if held := held_back(warehouse):
+        warn(f"the report is not of all that is stored. {refusal(warehouse, held)}")
     say(f"wrote {output}: {filters.first} to {filters.last}, {target.stat().st_size / 1e3:,.0f} kB")
     return 0

@@ -16,7 +16,6 @@ from braket_etl.orchestration.assets.common import results_of
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.tables import JOBS, QUANTUM_TASKS
 from braket_etl.tables.declaration import Table
-from braket_etl.warehouse import runs
 from braket_etl.warehouse.checks import (
     BLOCKING_CHECKS,
     LATENCY_CHECKS,
@@ -27,8 +26,7 @@ from braket_etl.warehouse.checks import (
     last_or_new,
 )
 from braket_etl.warehouse.coverage import places_not_whole
-from braket_etl.warehouse.door import STEP, let_through
-from braket_etl.warehouse.errors import HeldBackError
+from braket_etl.warehouse.door import STEP, let_run_through
 from braket_etl.warehouse.results import Results
 
 YESTERDAY = "yesterday_is_present"
@@ -83,12 +81,8 @@ def check_records(
                     metadata={"day": yesterday.isoformat(), "missing": "\n".join(missing)},
                 )
         if any(_key_of(check) in selected for check in BLOCKING_CHECKS):
-            try:
-                let_through(runtime.warehouse, connection, results)
-            except HeldBackError:
-                # no later step will close it
-                runs.close(connection, context.run.run_id, "failure")
-                raise
+            # no later step closes the run of one that is refused
+            let_run_through(runtime.warehouse, connection, context.run.run_id, results)
 
 
 @dg.multi_asset_check(

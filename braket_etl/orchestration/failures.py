@@ -36,4 +36,7 @@ def failure_line(event: dg.DagsterEvent) -> str:
         error = error.cause
     if error is None:
         return f"{event.step_key or event.job_name}: {event.message or 'it failed'}"
-    return f"{event.step_key}: {_CLASS_NAME.sub('', error.message.strip().splitlines()[0])}"
+    lines = error.message.strip().splitlines()
+    # what Dagster says of checks names them behind a colon, each in a line of its own
+    told = " ".join(lines) if lines[0].endswith(":") else lines[0]
+    return f"{event.step_key}: {_CLASS_NAME.sub('', told)}"

@@ -59,9 +59,10 @@ def maintain_warehouse(runtime: Runtime, *, repair: bool = False) -> Maintained 
     with warehouse.writing("looking over all keys") as connection:
         found = _looked_over(connection)
         try:
-            let_through(warehouse, connection, Results(connection, STEP, anew=True))
+            results = Results(connection, STEP, anew=True)
+            let_through(warehouse, connection, results)
             if merged or compaction.was_done or held_back(warehouse, connection):
-                publish(warehouse, connection, group=runtime.settings.group)
+                publish(warehouse, connection, group=runtime.settings.group, results=results)
         except HeldBackError as held:
             return Maintained(compaction, merged, found, held)
     return Maintained(compaction, merged, found, None)

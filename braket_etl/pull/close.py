@@ -8,7 +8,9 @@ from braket_etl.analysis.stored import compute_statistics
 from braket_etl.pull.outcome import Outcome
 from braket_etl.warehouse import runs
 from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.door import STEP, let_run_through
 from braket_etl.warehouse.publish import publish
+from braket_etl.warehouse.results import Results
 
 
 def open_run(warehouse: Warehouse, kind: str) -> str:
@@ -30,5 +32,7 @@ def close_run(
         if any(counts.new or counts.changed for counts in outcome.counts.values()):
             compute_statistics(connection)
         runs.note_step(connection, run_id, kind, kind, outcome.summary())
+        results = Results(connection, STEP)
+        let_run_through(warehouse, connection, run_id, results)
         runs.finish(connection, run_id)
-        publish(warehouse, connection, group=group)
+        publish(warehouse, connection, group=group, results=results)

@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
+from braket_etl.warehouse import runs
 from braket_etl.warehouse.checks import BLOCKING_CHECKS, Finding, last_or_new, run_check
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.errors import HeldBackError
@@ -58,6 +59,15 @@ def let_through(warehouse: Warehouse, connection: Connection, results: Results |
         if not finding.passed:
             _refuse(warehouse, connection, finding)
     results.save(connection)
+
+
+def let_run_through(warehouse: Warehouse, connection: Connection, run_id: str, results: Results) -> None:
+    """The same for a run of etl.runs, which ends in failure where it is refused. Raises HeldBackError."""
+    try:
+        let_through(warehouse, connection, results)
+    except HeldBackError:
+        runs.close(connection, run_id, "failure")
+        raise
 
 
 def unfit(connection: Connection) -> HeldBack | None:

@@ -25,19 +25,26 @@ from braket_etl.warehouse.connection import (
 from braket_etl.warehouse.door import let_through
 from braket_etl.warehouse.errors import DamagedError, NoSpaceError, WarehouseError
 from braket_etl.warehouse.lake import Lake
+from braket_etl.warehouse.results import Results
 from braket_etl.warehouse.statements import is_lake
 from braket_etl.warehouse.storage import damaged, read_through, synced
 
 
-def publish(warehouse: Warehouse, connection: Connection, *, group: str | None = None) -> dict[str, int]:
+def publish(
+    warehouse: Warehouse,
+    connection: Connection,
+    *,
+    group: str | None = None,
+    results: Results | None = None,
+) -> dict[str, int]:
     """Copy the writer's file to the published place; the rows in each table of the copy.
 
     Runs under the writer lock, on its connection. Every value of the copy is read before it is shown. Raises
     HeldBackError where a check that blocks finds something, NoSpaceError, and DamagedError where the copy does not hold
     what the writer does; the old copy stays then. A lake is read where it is written: nothing is copied, and its state is
-    noted as the one to be read.
+    noted as the one to be read. `results` are those that the door was asked with before, on this connection.
     """
-    let_through(warehouse, connection)
+    let_through(warehouse, connection, results)
     if isinstance(warehouse, Lake):
         warehouse.show(connection, group)
         return row_counts(connection)

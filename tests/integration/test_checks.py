@@ -15,11 +15,13 @@ from braket_etl.costs.checks import CHECKS as COST_CHECKS
 from braket_etl.emulator import running
 from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.checks import CHECKS
+from braket_etl.orchestration.failures import failure_lines, step_failures
 from braket_etl.orchestration.jobs import OBSERVE_CONFIG, pull_config
 from braket_etl.runtime import Runtime
 from braket_etl.warehouse.checks import LATENCY_CHECKS, RECORD_CHECKS, differences_of_copy, run_check
 from braket_etl.warehouse.connection import Connection, configured
 from braket_etl.warehouse.coverage import places_not_whole
+from braket_etl.warehouse.door import held_back, refusal
 
 ALL_CHECKS = {(check.table, check.name): check for check in (*RECORD_CHECKS, *LATENCY_CHECKS, *COST_CHECKS)}
 #: The demo's tasks name reservations whose price nobody has given.
@@ -296,6 +298,12 @@ def test_a_key_that_stands_twice_holds_publishing_back_and_nothing_else_does(
         assert not succeeds("observe")
         assert not evaluations(instance)["open_records", "keys_are_unique"].passed
         assert warehouse.published.stat().st_ino == first
+        held = held_back(warehouse)
+        assert held is not None
+        assert "job_events" in held.examples[0]
+        [observe] = instance.get_runs(dg.RunsFilter(job_name="observe"))
+        told = failure_lines(step_failures(instance, observe), ())
+        assert told == [f"check_records: {refusal(warehouse, held)}"]
 
         with warehouse.writing("healing this and damaging that") as connection:
             connection.execute("DELETE FROM job_events WHERE rowid = (SELECT max(rowid) FROM job_events)")
@@ -306,6 +314,21 @@ def test_a_key_that_stands_twice_holds_publishing_back_and_nothing_else_does(
         assert succeeds("observe")
         assert not evaluations(instance)["open_records", "nothing_is_open_for_too_long"].passed
         assert warehouse.published.stat().st_ino != first
+        assert held_back(warehouse) is None
+
+
+def test_what_dagster_says_of_a_check_that_blocks_names_it() -> None:
+    @dg.asset(check_specs=[dg.AssetCheckSpec("it_is_right", asset="thing", blocking=True)])
+    def thing() -> dg.MaterializeResult:
+        return dg.MaterializeResult(
+            check_results=[dg.AssetCheckResult(passed=False, check_name="it_is_right")]
+        )
+
+    with dg.DagsterInstance.ephemeral() as instance:
+        done = dg.materialize([thing], instance=instance, raise_on_error=False)
+        [line] = failure_lines(done.get_step_failure_events(), ())
+    assert "ERROR severity" in line
+    assert "it_is_right" in line
 
 
 def test_only_a_key_that_stands_twice_blocks() -> None:

@@ -258,9 +258,14 @@ def account() -> Iterator[Emulator]:
 
 
 def doubled(program: Program) -> None:
-    """A key that stands twice, by hand, in the writer's file."""
+    """A key that stands twice, by hand, in the writer's file; and a reject, which can be asked for again."""
     with duckdb.connect(str(program.writer)) as connection:
         connection.execute(DOUBLED)
+        connection.execute(
+            "INSERT INTO etl.rejected_records BY NAME SELECT 'GetQuantumTask' AS operation, quantum_task_arn AS arn, "
+            "account_id, region, 'wrong' AS error, 'r' AS run_id, fetched_at AS first_seen_at, "
+            "fetched_at AS last_seen_at, 1 AS attempts FROM quantum_tasks LIMIT 1"
+        )
 
 
 def refused(done: subprocess.CompletedProcess[str]) -> None:
@@ -293,15 +298,18 @@ def test_a_doubled_key_is_published_by_no_verb_until_it_is_repaired(
     )
     for verb in (
         ["restore", "--yes"],
-        ["sync"],
+        ["sync", "--json"],
         ["backfill", "--from", "2026-11-19", "--to", "2026-11-20"],
         ["recover", str(tmp_path)],
-        ["rejects", "purge", "--yes"],
+        ["rejects", "retry"],
         ["prices", "import", f"{account.price_list_url}/index.csv"],
         ["maintain"],
     ):
-        refused(program.run(*verb))
+        done = program.run(*verb)
+        refused(done)
         assert program.published.read_bytes() == copy, verb
+        if "--json" in verb:
+            assert json.loads(done.stdout)["held_back"].startswith("keys_are_unique")
     status = program.run("status")
     assert status.returncode == 0
     assert "keys_are_unique" in status.stderr
@@ -311,7 +319,6 @@ def test_a_doubled_key_is_published_by_no_verb_until_it_is_repaired(
     seen = program.run("doctor")
     assert seen.returncode == 1
     assert "nothing is published since" in seen.stdout
-    assert json.loads(program.run("sync", "--json").stdout)["held_back"].startswith("keys_are_unique")
     with duckdb.connect(str(program.writer), read_only=True) as connection:
         last = configured(connection).execute(
             "SELECT outcome, ended_at IS NOT NULL FROM etl.runs WHERE kind = 'sync' ORDER BY started_at DESC LIMIT 1"

@@ -11,8 +11,10 @@ from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.runtime import Runtime
 from braket_etl.tables import DEVICE_OBSERVATIONS, JOB_OBSERVATIONS, SPENDING_LIMITS, TASK_OBSERVATIONS
 from braket_etl.warehouse import runs
+from braket_etl.warehouse.door import STEP, let_run_through
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.publish import differences, publish
+from braket_etl.warehouse.results import Results
 
 PUBLISHED = "published_warehouse"
 
@@ -69,9 +71,11 @@ def published_warehouse(
 def _published(context: dg.AssetExecutionContext, runtime: Runtime) -> dg.MaterializeResult:
     """Close the run's row and publish."""
     with runtime.warehouse.writing("publishing") as connection:
+        results = Results(connection, STEP)
+        let_run_through(runtime.warehouse, connection, context.run_id, results)
         verdict = runs.finish(connection, context.run_id)
         steps = runs.run_summary(connection, context.run_id) or {}
-        counts = publish(runtime.warehouse, connection, group=runtime.settings.group)
+        counts = publish(runtime.warehouse, connection, group=runtime.settings.group, results=results)
         unequal = differences(runtime.warehouse, connection)
     problems = runs.problems_of(steps.values())
     for problem in problems:
