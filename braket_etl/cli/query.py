@@ -7,7 +7,8 @@ import json
 import sys
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
+from functools import cached_property
 from pathlib import Path
 from typing import Any, TextIO
 
@@ -41,8 +42,8 @@ def run_sql(
             if named and is_terminal():
                 say(named.title, "bold")
                 say(named.read)
-            if (relation := _relation(connection, statement, given)) is not None:
-                _FORMATS[style](relation, output)
+            if (rows := _rows(connection, statement, given)) is not None:
+                _FORMATS[style](rows, output)
         except QueryError as error:
             raise SettingsError(str(error)) from None
         except duckdb.InterruptException:
@@ -97,24 +98,53 @@ def _statement(query: str | None, file: Path | None) -> str:
     return sys.stdin.read() if query == "-" else str(query)
 
 
-def _relation(connection: Connection, text: str, given: Mapping[str, str]) -> Any:
+_ONLY_ROWS = [duckdb.ExpectedResultType.QUERY_RESULT]
+
+
+@dataclass(frozen=True)
+class _Rows:
+    """The rows of a statement. Read from its result, since relations have no fetchmany() in DuckDB 2."""
+
+    connection: Connection
+    statement: duckdb.Statement
+    parameters: Mapping[str, str] | None = None
+
+    @cached_property
+    def columns(self) -> list[str]:
+        """Their names; asking for them runs the statement."""
+        return [
+            name for name, *_ in self.connection.execute(self.statement, self.parameters).description or ()
+        ]
+
+    @property
+    def are_none(self) -> bool:
+        """Whether the statement has no rows but the one that says that it was done."""
+        return self.statement.expected_result_type != _ONLY_ROWS and self.columns in (["Success"], ["Count"])
+
+    def pages(self, length: int = _ROWS_AT_A_TIME) -> Iterator[list[tuple[Any, ...]]]:
+        """What has not been read yet, so many rows at a time."""
+        while self.columns and (page := self.connection.fetchmany(length)):
+            yield page
+
+
+def _rows(connection: Connection, text: str, given: Mapping[str, str]) -> _Rows | None:
     """The rows of the last statement, None where it has none; those before it (SET, ATTACH, …) are run first.
 
     Each gets the parameters that it names as `$name`; `getvariable` reads them too. Raises QueryError for one that was
     not given, and where a statement before the last has rows too, since those would be lost.
     """
     statements = connection.extract_statements(text)
-    only_rows = [duckdb.ExpectedResultType.QUERY_RESULT]
-    if any(statement.expected_result_type == only_rows for statement in statements[:-1]):
+    if any(statement.expected_result_type == _ONLY_ROWS for statement in statements[:-1]):
         raise QueryError(
             f"there are {len(statements)} statements, and one before the last has rows, which would be lost: "
             "ask one question at a time"
         )
-    if not any(statement.named_parameters for statement in statements):
-        return connection.sql(text)
     for statement in statements[:-1]:
-        connection.execute(statement, _parameters_of(statement, given))
-    return connection.sql(statements[-1], params=_parameters_of(statements[-1], given))
+        connection.execute(statement, _parameters_of(statement, given)).fetchall()
+    if not statements:
+        return None
+    rows = _Rows(connection, statements[-1], _parameters_of(statements[-1], given))
+    return None if rows.are_none else rows
 
 
 def _parameters_of(statement: duckdb.Statement, given: Mapping[str, str]) -> dict[str, str] | None:
@@ -125,47 +155,48 @@ def _parameters_of(statement: duckdb.Statement, given: Mapping[str, str]) -> dic
     return {name: given[name] for name in statement.named_parameters} or None
 
 
-def _as_table(relation: Any, output: Path | None) -> None:
+def _as_table(rows: _Rows, output: Path | None) -> None:
     if output is not None:
         raise SettingsError("a table goes to the screen: choose --format csv, json, markdown or parquet")
     limit = _TERMINAL_ROWS if is_terminal() else None
-    rows = (relation.limit(limit + 1) if limit else relation).fetchall()
-    show_table("", relation.columns, rows[:limit])
-    if limit is not None and len(rows) > limit:
+    columns = rows.columns
+    shown = next(rows.pages(limit + 1), []) if limit else [row for page in rows.pages() for row in page]
+    show_table("", columns, shown[:limit])
+    if limit is not None and len(shown) > limit:
         say(f"the first {limit} rows; `--format csv` or a pipe gives all")
 
 
-def _as_csv(relation: Any, output: Path | None) -> None:
+def _as_csv(rows: _Rows, output: Path | None) -> None:
     # a file and a pipe get the data as they are; a terminal would obey control characters in them
     text = cell if output is None and is_terminal() else plain
     with _stream(output) as stream:
         writer = csv.writer(stream, lineterminator="\n")
-        writer.writerow(map(text, relation.columns))
-        while rows := relation.fetchmany(_ROWS_AT_A_TIME):
-            writer.writerows([text(value) for value in row] for row in rows)
+        writer.writerow(map(text, rows.columns))
+        for page in rows.pages():
+            writer.writerows([text(value) for value in row] for row in page)
 
 
-def _as_json(relation: Any, output: Path | None) -> None:
-    names = distinct_names(relation.columns)
+def _as_json(rows: _Rows, output: Path | None) -> None:
+    names = distinct_names(rows.columns)
     with _stream(output) as stream:
         separator = "[\n"
-        while rows := relation.fetchmany(_ROWS_AT_A_TIME):
-            for row in rows:
+        for page in rows.pages():
+            for row in page:
                 stream.write(separator + as_json(dict(zip(names, row, strict=True))))
                 separator = ",\n"
         stream.write("[]\n" if separator == "[\n" else "\n]\n")
 
 
-def _as_markdown(relation: Any, output: Path | None) -> None:
+def _as_markdown(rows: _Rows, output: Path | None) -> None:
     with _stream(output) as stream:
-        stream.write(_markdown_row(relation.columns))
-        stream.write("|" + " --- |" * len(relation.columns) + "\n")
-        while rows := relation.fetchmany(_ROWS_AT_A_TIME):
-            stream.writelines(map(_markdown_row, rows))
+        stream.write(_markdown_row(rows.columns))
+        stream.write("|" + " --- |" * len(rows.columns) + "\n")
+        for page in rows.pages():
+            stream.writelines(map(_markdown_row, page))
 
 
-def _as_parquet(relation: Any, output: Path | None) -> None:
-    relation.write_parquet(str(output), compression="zstd")
+def _as_parquet(rows: _Rows, output: Path | None) -> None:
+    rows.connection.sql(rows.statement, params=rows.parameters).write_parquet(str(output), compression="zstd")
     err.print(f"wrote {output}", markup=False)
 
 
@@ -203,7 +234,7 @@ def _stream(output: Path | None) -> Iterator[TextIO]:
     err.print(f"wrote {output}", markup=False)
 
 
-_FORMATS: dict[str, Callable[[Any, Path | None], None]] = {
+_FORMATS: dict[str, Callable[[_Rows, Path | None], None]] = {
     "table": _as_table,
     "csv": _as_csv,
     "json": _as_json,

@@ -201,3 +201,20 @@ def test_before_the_first_run_it_says_what_to_do(program: Program) -> None:
     done = program.run("sql", "SELECT 1")
     assert done.returncode == 1
     assert "braket-etl sync" in done.stderr
+
+
+def test_statements_without_rows_are_run_once_and_print_nothing(with_warehouse: Program) -> None:
+    assert with_warehouse.ok("sql", "CREATE TEMP TABLE t AS SELECT 1 AS a") == ""
+    assert with_warehouse.ok("sql", "SET VARIABLE x = 1") == with_warehouse.ok("sql", "/* nothing */") == ""
+    twice = "CREATE TEMP TABLE t AS SELECT 1 AS a; INSERT INTO t VALUES (2); SELECT sum(a) AS s FROM t"
+    assert with_warehouse.ok("sql", twice) == "s\n3\n"
+    assert with_warehouse.ok("sql", "PIVOT (SELECT 'a' AS k) ON k USING count(*)") == "a\n1\n"
+
+
+@pytest.mark.parametrize("style", ["csv", "json", "markdown", "table"])
+def test_every_page_of_a_long_answer_arrives(with_warehouse: Program, tmp_path: Path, style: str) -> None:
+    query = "SELECT 'row ' || range AS n FROM range(30001)"
+    assert with_warehouse.ok("sql", query, "--format", style).count("row ") == 30001
+    if style != "table":
+        with_warehouse.ok("sql", query, "--format", style, "--output", str(tmp_path / "out"))
+        assert (tmp_path / "out").read_text().count("row ") == 30001
