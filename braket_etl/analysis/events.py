@@ -13,6 +13,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import Any
 
+from braket_etl.json_text import read_json
 from braket_etl.tables.normalize import Normalized, Reject, normalize, storable
 from braket_etl.tables.state_change_events import DETAIL_TYPES, STATE_CHANGE_EVENTS
 
@@ -63,13 +64,13 @@ def folder_texts(folder: Path) -> Iterator[str]:
 def _events(text: str, rejects: list[Reject], read_at: datetime) -> Iterator[Mapping[str, Any]]:
     """The events in a text: as a whole if it is one JSON value, else line by line."""
     try:
-        values: list[Any] = [json.loads(text.removeprefix(_MARK))]
-    except (ValueError, RecursionError):
+        values: list[Any] = [read_json(text.removeprefix(_MARK))]
+    except ValueError:
         values = []
         for line in filter(str.strip, text.splitlines()):
             try:
-                values.append(json.loads(line.removeprefix(_MARK)))
-            except (ValueError, RecursionError) as error:
+                values.append(read_json(line.removeprefix(_MARK)))
+            except ValueError as error:
                 rejects.append(_rejected(line, f"no JSON: {error}", read_at))
     for value in values:
         for event in value if isinstance(value, list) else [value]:
@@ -85,8 +86,8 @@ def _unwrapped(event: Mapping[str, Any]) -> Mapping[str, Any]:
     if event.get("Type") != "Notification" or not isinstance(message, str):
         return event
     try:
-        inner = json.loads(message)
-    except (ValueError, RecursionError):
+        inner = read_json(message)
+    except ValueError:
         return event
     return inner if isinstance(inner, Mapping) else event
 

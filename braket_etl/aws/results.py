@@ -32,6 +32,7 @@ from braket_etl.aws.errors import (
     status_of,
 )
 from braket_etl.aws.sessions import Account, Sessions, ambient_s3
+from braket_etl.json_text import DEEPEST
 
 RESULTS_FILE = "results.json"
 _TASK_ARN = re.compile(r"arn:aws[a-z-]*:braket:[a-z0-9-]+:\d+:quantum-task/\S+")
@@ -112,8 +113,6 @@ def read_metadata(stream: BinaryIO) -> Result:
         return _metadata_of(_Events(stream))
     except _BROKEN as error:
         return Unreadable(safe_text(f"{type(error).__name__}: {error}"))
-    except RecursionError:
-        return Unreadable("its metadata are nested too deeply")
     except ValueError as error:
         return Unreadable(safe_text(error))
 
@@ -177,7 +176,7 @@ class _Events:
         raise _EnoughRead
 
     def value(self) -> Any:
-        """Build the next value. Raises ValueError for one that is too large to be metadata."""
+        """Build the next value. Raises ValueError for one that is too large, or too deep, to be metadata."""
         builder = ijson.ObjectBuilder()
         depth = 0
         for _ in range(_MOST_EVENTS):
@@ -186,6 +185,8 @@ class _Events:
             depth += {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}.get(event, 0)
             if depth == 0:
                 return builder.value
+            if depth > DEEPEST:
+                raise ValueError("its metadata are nested too deeply")
         raise ValueError("the metadata are too large")
 
 

@@ -18,6 +18,8 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, NoReturn
 
+from braket_etl.json_text import read_json
+
 Check = Callable[[Any], None]
 
 # Of an entry of a list only these members are needed; the rest comes with the record itself.
@@ -66,36 +68,14 @@ def _finite(text: str) -> float:
 
 
 _DECODER = json.JSONDecoder(parse_constant=_refuse_constant, parse_float=_finite)
-#: Levels of a body. Braket's own have seven; Python walks and writes a deeper one until its stack is full.
-_DEEPEST = 100
-_TOO_DEEP = "the JSON is nested too deeply"
 
 
 def json_object(text: str) -> dict[str, Any]:
     """The JSON object that a text is. Raises ValueError for any other text."""
-    try:
-        value = _DECODER.decode(text)
-    except RecursionError:
-        raise ValueError(_TOO_DEEP) from None
+    value = read_json(text, _DECODER)
     if type(value) is not dict:
         raise ValueError(f"the body is no JSON object but {type(value).__name__}")
-    if _is_deeper_than(value, _DEEPEST):
-        raise ValueError(_TOO_DEEP)
     return value
-
-
-def _is_deeper_than(value: Any, levels: int) -> bool:
-    level = [value]
-    for _ in range(levels):
-        level = [
-            inner
-            for each in level
-            for inner in (each.values() if isinstance(each, dict) else each)
-            if isinstance(inner, dict | list)
-        ]
-        if not level:
-            return False
-    return True
 
 
 def instant(value: Any) -> datetime:

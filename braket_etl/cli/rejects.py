@@ -14,6 +14,7 @@ import typer
 
 from braket_etl.aws.errors import MissingCredentials
 from braket_etl.cli.output import fail, is_quiet, printable, say, show_table, warn
+from braket_etl.json_text import read_json
 from braket_etl.pull.close import close_run, open_run
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.rejects import (
@@ -147,7 +148,7 @@ def _told(run_id: str, done: Retried, held: HeldBackError | None, *, as_json: bo
 def _readable(payload: str) -> str:
     """The payload over several lines where it is JSON, else as it came; escapes for what is not printable."""
     try:
-        parsed: Any = json.loads(payload)
+        parsed: Any = read_json(payload)
         return json.dumps(parsed, indent=2, ensure_ascii=True)
-    except (ValueError, RecursionError):
+    except ValueError:
         return printable(payload)

@@ -7,7 +7,6 @@ decided here. A delivery is checked whole before a row is stored.
 from __future__ import annotations
 
 import hashlib
-import json
 import shutil
 import tempfile
 from collections import Counter
@@ -22,6 +21,7 @@ import duckdb
 import pyarrow as pa
 
 from braket_etl.costs.errors import BillingFileError
+from braket_etl.json_text import read_json
 from braket_etl.tables.billed_line_items import BILLED_LINE_ITEMS
 from braket_etl.tables.common import canonical_json
 from braket_etl.tables.declaration import quoted
@@ -187,7 +187,7 @@ class _Line:
         value = self.values.get(name)
         if isinstance(value, str):
             try:
-                value = json.loads(value)
+                value = read_json(value)
             except ValueError:
                 return {}
         if not isinstance(value, Mapping):

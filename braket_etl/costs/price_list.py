@@ -18,6 +18,7 @@ from typing import Any
 
 from braket_etl.costs.errors import PriceListError
 from braket_etl.costs.units import FAMILIES, HIGHEST_PRICE, INSTANCE, VOLUME, unit_of, usd_per_billion
+from braket_etl.json_text import read_json
 from braket_etl.tables.device_keys import device_key
 
 OFFER_CODE = "AmazonBraket"
@@ -37,6 +38,7 @@ _SIMULATOR_OPERATIONS = (
     "Managed-Jobs",
 )  # others are of failed tasks, which are not priced
 _INSTANCE_TYPE = re.compile(r"ml\.[a-z0-9-]+\.[a-z0-9]+")
+_DECODER = json.JSONDecoder(parse_float=Decimal)
 _MOST_DECIMALS = 12
 
 # An attribute has one name in the CSV and another in the JSON; compared are its letters alone. `DeviceName` is on
@@ -173,8 +175,8 @@ def _csv_price(header: list[str], row: list[str], line: int) -> Price:
 
 def _from_json(text: str) -> Publication:
     try:
-        offer = json.loads(text, parse_float=Decimal)
-    except (ValueError, RecursionError) as error:
+        offer = read_json(text, _DECODER)
+    except ValueError as error:
         raise PriceListError(f"the price list is no whole JSON: {str(error)[:200]}") from None
     try:
         products, terms = offer["products"], offer["terms"]["OnDemand"]

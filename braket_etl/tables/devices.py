@@ -5,13 +5,13 @@ Here are the declarations and the reading of one response; joining polls to runs
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Mapping
 from typing import Any
 
 import pyarrow as pa
 
+from braket_etl.json_text import read_json
 from braket_etl.tables.arns import account_id_of, region_of
 from braket_etl.tables.common import fetched_column
 from braket_etl.tables.declaration import Column, Row, Table, flag, instant, integer, text
@@ -202,9 +202,9 @@ def execution_windows(capabilities: Any) -> list[dict[str, str]] | None:
     were closed then; text that is no such JSON gives None.
     """
     try:
-        service = json.loads(capabilities)["service"]
+        service = read_json(capabilities)["service"]
         listed = service["executionWindows"]
-    except (TypeError, ValueError, KeyError, RecursionError):
+    except (TypeError, ValueError, KeyError):
         return None
     if not isinstance(listed, list):
         return None

@@ -17,6 +17,7 @@ from typing import Any
 
 import pyarrow as pa
 
+from braket_etl.json_text import read_json
 from braket_etl.tables import MAIN
 from braket_etl.tables.normalize import wire_name
 
@@ -58,9 +59,9 @@ class Redactor:
         if secret is None:
             return text
         try:
-            parsed = json.loads(text)
+            parsed = read_json(text)
             return json.dumps(self.body(parsed) if isinstance(parsed, dict) else self._free("", parsed))
-        except (ValueError, RecursionError):
+        except ValueError:
             return text[:secret] + _CUT
 
     def _member(self, name: str, value: Any, *, free: bool) -> Any:

@@ -184,8 +184,9 @@ def test_metadata_without_end_are_not_built() -> None:
     assert read_metadata(io.BytesIO(task)) == Unreadable("the metadata are too large")
 
 
-def test_metadata_too_deep_for_python_are_unreadable() -> None:
-    deep = '{"a": ' * 5000 + "1" + "}" * 5000
+@pytest.mark.parametrize("levels", [100, 5_000, 50_000])
+def test_metadata_nested_too_deeply_are_unreadable(levels: int) -> None:
+    deep = '{"a": ' * levels + "1" + "}" * levels
     task = '{"id": "arn:aws:braket:us-west-2:123456789012:quantum-task/1", "deviceParameters": %s}'
     read = read_metadata(io.BytesIO(('{"taskMetadata": ' + task % deep + "}").encode()))
     assert read == Unreadable("its metadata are nested too deeply")
