@@ -14,6 +14,7 @@ from __future__ import annotations
 import random
 import threading
 import time
+from contextlib import nullcontext
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -27,7 +28,7 @@ from braket_etl.aws.errors import AwsProblem, NotFound, classify, is_throttle, s
 from braket_etl.aws.stamp import Stamp, stamped_now
 from braket_etl.aws.throttle import Budget, Stopped, pause
 
-PATIENCE = 600.0  # seconds that a call goes on while Braket says it comes too fast
+PATIENCE = 180.0  # seconds that something is asked for while Braket says it comes too fast
 _BAD_BODY_TRIES = 5
 _TRANSIENT_TRIES = 8
 _CONNECT_TRIES = 4  # each may last the whole connect timeout
@@ -173,9 +174,15 @@ class _Tries:
         self._throttles += 1
         if self._budget is not None:
             self._budget.throttled(self._operation)
-        if time.monotonic() - self._began > self._patience:
+        seconds = time.monotonic() - self._began
+        if seconds > self._patience:
+            if self._throttles > 1:
+                problem.message = (
+                    f"still throttled after {seconds:.0f} s ({problem.message}); the next run asks again"
+                )
             raise problem
-        self._back_off(self._throttles, longest=5.0)
+        with self._budget.backing_off(self._operation) if self._budget is not None else nullcontext():
+            self._back_off(self._throttles, longest=5.0)
 
     def _after_transient(self, problem: AwsProblem, tries: int) -> None:
         self._transients += 1

@@ -104,6 +104,14 @@ class BadConfiguration(AwsProblem):
     """Something the user set cannot work: unknown profile or Region, a role that cannot be assumed."""
 
 
+class Throttled(AwsProblem):
+    """Braket says that requests come too fast; `said` is what it says, whatever `message` adds to that."""
+
+    def __init__(self, message: str, **where: Any) -> None:
+        super().__init__(message, **where)
+        self.said = message
+
+
 class NotFound(AwsProblem):
     """The record does not exist, or no longer, or not yet; `stamp` is when Braket said so."""
 
@@ -172,8 +180,9 @@ def _problem_of_response(error: boto.ClientError, where: dict[str, Any]) -> AwsP
         return AccessDenied(f"access refused ({code}: {said})", code=code, **where)
     if is_missing(error):
         return NotFound(f"not found ({code}: {said})", code=code, **where)
-    retryable = is_throttle(error) or status >= 500
-    return AwsProblem(f"{code}: {said}", code=code, retryable=retryable, **where)
+    if is_throttle(error):
+        return Throttled(f"{code}: {said}", code=code, retryable=True, **where)
+    return AwsProblem(f"{code}: {said}", code=code, retryable=status >= 500, **where)
 
 
 def _problem_of_driver(error: BaseException, where: dict[str, Any]) -> AwsProblem:

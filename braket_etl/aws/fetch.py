@@ -7,20 +7,23 @@ Does not belong here: the order of the requests and what is done with the record
 from __future__ import annotations
 
 import queue
+import random
 import threading
+import time
 from collections.abc import Iterable, Iterator
-from contextlib import suppress
+from contextlib import AbstractContextManager, nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from braket_etl.aws.call import BadBody, call
+from braket_etl.aws.call import PATIENCE, BadBody, call
 from braket_etl.aws.errors import (
     AwsProblem,
     BadConfiguration,
     ExpiredCredentials,
     MissingCredentials,
     NotFound,
+    Throttled,
 )
 from braket_etl.aws.outbox import Outbox
 from braket_etl.aws.sessions import Sessions, Target
@@ -37,6 +40,9 @@ _READ_AHEAD = 1_000  # requests taken from the caller and not yet answered to it
 _RESULTS_AHEAD = 100
 _YOUNG = timedelta(minutes=10)
 _YOUNG_WAITS = (0.5, 1.0, 2.0)  # seconds; a record just made may not be there yet
+# One record that is throttled must not hold the others up, nor slow them down by being asked for again and again.
+_TURN = 3.0  # seconds of asking for a record before it goes to the end of the line
+_NEXT_TURN, _LONGEST_TURN = 5.0, 40.0  # seconds until it is asked for again, once each time
 _REFUSALS = 10  # in a row; fewer may be single records that a policy hides
 # The record was listed, but cannot be asked for: it will not become a row by asking again.
 _NEVER_A_RECORD = frozenset({"ValidationException", "ParamValidationError", "UnicodeEncodeError"})
@@ -112,16 +118,19 @@ def fetch_all(
     requests: Iterable[Request],
     *,
     threads_per_target: int = DEFAULT_THREADS,
+    patience: float = PATIENCE,
+    stop: threading.Event | None = None,
 ) -> Iterator[Outcome]:
     """What became of each request, one outcome a request, in any order.
 
     Requests are taken from the iterable as they are needed, on the caller's thread and in their order. Every
     target and operation has its own threads, so that none waits for another; at most a thousand requests
     and a hundred outcomes are held. A target whose credentials do not work is asked no more: its remaining
-    requests come back as Failed, as do those of an operation that is refused again and again.
+    requests come back as Failed, as do those of an operation that is refused again and again. What is throttled is
+    asked for again after the others, for `patience` seconds. Once `stop` is set, Stopped is raised.
     Closing the generator lets the threads end with the call they are in.
     """
-    fetcher = _Fetcher(sessions, budgets, threads_per_target)
+    fetcher = _Fetcher(sessions, budgets, threads_per_target, patience, stop)
     try:
         yield from fetcher.outcomes(requests)
     finally:
@@ -131,10 +140,18 @@ def fetch_all(
 class _Fetcher:
     """The lanes of one `fetch_all`, and the place where their outcomes meet."""
 
-    def __init__(self, sessions: Sessions, budgets: Budgets | None, threads: int) -> None:
+    def __init__(
+        self,
+        sessions: Sessions,
+        budgets: Budgets | None,
+        threads: int,
+        patience: float,
+        stop: threading.Event | None,
+    ) -> None:
         self.sessions = sessions
         self.budgets = budgets
-        self.outbox: Outbox[Outcome] = Outbox(_RESULTS_AHEAD)
+        self.patience = patience
+        self.outbox: Outbox[Outcome] = Outbox(_RESULTS_AHEAD, stop)
         self.closed_targets: dict[Target, AwsProblem] = {}
         self._threads = max(1, threads)
         self._lanes: dict[tuple[Target, str], _Lane] = {}
@@ -171,6 +188,27 @@ class _Fetcher:
 
 
 @dataclass(slots=True)
+class _Asked:
+    """A request, since when it is asked for, how often it was throttled away, and when it is its turn again."""
+
+    request: Request
+    since: float = field(default_factory=time.monotonic)
+    turns: int = 0
+    due: float = 0.0
+
+    @property
+    def seconds(self) -> float:
+        """For how long it has been asked for."""
+        return time.monotonic() - self.since
+
+    def goes_to_the_end(self) -> None:
+        """It was throttled; others first."""
+        wait = min(_LONGEST_TURN, _NEXT_TURN * 2.0**self.turns)
+        self.turns += 1
+        self.due = time.monotonic() + wait * random.uniform(0.5, 1.0)  # noqa: S311 - no secret depends on it
+
+
+@dataclass(slots=True)
 class _Lane:
     """The requests of one operation to one target, and the threads that work on them."""
 
@@ -181,6 +219,7 @@ class _Lane:
     _requests: queue.SimpleQueue[Request | None] = field(default_factory=queue.SimpleQueue)
     _threads: int = 0
     _refusals: int = 0  # in a row; written without a lock, being off by one does no harm
+    _answered_at: float = field(default_factory=time.monotonic)
     _closed: AwsProblem | None = None
 
     def add(self, request: Request) -> None:
@@ -196,16 +235,44 @@ class _Lane:
 
     def _work(self) -> None:
         outbox = self.fetcher.outbox
+        throttled: list[_Asked] = []  # each thread keeps its own
         try:
-            while not outbox.stop.is_set() and (request := self._requests.get()) is not None:
-                outbox.put(self._outcome(request))
+            while not outbox.stop.is_set() and (asked := self._next(throttled)) is not None:
+                outcome = self._outcome(asked)
+                if outcome is None:
+                    throttled.append(asked)
+                else:
+                    outbox.put(outcome)
         except Stopped:
             return
         except Exception as error:  # noqa: BLE001 - it is raised where the outcomes are consumed
             with suppress(Stopped):
                 outbox.fail(error)
 
-    def _outcome(self, request: Request) -> Outcome:
+    def _next(self, throttled: list[_Asked]) -> _Asked | None:
+        """What to ask for next: something throttled whose turn has come, else something new; None at the end."""
+        first = min(throttled, key=lambda asked: asked.due, default=None)
+        try:
+            if first is None:
+                request = self._requests.get()
+            elif (wait := first.due - time.monotonic()) > 0:
+                with self._backing_off():
+                    request = self._requests.get(timeout=wait)
+            else:
+                raise queue.Empty
+        except queue.Empty:
+            assert first is not None  # noqa: S101 - without one the wait has no end
+            throttled.remove(first)
+            return first
+        return None if request is None else _Asked(request)
+
+    def _backing_off(self) -> AbstractContextManager[None]:
+        budget = self._budget()
+        return budget.backing_off(self.operation) if budget is not None else nullcontext()
+
+    def _outcome(self, asked: _Asked) -> Outcome | None:
+        """What became of a request; None where it was throttled and is to be asked for again."""
+        request = asked.request
         closed = self._closed or self.fetcher.closed_targets.get(self.target)
         if closed is not None:
             return Failed(self.operation, request.arn, closed)
@@ -218,7 +285,13 @@ class _Lane:
                 request.arn,
                 request.created_at,
                 self.fetcher.outbox.stop,
+                min(_TURN, self.fetcher.patience) if not asked.turns else 0.0,
             )
+        except Throttled as problem:
+            if asked.seconds < self.fetcher.patience:
+                asked.goes_to_the_end()
+                return None
+            return Failed(self.operation, request.arn, self._given_up(asked, problem))
         except AwsProblem as problem:
             problem.account = problem.account or self.target.account.name
             # Thousands may be held; their frames would hold bodies and clients.
@@ -226,7 +299,28 @@ class _Lane:
             self._note_refusal(problem)
             return Failed(self.operation, request.arn, problem)
         self._refusals = 0
+        self._answered_at = time.monotonic()
         return outcome
+
+    def _given_up(self, asked: _Asked, said: Throttled) -> Throttled:
+        """The problem of a record that was throttled all the time; where everything was, the lane is closed with it."""
+        if time.monotonic() - self._answered_at > self.fetcher.patience:
+            text = (
+                f"everything was throttled for {self.fetcher.patience:.0f} s; other programs use up the quota"
+            )
+        else:
+            text = f"{asked.request.arn} was throttled for {asked.seconds:.0f} s while others were answered"
+        problem = Throttled(
+            f"{text} ({said.said}); the next sync asks again",
+            account=said.account or self.target.account.name,
+            region=self.target.region,
+            operation=self.operation,
+            code=said.code,
+            retryable=True,
+        )
+        if time.monotonic() - self._answered_at > self.fetcher.patience:
+            self._closed = problem
+        return problem
 
     def _budget(self) -> Budget | None:
         budgets = self.fetcher.budgets
@@ -247,10 +341,11 @@ def _got(
     arn: str,
     created_at: datetime | None,
     stop: threading.Event | None = None,
+    patience: float = PATIENCE,
 ) -> Fetched | Missing | Rejected:
     """What one Get gave. Raises AwsProblem, Stopped."""
     try:
-        return _got_young(client, budget, operation, arn, created_at, stop)
+        return _got_young(client, budget, operation, arn, created_at, stop, patience)
     except NotFound as problem:
         stamp = problem.stamp or stamped_now()
         return Missing(operation, arn, stamp.at, stamp)
@@ -270,14 +365,15 @@ def _got_young(
     arn: str,
     created_at: datetime | None,
     stop: threading.Event | None,
+    patience: float,
 ) -> Fetched | Rejected:
     waits = _YOUNG_WAITS if created_at is not None and datetime.now(UTC) - created_at < _YOUNG else ()
     for wait in waits:
         try:
-            return _got_once(client, budget, operation, arn, created_at, stop)
+            return _got_once(client, budget, operation, arn, created_at, stop, patience)
         except NotFound:
             pause(wait, stop)
-    return _got_once(client, budget, operation, arn, created_at, stop)
+    return _got_once(client, budget, operation, arn, created_at, stop, patience)
 
 
 def _got_once(
@@ -287,12 +383,13 @@ def _got_once(
     arn: str,
     created_at: datetime | None,
     stop: threading.Event | None,
+    patience: float,
 ) -> Fetched | Rejected:
     member = ARN_MEMBERS[operation]
     parameters: dict[str, Any] = {member: arn}
     if operation in _WITH_QUEUE_INFO:
         parameters["additionalAttributeNames"] = ["QueueInfo"]
-    response = call(client, operation, parameters, budget, stop=stop)
+    response = call(client, operation, parameters, budget, stop=stop, patience=patience)
     stamp = response.stamp
     if response.body.get(member) != arn:
         return Rejected(operation, arn, "the answer is of another record", response.raw, stamp.at, stamp)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import queue
 import threading
+from contextlib import suppress
 from typing import Generic, TypeVar
 
 from braket_etl.aws.throttle import Stopped
@@ -17,13 +18,14 @@ _LOOK_AROUND = 0.2  # seconds between two looks at whether the consumer is still
 
 
 class Outbox(Generic[Item]):
-    """Workers `put`, the consumer `get`s; after `close` no worker waits any longer.
+    """Workers `put`, the consumer `get`s; after `close` no worker waits any longer, nor a consumer who is told to stop.
 
     A worker that fails hands its exception over with `fail`, and the consumer's `get` raises it.
     """
 
-    def __init__(self, size: int) -> None:
+    def __init__(self, size: int, consumers_stop: threading.Event | None = None) -> None:
         self.stop = threading.Event()
+        self._consumers_stop = consumers_stop
         self._queue: queue.Queue[tuple[Item | None, BaseException | None]] = queue.Queue(size)
 
     def put(self, item: Item) -> None:
@@ -35,8 +37,13 @@ class Outbox(Generic[Item]):
         self._put((None, error))
 
     def get(self) -> Item:
-        """The next item, waiting for it; raises what a worker handed over by `fail`."""
-        return self._opened(self._queue.get())
+        """The next item, waiting for it; raises what a worker handed over by `fail`, and Stopped when told to stop."""
+        if self._consumers_stop is None:
+            return self._opened(self._queue.get())
+        while not self._consumers_stop.is_set():
+            with suppress(queue.Empty):
+                return self._opened(self._queue.get(timeout=_LOOK_AROUND))
+        raise Stopped
 
     def get_ready(self) -> list[Item]:
         """The next item if there is one already, else an empty list; raises like `get`."""

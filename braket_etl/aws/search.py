@@ -15,7 +15,7 @@ from datetime import UTC, datetime, timedelta
 from typing import Any, Literal
 
 from braket_etl.aws import wire
-from braket_etl.aws.call import BadBody, Response, call
+from braket_etl.aws.call import PATIENCE, BadBody, Response, call
 from braket_etl.aws.errors import AwsProblem, SearchFailed
 from braket_etl.aws.stamp import Stamp
 from braket_etl.aws.throttle import Budget
@@ -87,6 +87,7 @@ def search_pages(
     *,
     stop: threading.Event | None = None,
     account: str = "",
+    patience: float = PATIENCE,
 ) -> Iterator[Page]:
     """The pages of one search, in order, without records outside the window; a record may stand on two of them.
 
@@ -99,26 +100,28 @@ def search_pages(
     filters = [{"name": "createdAt", "operator": "BETWEEN", "values": values}]
     where = f"{kind} created in {window}"
     for response in _pages(
-        client, operation, {"filters": filters}, budget, where, stop=stop, account=account
+        client, operation, {"filters": filters}, budget, where, stop=stop, account=account, patience=patience
     ):
         summaries = (_summary(entry, arn_name) for entry in response.body[wire.LISTED[operation][0]])
         inside = [item for item in summaries if window.start <= item.created_at < window.end]
         yield Page(inside, response.stamp, bool(response.body.get("nextToken")))
 
 
-def search_devices(client: Any, budget: Budget | None) -> list[dict[str, Any]]:
+def search_devices(client: Any, budget: Budget | None, *, patience: float = PATIENCE) -> list[dict[str, Any]]:
     """The device summaries of a Region, as they came. Raises SearchFailed, other AwsProblem."""
-    return _listed(client, "SearchDevices", budget)
+    return _listed(client, "SearchDevices", budget, patience)
 
 
-def search_spending_limits(client: Any, budget: Budget | None) -> list[dict[str, Any]]:
+def search_spending_limits(
+    client: Any, budget: Budget | None, *, patience: float = PATIENCE
+) -> list[dict[str, Any]]:
     """The spending limits of an account in a Region, as they came. Raises SearchFailed, other AwsProblem."""
-    return _listed(client, "SearchSpendingLimits", budget)
+    return _listed(client, "SearchSpendingLimits", budget, patience)
 
 
-def _listed(client: Any, operation: str, budget: Budget | None) -> list[dict[str, Any]]:
+def _listed(client: Any, operation: str, budget: Budget | None, patience: float) -> list[dict[str, Any]]:
     name = wire.LISTED[operation][0]
-    pages = _pages(client, operation, {"filters": []}, budget, name)
+    pages = _pages(client, operation, {"filters": []}, budget, name, patience=patience)
     return [entry for page in pages for entry in page.body[name]]
 
 
@@ -131,6 +134,7 @@ def _pages(
     *,
     stop: threading.Event | None = None,
     account: str = "",
+    patience: float = PATIENCE,
 ) -> Iterator[Response]:
     """The answers of a search's pages up to the last. Raises SearchFailed where the chain breaks."""
     token: str | None = None
@@ -138,7 +142,7 @@ def _pages(
     while True:
         asked = {**parameters, "maxResults": PAGE_SIZE, **({"nextToken": token} if token else {})}
         try:
-            response = call(client, operation, asked, budget, stop=stop)
+            response = call(client, operation, asked, budget, stop=stop, patience=patience)
         except BadBody as error:
             raise _broken(
                 client, operation, budget, where, account, f"a page stays broken: {error.error}"

@@ -24,10 +24,12 @@ import struct
 import threading
 import time
 from collections.abc import Callable
+from contextlib import AbstractContextManager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
+from braket_etl import waits
 from braket_etl.private import private_folder
 
 T = TypeVar("T")
@@ -244,7 +246,10 @@ class Budget:
             now, wait = self._changed(slot)
             self._count(operation).note(now, wait)
         if wait > 0.0:
-            pause(wait, stop)
+            with waits.waiting(
+                waits.For.BUDGET, lambda: f"waiting for the request budget of {self._place(operation)}"
+            ):
+                pause(wait, stop)
         return wait
 
     def throttled(self, operation: str) -> None:
@@ -260,6 +265,10 @@ class Budget:
         with self._lock:
             self._count(operation).retries += 1
 
+    def backing_off(self, operation: str) -> AbstractContextManager[None]:
+        """While the block runs, a thread waits since Braket said that it comes too fast."""
+        return waits.waiting(waits.For.THROTTLE, lambda: f"throttled by Braket: {self._place(operation)}")
+
     def report(self) -> list[OperationReport]:
         """What this process asked so far, one entry an operation."""
         with self._lock:
@@ -269,6 +278,9 @@ class Budget:
         """Let go of what is open; the next use opens it again."""
         with self._lock:
             self._state.close()
+
+    def _place(self, operation: str) -> str:
+        return f"{operation} in {self.account}/{self.region}"
 
     def _changed(self, change: Callable[[float, dict[str, Bucket]], T]) -> T:
         """What `change` gives, after it changed the buckets of the state."""

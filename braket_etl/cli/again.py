@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from braket_etl.cli.output import fail, is_quiet, show_table, warn
 from braket_etl.cli.rejects import check_credentials
-from braket_etl.pull.close import close_run, open_run
+from braket_etl.pull.close import close_run, open_run, publishing_when_stopped
 from braket_etl.pull.rejects import get_again, operation_of, plan_gets
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
@@ -23,8 +23,10 @@ def run_again(arns: Sequence[str], *, as_json: bool) -> int:
     plan = plan_gets(runtime.warehouse, runtime.sessions, list(dict.fromkeys(arns)))
     check_credentials(runtime, plan)
     run_id = open_run(runtime.warehouse, _KIND)
-    outcome = get_again(runtime.puller(run_id), plan)
-    close_run(runtime.warehouse, run_id, _KIND, outcome, group=runtime.settings.group)
+    warehouse, group = runtime.warehouse, runtime.settings.group
+    with publishing_when_stopped(warehouse, run_id, group=group):
+        outcome = get_again(runtime.puller(run_id), plan)
+        close_run(warehouse, run_id, _KIND, outcome, group=group)
     not_had = len(set(arns)) - outcome.fetched
     if as_json:
         code = 1 if not_had else 0

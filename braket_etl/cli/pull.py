@@ -3,8 +3,6 @@
 from __future__ import annotations
 
 import json
-import os
-import signal
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -25,16 +23,18 @@ from rich.progress import (
 )
 from rich.text import Text
 
+from braket_etl import stopping, waits
 from braket_etl.aws.errors import AwsProblem, BadConfiguration, MissingCredentials
-from braket_etl.cli.output import err, fail, is_quiet, say, show_table, warn
+from braket_etl.cli.output import err, fail, is_quiet, printable, say, show_table, warn
+from braket_etl.pull.close import publish_what_came, what_came
 from braket_etl.pull.pull import Progress as PullProgress
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
 from braket_etl.tables import MAIN
 from braket_etl.warehouse import runs
 from braket_etl.warehouse.door import held_back, refusal
-from braket_etl.warehouse.errors import HeldBackError, WarehouseError
-from braket_etl.warehouse.publish import check_group, publish
+from braket_etl.warehouse.errors import WarehouseError
+from braket_etl.warehouse.publish import check_group
 
 if TYPE_CHECKING:  # Dagster takes most of a second to load
     from dagster import DagsterEvent, DagsterInstance
@@ -44,6 +44,8 @@ if TYPE_CHECKING:  # Dagster takes most of a second to load
 
 #: How often a run looks whether it was terminated in the UI.
 _GLANCE_SECONDS = 2
+#: After so long without a record the progress bar says what is waited for.
+_STILL_SECONDS = 2.0
 
 
 def run_sync(accounts: Sequence[str], *, is_part: bool, as_json: bool) -> int:
@@ -112,8 +114,8 @@ def run_job(
 ) -> int:
     """Run a job for a range of days as a Dagster run of this process; its exit code."""
     from braket_etl.orchestration.build import build_defs
-    from braket_etl.orchestration.instance import process_tags, ready_instance
-    from braket_etl.orchestration.jobs import pull_config
+    from braket_etl.orchestration.instance import process_tags, ready_instance, report_canceled
+    from braket_etl.orchestration.jobs import pull_config, run_here
     from braket_etl.orchestration.resources import KIND_TAG
 
     run_id = str(uuid4())
@@ -124,25 +126,24 @@ def run_job(
         "loggers": {"console": {"config": {"log_level": "CRITICAL"}}},  # this module tells the user itself
     }
     instance = ready_instance(runtime.settings)
-    with _progress(runtime, f"{name} {first} to {last}"), _heeding_the_ui(instance, run_id) as ended_there:
-        result = (
-            build_defs(runtime=runtime)
-            .resolve_job_def(name)
-            .execute_in_process(
-                run_id=run_id,
-                run_config=config,
-                instance=instance,
-                tags={KIND_TAG: name, **process_tags(run_id)},
-                raise_on_error=False,
-            )
-        )
-    steps = _published_steps(runtime, run_id)
-    if ended_there.is_set():
-        raise KeyboardInterrupt("the run was terminated in the Dagster UI; what had come by then is kept")
-    if _was_interrupted(result):
-        raise KeyboardInterrupt
-    told = {"run_id": run_id, "steps": steps} if as_json else None
-    return _told(runtime, [steps], result.get_step_failure_events(), told)
+    job = build_defs(runtime=runtime).resolve_job_def(name)
+    tags = {KIND_TAG: name, **process_tags(run_id)}
+    try:
+        with _heeding_the_ui(instance, run_id), _progress(runtime, f"{name} {first} to {last}"):
+            result = run_here(instance, job, run_id, config, tags)
+        if not stopping.requested():
+            steps = _published_steps(runtime, run_id)
+            told = {"run_id": run_id, "steps": steps} if as_json else None
+            return _told(runtime, [steps], result.get_step_failure_events(), told)
+    except KeyboardInterrupt:  # Dagster lets it out before and after a run
+        pass
+    with stopping.ending():
+        report_canceled(instance, run_id)
+        told_what = what_came(runtime.warehouse, run_id, group=runtime.settings.group)
+        if as_json:
+            steps = _steps(runtime, run_id)
+            print(json.dumps({"run_id": run_id, "steps": steps, "exit_code": stopping.exit_code()}))
+        raise stopping.Stop(f"{told_what}; the next run goes on from there")
 
 
 def _submit(
@@ -167,8 +168,12 @@ def _submit(
     try:
         ended = _followed(instance, backfill_id, (last - first).days + 1)
     except KeyboardInterrupt:
-        backfill.cancel(instance, backfill_id)
-        raise
+        with stopping.ending():
+            backfill.cancel(instance, backfill_id)
+            raise stopping.Stop(
+                f"backfill {backfill_id} is cancelled; its run publishes what it has stored, and `braket-etl backfill` "
+                "again goes on from there"
+            ) from None
     if ended is None:
         fail(
             f"the daemon has stopped; backfill {backfill_id} goes on when it runs again (`braket-etl ui`, or "
@@ -240,6 +245,15 @@ def _checked(runtime: Runtime) -> Runtime:
     return runtime
 
 
+class _WaitColumn(ProgressColumn):
+    """What is waited for, while nothing else happens."""
+
+    def render(self, task: Task) -> Text:
+        """In words."""
+        is_moving = time.monotonic() - task.fields.get("moved_at", 0.0) < _STILL_SECONDS
+        return Text("" if is_moving else printable(waits.told()), "yellow")
+
+
 class _RateColumn(ProgressColumn):
     """How many a second, as of late."""
 
@@ -255,6 +269,7 @@ _COLUMNS = (
     MofNCompleteColumn(),
     _RateColumn(),
     TimeRemainingColumn(),
+    _WaitColumn(),
 )
 
 
@@ -267,37 +282,49 @@ def _bar() -> Progress:
 def _progress(runtime: Runtime, title: str) -> Iterator[None]:
     """Show how far the pull of the runtime is."""
     with _bar() as bar:
-        task = bar.add_task(title, total=None)
-        expected = 0
+        task = bar.add_task(title, total=None, moved_at=time.monotonic())
+        expected = done = 0
+
+        def show() -> None:
+            total = max(expected, done)  # what is asked for again may not be counted yet
+            bar.update(
+                task,
+                completed=done,
+                total=total or None,
+                description=f"{title}: records",
+                moved_at=time.monotonic(),
+            )
 
         def expect(more: int) -> None:
             nonlocal expected
             expected += more
-            bar.update(task, total=expected or None, description=f"{title}: records")
+            show()
 
-        runtime.progress = PullProgress(expect, lambda done: bar.advance(task, done))
+        def advance(more: int) -> None:
+            nonlocal done
+            done += more
+            if more:
+                show()
+
+        runtime.progress = PullProgress(expect, advance)
         yield
 
 
 @contextmanager
-def _heeding_the_ui(instance: DagsterInstance, run_id: str) -> Iterator[Event]:
-    """End the run of this process as Ctrl-C does when it is terminated in the UI, which reaches no process by itself.
-
-    The event that is given tells whether that was so.
-    """
-    is_over, is_terminated = Event(), Event()
+def _heeding_the_ui(instance: DagsterInstance, run_id: str) -> Iterator[None]:
+    """End the run of this process as Ctrl-C does when it is terminated in the UI, which reaches no process by itself."""
+    is_over = Event()
 
     def watch() -> None:
-        while not is_over.wait(_GLANCE_SECONDS):
+        while not is_over.wait(_GLANCE_SECONDS) and not stopping.requested():
             if _is_canceled(instance, run_id):
-                is_terminated.set()
-                os.kill(os.getpid(), signal.SIGINT)
+                stopping.request("since its run was terminated in the Dagster UI")
                 return
 
     watcher = Thread(target=watch, daemon=True)
     watcher.start()
     try:
-        yield is_terminated
+        yield
     finally:
         is_over.set()
         watcher.join()
@@ -356,31 +383,19 @@ def _told(
 
 
 def _published_steps(runtime: Runtime, run_id: str) -> dict[str, Any]:
-    """What the steps of a run did; a run that was stopped before it published is published now."""
+    """What the steps of a run did; a run that failed before it published is published now."""
     with suppress(WarehouseError), runtime.warehouse.reading() as connection:
-        steps = runs.run_summary(connection, run_id)
-        if steps is not None and runs.has_ended(connection, run_id):
-            return steps
-    with runtime.warehouse.writing("publishing what came") as connection:
-        runs.close(connection, run_id, "failure")
-        with suppress(HeldBackError):  # told of with all else, see `_told`
-            publish(runtime.warehouse, connection, group=runtime.settings.group)
+        if runs.has_ended(connection, run_id):
+            return runs.run_summary(connection, run_id) or {}
+    publish_what_came(runtime.warehouse, run_id, group=runtime.settings.group)
+    return _steps(runtime, run_id)
+
+
+def _steps(runtime: Runtime, run_id: str) -> dict[str, Any]:
+    """What the steps of a run did, by the published copy; nothing where there is none."""
+    with suppress(WarehouseError), runtime.warehouse.reading() as connection:
         return runs.run_summary(connection, run_id) or {}
-
-
-def _was_interrupted(result: Any) -> bool:
-    """Whether Ctrl-C ended the run: Dagster makes a failed step of it."""
-    names = set()
-    for event in result.get_step_failure_events():
-        error = event.step_failure_data.error
-        while error is not None:
-            names.add(error.cls_name)
-            if (
-                "interrupted" in error.message.lower()
-            ):  # in the middle of a query DuckDB says it in its own words
-                return True
-            error = error.cause
-    return bool(names & {"KeyboardInterrupt", "DagsterExecutionInterruptedError", "InterruptException"})
+    return {}
 
 
 def _show_rows(steps: Sequence[Mapping[str, Any]]) -> None:

@@ -14,7 +14,7 @@ from braket_etl.aws.sessions import Account
 from braket_etl.cli.output import err, fail, is_quiet, say, show_table, warn
 from braket_etl.cli.verb import exit_code_of
 from braket_etl.costs.load import install_seed
-from braket_etl.pull.close import close_run, open_run
+from braket_etl.pull.close import close_run, open_run, publishing_when_stopped
 from braket_etl.pull.recover import Recovery, Source, Tally, recover
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
@@ -30,13 +30,14 @@ def run_recover(path: str, account: str | None, copy_of: str | None, *, restart:
     client = _client(runtime, account) if source.is_s3 else None
     warehouse, group = runtime.warehouse, runtime.settings.group
     run_id = open_run(warehouse, _KIND)
-    with _progress(f"recover {path}") as progress:
-        done = recover(warehouse, source, client=client, restart=restart, progress=progress)
-    install_seed(warehouse)  # nobody may have pulled with this home yet, and costs need prices
-    try:
-        close_run(warehouse, run_id, _KIND, done.outcome(source), group=group)
-    except HeldBackError as held:
-        return _told(path, run_id, done, published=held, as_json=as_json)
+    with publishing_when_stopped(warehouse, run_id, group=group):
+        with _progress(f"recover {path}") as progress:
+            done = recover(warehouse, source, client=client, restart=restart, progress=progress)
+        install_seed(warehouse)  # nobody may have pulled with this home yet, and costs need prices
+        try:
+            close_run(warehouse, run_id, _KIND, done.outcome(source), group=group)
+        except HeldBackError as held:
+            return _told(path, run_id, done, published=held, as_json=as_json)
     return _told(path, run_id, done, published=warehouse.place, as_json=as_json)
 
 

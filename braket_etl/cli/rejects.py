@@ -15,7 +15,7 @@ import typer
 from braket_etl.aws.errors import MissingCredentials
 from braket_etl.cli.output import fail, is_quiet, printable, say, show_table, warn
 from braket_etl.json_text import read_json
-from braket_etl.pull.close import close_run, open_run
+from braket_etl.pull.close import close_run, open_run, publishing_when_stopped
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.rejects import (
     Retried,
@@ -77,11 +77,12 @@ def run_retry(arns: Sequence[str], *, as_json: bool) -> int:
         return 0
     check_credentials(runtime, plan)
     run_id = open_run(runtime.warehouse, _KIND)
-    done = retry_rejects(runtime.puller(run_id), plan)
-    try:
-        close_run(runtime.warehouse, run_id, _KIND, done.outcome, group=runtime.settings.group)
-    except HeldBackError as held:
-        return _told(run_id, done, held, as_json=as_json)
+    with publishing_when_stopped(runtime.warehouse, run_id, group=runtime.settings.group):
+        done = retry_rejects(runtime.puller(run_id), plan)
+        try:
+            close_run(runtime.warehouse, run_id, _KIND, done.outcome, group=runtime.settings.group)
+        except HeldBackError as held:
+            return _told(run_id, done, held, as_json=as_json)
     return _told(run_id, done, None, as_json=as_json)
 
 

@@ -15,14 +15,15 @@ from typing import Annotated, Any, ParamSpec
 import typer
 from typer.core import TyperGroup
 
+from braket_etl import stopping
 from braket_etl.cli.output import fail, warn
 
 P = ParamSpec("P")
 #: The option of verbs whose result a machine may read.
 Json = Annotated[bool, typer.Option("--json", help="Print the result as JSON.")]
-INTERRUPTED = 130
 #: What Typer raises for arguments that cannot be read: Click's own class, or that of the copy which newer versions bring.
 _USAGE_ERROR: Any = next(kind for kind in typer.BadParameter.__mro__ if kind.__name__ == "UsageError")
+_KEPT = "what was stored by then is kept"
 
 
 def verb(function: Callable[P, int]) -> Callable[P, None]:
@@ -34,10 +35,9 @@ def verb(function: Callable[P, int]) -> Callable[P, None]:
             _warn_of_variables()
             code = function(*args, **kwargs)
         except KeyboardInterrupt as stop:
-            fail(
-                f"interrupted; {stop or 'what had come by then is kept, and the next run goes on from there'}"
-            )
-            code = INTERRUPTED
+            with stopping.ending():
+                fail(f"{stopping.told()}; {str(stop) or _KEPT}")
+                stopping.leave("")
         except BrokenPipeError:  # a reader such as `head` has seen enough
             sys.stderr.close()
             code = 0

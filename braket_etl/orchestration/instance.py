@@ -30,6 +30,8 @@ _HEARTBEAT = timedelta(minutes=2)
 DEFINITIONS = "braket_etl.definitions"
 #: Names the home whose settings the daemon of this instance was started with.
 _SERVED = ".served_home"
+#: dagster.yaml as earlier versions laid it into homes (SHA-256): one that nobody changed is replaced by today's.
+_LAID_BEFORE = frozenset({"3adb29a454a2edda6ec17b28b02d2c605741a6b4c905aa51cd95b98d124ea5f6"})
 _STARTERS = ("SCHEDULER", "QUEUED_RUN_COORDINATOR", "BACKFILL")
 ENDED = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 UNFINISHED = [status for status in DagsterRunStatus if status not in ENDED]
@@ -75,8 +77,9 @@ def prepare_dagster_home(settings: Settings) -> Path:
         private_folder(home)
         if not os.environ.get("DAGSTER_HOME"):
             home.chmod(0o700)  # in a checkout it came from git, open to all
-        if not (home / "dagster.yaml").exists():
-            shutil.copyfile(packaged_dagster_yaml(), home / "dagster.yaml")
+        laid = home / "dagster.yaml"
+        if not laid.exists() or hashlib.sha256(laid.read_bytes()).hexdigest() in _LAID_BEFORE:
+            shutil.copyfile(packaged_dagster_yaml(), laid)
     except OSError as error:
         raise SettingsError(f"the Dagster home {home} cannot be written: {error.strerror}") from None
     os.environ["DAGSTER_HOME"] = str(home)
@@ -142,6 +145,11 @@ def executor_kind(run_config: Mapping[str, Any], settings: Settings) -> str:
     return next(iter(chosen), settings.executor)
 
 
+def runs_in_its_own_process(run: dg.DagsterRun) -> bool:
+    """Whether a command does this run in its own process, and told so."""
+    return _signed_by(run) is not None
+
+
 def _signed_by(run: dg.DagsterRun) -> Process | None:
     process = json.loads(run.tags.get(PROCESS_TAG, "{}"))
     is_ours = process.get("run_id") == run.run_id
@@ -155,6 +163,21 @@ def close_dead_runs(instance: dg.DagsterInstance) -> int:
     for run in dead:
         instance.report_run_failed(run, "The process of this run is gone; the next run goes on where it was.")
     return len(dead)
+
+
+def report_canceling(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Note that a run is being stopped on purpose: without that Dagster takes its interruption for a failure."""
+    run = instance.get_run_by_id(run_id)
+    if run is not None and run.status in UNFINISHED and run.status is not DagsterRunStatus.CANCELING:
+        instance.report_run_canceling(run)
+
+
+def report_canceled(instance: dg.DagsterInstance, run_id: str) -> None:
+    """Note that a run was stopped, where Dagster itself did not come to that."""
+    report_canceling(instance, run_id)
+    run = instance.get_run_by_id(run_id)
+    if run is not None and run.status in UNFINISHED:
+        instance.report_run_canceled(run)
 
 
 def _is_dead(instance: dg.DagsterInstance, run: dg.DagsterRun) -> bool:

@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from datetime import date
 from typing import Any
 
 import dagster as dg
+from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
+from dagster._core.execution.execute_in_process import core_execute_in_process
 
 from braket_etl.orchestration.assets import OPEN_RECORDS, PUBLISHED
 from braket_etl.orchestration.assets.source import SYNC_NAME
@@ -89,3 +91,26 @@ def pull_config(
             "read_task_results": {"config": part},
         }
     }
+
+
+def run_here(
+    instance: dg.DagsterInstance,
+    job: dg.JobDefinition,
+    run_id: str,
+    run_config: Mapping[str, Any],
+    tags: Mapping[str, str],
+) -> dg.ExecuteInProcessResult:
+    """A run of a job in this process, by the executor of all its runs, so that it is stopped as they are.
+
+    `JobDefinition.execute_in_process` would take an executor of Dagster's own.
+    """
+    return core_execute_in_process(
+        job=InMemoryJob(job),
+        run_config={**run_config, "execution": {"config": {"in_process": {}}}},
+        instance=instance,
+        output_capturing_enabled=False,
+        raise_on_error=False,
+        run_tags=tags,
+        run_id=run_id,
+        asset_selection=frozenset(),
+    )

@@ -12,6 +12,7 @@ import dagster as dg
 from dagster import RunsFilter
 
 from braket_etl.analysis.stored import compute_statistics
+from braket_etl.orchestration.executors import IN_PROCESS
 from braket_etl.orchestration.instance import ENDED
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.runtime import Runtime
@@ -175,7 +176,7 @@ def prune_runs(context: dg.OpExecutionContext) -> None:
 
 @dg.job(
     name="maintain",
-    executor_def=dg.in_process_executor,
+    executor_def=IN_PROCESS,
     description="Look over all keys, compact the warehouse where it is bloated, forget old runs and their files.",
 )
 def MAINTAIN() -> None:  # noqa: N802 - a constant beside the other jobs

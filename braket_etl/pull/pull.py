@@ -11,7 +11,7 @@ import queue
 import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
@@ -19,12 +19,15 @@ from typing import TypeVar
 
 import pyarrow as pa
 
+from braket_etl import stopping
 from braket_etl.aws import fetch, search
-from braket_etl.aws.errors import AccessDenied, AwsProblem, SearchFailed
+from braket_etl.aws.call import PATIENCE
+from braket_etl.aws.errors import AccessDenied, AwsProblem, SearchFailed, Throttled
 from braket_etl.aws.search import Page, Window
 from braket_etl.aws.sessions import Sessions, Target
 from braket_etl.aws.stamp import Stamp
 from braket_etl.aws.throttle import Budget, Budgets, Stopped
+from braket_etl.crew import Crew
 from braket_etl.pull import plan
 from braket_etl.pull.clock import TOLERANCE, Clock
 from braket_etl.pull.merge import Batch, dated, merge, store_drift
@@ -136,6 +139,8 @@ class Puller:
     polled: set[str] = field(default_factory=set)
     """Open records that this run has fetched already."""
     threads_per_target: int = fetch.DEFAULT_THREADS
+    patience: float = PATIENCE
+    """Seconds that a search or a record is asked for while Braket throttles it."""
     redactor: Redactor = NOTHING_REDACTED
     """Strikes out secrets in what comes, before it is stored."""
     clock: Clock = field(default_factory=Clock)
@@ -248,8 +253,9 @@ class Puller:
         messages: queue.Queue[_Message] = queue.Queue(_AHEAD)
         stop = threading.Event()
         desk = _Desk(self, outcome, only_due, again)
-        pool = ThreadPoolExecutor(min(len(work), _MOST_TARGETS), thread_name_prefix="pull")
+        pool = Crew(min(len(work), _MOST_TARGETS), "pull")
         try:
+            self.progress.expect(sum(len(item.records) for item in work))
             for item in work:
                 pool.submit(_Worker(self, item, messages, stop).run)
             left = 0
@@ -267,14 +273,18 @@ class Puller:
                     desk.take(message)
             desk.flush()
             desk.close()
-        except BaseException:
-            with suppress(Exception):  # what has come is kept, also when the user interrupts
+        except BaseException as error:
+            stop.set()
+            with (
+                stopping.ending(error),
+                suppress(Exception),
+            ):  # what has come is kept, also when the user interrupts
                 desk.take_answers(messages)
                 desk.flush()
             raise
         finally:
             stop.set()
-            pool.shutdown(wait=False, cancel_futures=True)
+            pool.close()
         if self.budgets is not None:
             outcome.note_calls(self.budgets.report())
         return outcome
@@ -539,6 +549,8 @@ class _Worker:
             self.puller.budgets,
             taken(),
             threads_per_target=self.puller.threads_per_target,
+            patience=self.puller.patience,
+            stop=self.stop,
         )
         try:
             for outcome in outcomes:
@@ -565,7 +577,7 @@ class _Worker:
 
     def _listings(self) -> Iterator[Listing]:
         """The listings of the windows, oldest first; the next one is searched while one is fetched."""
-        with ThreadPoolExecutor(1, thread_name_prefix="search") as ahead:
+        with Crew(1, "search") as ahead:
             ready = ahead.submit(next, searches := self._searches(), None)
             try:
                 while (listing := self._awaited(ready)) is not None:
@@ -585,6 +597,10 @@ class _Worker:
                     waiting = slices + waiting
                 else:
                     yield self._listing(window, pages)
+            except Throttled as problem:
+                rest = Window(window.start, waiting[-1].end) if waiting else window
+                self._trouble(problem, self.work.resource.search, rest)
+                return  # the others would be held up as long
             except AwsProblem as problem:
                 self._trouble(problem, self.work.resource.search, window)
                 if not problem.retryable:
@@ -630,6 +646,7 @@ class _Worker:
             window,
             stop=self.stop,
             account=target.account.name,
+            patience=self.puller.patience,
         )
 
     def _listing(self, window: Window, pages: Sequence[Page]) -> Listing:

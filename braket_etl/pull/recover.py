@@ -12,7 +12,7 @@ import posixpath
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
-from concurrent.futures import Future, ThreadPoolExecutor
+from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
@@ -22,6 +22,7 @@ from typing import Any, BinaryIO
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from braket_etl import stopping
 from braket_etl.aws.errors import (
     AccessDenied,
     AwsProblem,
@@ -33,6 +34,7 @@ from braket_etl.aws.errors import (
 )
 from braket_etl.aws.fetch import Fetched
 from braket_etl.aws.results import NotATask, Result, ResultMetadata, Unreadable, read_metadata, walk
+from braket_etl.crew import Crew
 from braket_etl.pull.outcome import Outcome, Problem
 from braket_etl.pull.results import result_row
 from braket_etl.tables import QUANTUM_TASKS, TASK_RESULTS
@@ -168,8 +170,8 @@ def recover(
             progress(desk.recovery.tally)
     except AwsProblem as problem:
         desk.recovery.problem = problem
-    except BaseException:
-        with suppress(Exception):
+    except BaseException as error:
+        with stopping.ending(error), suppress(Exception):
             desk.flush()  # what has come is kept, also when the user interrupts
         raise
     desk.flush(is_last=desk.recovery.problem is None)
@@ -232,18 +234,15 @@ def _answers(
 ) -> Iterator[tuple[str, _Answer]]:
     """What is in each file, in the order of the files; some are read ahead."""
     waiting: deque[tuple[str, Future[_Answer]]] = deque()
-    with ThreadPoolExecutor(_THREADS, thread_name_prefix="recover") as pool:
-        try:
-            for name, opened in files:
-                waiting.append((name, pool.submit(read, opened)))
-                if len(waiting) >= _AHEAD:
-                    name, answer = waiting.popleft()
-                    yield name, answer.result()
-            while waiting:
+    with Crew(_THREADS, "recover") as crew:
+        for name, opened in files:
+            waiting.append((name, crew.submit(read, opened)))
+            if len(waiting) >= _AHEAD:
                 name, answer = waiting.popleft()
                 yield name, answer.result()
-        finally:
-            pool.shutdown(wait=False, cancel_futures=True)
+        while waiting:
+            name, answer = waiting.popleft()
+            yield name, answer.result()
 
 
 @dataclass

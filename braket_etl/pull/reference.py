@@ -5,7 +5,7 @@ What cannot be had is a warning: no record of a task or job is missing for it.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import datetime
 from typing import Any
@@ -15,6 +15,7 @@ import pyarrow as pa
 from braket_etl.aws import fetch, search
 from braket_etl.aws.errors import AwsProblem
 from braket_etl.aws.sessions import Target
+from braket_etl.crew import Crew
 from braket_etl.pull.merge import forget_healed, one_each, store_rejects
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.pull import Puller
@@ -24,6 +25,10 @@ from braket_etl.tables.devices import DEVICE_STATE, with_depths
 from braket_etl.tables.normalize import Normalized, normalize
 from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import extend_observations, replace_rows
+
+#: Targets that are asked side by side, and seconds that they are asked while they throttle.
+_THREADS = 8
+_PATIENCE = 30.0
 
 
 @dataclass(frozen=True, slots=True)
@@ -41,13 +46,11 @@ def pull_devices(puller: Puller, targets: Sequence[Target], *, only_in_use: bool
     outcome = Outcome()
     arns = _used_devices(puller, only_open=only_in_use)
     if not only_in_use:
-        for target in _one_each_region(targets):
-            try:
-                budget = puller.budget(target)
-                found = search.search_devices(puller.sessions.braket(target), budget)
+        for target, found in _each(search.search_devices, puller, _one_each_region(targets)):
+            if isinstance(found, AwsProblem):
+                outcome.warnings[f"devices of {target.label} cannot be listed: {found.message}"] += 1
+            else:
                 arns |= {str(device["deviceArn"]) for device in found}
-            except AwsProblem as problem:
-                outcome.warnings[f"devices of {target.label} cannot be listed: {problem.message}"] += 1
     answers = [
         replace(answer, fetched_at=puller.clock.at(answer.stamp)) if answer.stamp else answer
         for answer in list(_device_answers(puller, targets, sorted(arns), outcome))
@@ -71,12 +74,9 @@ def pull_spending_limits(puller: Puller, targets: Sequence[Target]) -> Outcome:
     """Fetch the spending limits of every account and Region; those that are gone stay stored."""
     outcome = Outcome()
     limits: list[_Limit] = []
-    for target in targets:
-        try:
-            budget = puller.budget(target)
-            found = search.search_spending_limits(puller.sessions.braket(target), budget)
-        except AwsProblem as problem:
-            outcome.warnings[f"spending limits of {target.label} cannot be listed: {problem.message}"] += 1
+    for target, found in _each(search.search_spending_limits, puller, targets):
+        if isinstance(found, AwsProblem):
+            outcome.warnings[f"spending limits of {target.label} cannot be listed: {found.message}"] += 1
             continue
         now = puller.clock.now().replace(microsecond=0)
         limits += [
@@ -89,6 +89,23 @@ def pull_spending_limits(puller: Puller, targets: Sequence[Target]) -> Outcome:
             outcome.counts[SPENDING_LIMITS.name] = replace_rows(connection, SPENDING_LIMITS, rows.rows)
             store_rejects(connection, rows.rejects, puller.run_id)
     return outcome
+
+
+def _each(
+    listed: Callable[..., list[dict[str, Any]]], puller: Puller, targets: Sequence[Target]
+) -> Iterator[tuple[Target, list[dict[str, Any]] | AwsProblem]]:
+    """What each target lists, or why it does not; asked side by side, so that one that hangs holds no other up."""
+
+    def asked(target: Target) -> list[dict[str, Any]] | AwsProblem:
+        try:
+            return listed(puller.sessions.braket(target), puller.budget(target), patience=_PATIENCE)
+        except AwsProblem as problem:
+            return problem
+
+    with Crew(_THREADS, "listing") as crew:
+        answers = [crew.submit(asked, target) for target in targets]
+        for target, answer in zip(targets, answers, strict=True):
+            yield target, answer.result()
 
 
 def _used_devices(puller: Puller, *, only_open: bool) -> set[str]:
@@ -111,7 +128,7 @@ def _device_answers(
         for arn in arns
         if (target := _target_of(arn, by_region, targets[0])) is not None
     ]
-    for answer in fetch.fetch_all(puller.sessions, puller.budgets, requests):
+    for answer in fetch.fetch_all(puller.sessions, puller.budgets, requests, patience=_PATIENCE):
         if isinstance(answer, fetch.Fetched):
             puller.clock.note(answer.stamp)
             yield replace(answer, body=puller.redactor.body(answer.body))

@@ -7,7 +7,6 @@ and asked for again on later days only. Finding tasks that Braket has forgotten 
 from __future__ import annotations
 
 from collections.abc import Container, Iterator, Mapping, Sequence
-from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from typing import Any
@@ -17,6 +16,7 @@ import pyarrow as pa
 from braket_etl.aws.errors import safe_text
 from braket_etl.aws.results import NoResult, NotATask, Result, ResultMetadata, S3Results, Skipped, Unreadable
 from braket_etl.aws.sessions import Account, Sessions
+from braket_etl.crew import Crew
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.owners import owners
 from braket_etl.pull.pull import Progress
@@ -114,8 +114,10 @@ def read_results(
         last = due[-1].created_at, due[-1].arn
         progress.expect(len(due))
         rows: list[pa.Table] = []
-        with ThreadPoolExecutor(THREADS, thread_name_prefix="results") as pool:
-            for task, found in zip(due, pool.map(lambda task: task.result(read), due), strict=True):
+        with Crew(THREADS, "results") as crew:
+            reading = [crew.submit(task.result, read) for task in due]
+            for task, answer in zip(due, reading, strict=True):
+                found = answer.result()
                 if isinstance(found, Skipped):
                     skipped.setdefault(task.bucket, found.reason)
                 else:

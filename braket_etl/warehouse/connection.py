@@ -19,6 +19,7 @@ from typing import TypeVar
 import duckdb
 import filelock
 
+from braket_etl import stopping, waits
 from braket_etl.private import private_folder
 from braket_etl.tables import MAIN
 from braket_etl.tables.declaration import Table
@@ -30,7 +31,7 @@ from braket_etl.warehouse.errors import (
     WarehouseError,
 )
 from braket_etl.warehouse.migrate import migrate
-from braket_etl.warehouse.statements import Connection, transaction
+from braket_etl.warehouse.statements import Connection, stoppable, transaction
 from braket_etl.warehouse.storage import damaged, explained
 
 #: Written by every DuckDB from 1.2 on; without it zstd is ignored by 1.5 and refused by 2.0.
@@ -90,10 +91,11 @@ class Warehouse:
             try:
                 connection = self._open()
                 try:
-                    self._check_counts(connection)
-                    migrate(connection, self.note_fewer)
-                    yield connection
-                    self.note_rows(row_counts(connection, kept_tables()))
+                    with stoppable(connection):
+                        self._check_counts(connection)
+                        migrate(connection, self.note_fewer)
+                        yield connection
+                        self.note_rows(row_counts(connection, kept_tables()))
                 finally:
                     with suppress(duckdb.Error):  # a connection that a fatal error invalidated
                         connection.close()
@@ -114,7 +116,8 @@ class Warehouse:
         except duckdb.Error as error:
             raise DamagedError(f"{self.published} cannot be opened: {first_line(error)}") from None
         try:
-            yield configured(connection)
+            with stoppable(connection):
+                yield configured(connection)
         finally:
             connection.close()
 
@@ -175,11 +178,15 @@ class Warehouse:
             ) from None
         lock = filelock.FileLock(self.folder / "warehouse.lock", mode=0o600)
         holder = self.folder / "warehouse.holder"
+        patience = stopping.patience(self.lock_timeout)
         try:
-            lock.acquire(timeout=self.lock_timeout)
+            with waits.waiting(
+                waits.For.LOCK, lambda: f"waiting for {described_holder(holder)} to finish writing"
+            ):
+                lock.acquire(timeout=patience)
         except filelock.Timeout:
             raise LockHeldError(
-                f"waited {self.lock_timeout:.0f} s for {described_holder(holder)} to finish writing"
+                f"waited {patience:.0f} s for {described_holder(holder)} to finish writing"
             ) from None
         except OSError as error:
             raise WarehouseError(

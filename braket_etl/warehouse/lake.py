@@ -22,6 +22,7 @@ from typing import TYPE_CHECKING, Any, TypeVar
 
 import duckdb
 
+from braket_etl import stopping, waits
 from braket_etl.private import private_folder
 from braket_etl.tables.declaration import quoted
 from braket_etl.warehouse.catalog import Known, Marks, State, state_of
@@ -35,7 +36,7 @@ from braket_etl.warehouse.errors import (
     WarehouseError,
 )
 from braket_etl.warehouse.migrate import migrate
-from braket_etl.warehouse.statements import Connection
+from braket_etl.warehouse.statements import Connection, stoppable
 from braket_etl.warehouse.storage import explained, read_through
 
 if TYPE_CHECKING:
@@ -117,7 +118,7 @@ class Lake(Warehouse):
             state = self._state()
             if state.lake is None:
                 self._check_new(connection)
-            with self._attached(connection, self._creation(state)):
+            with self._attached(connection, self._creation(state)), stoppable(connection):
                 if not state.is_marked:
                     Marks(connection, NAME).begin(state.shown)
                 migrate(connection)
@@ -134,7 +135,12 @@ class Lake(Warehouse):
         if shown is None:
             raise NotPublishedError(f"there is no warehouse in {self.place} yet: run `braket-etl sync`")
         options = f"READ_ONLY, SNAPSHOT_VERSION {shown}"
-        with self._told(), _engine() as connection, self._attached(connection, options):
+        with (
+            self._told(),
+            _engine() as connection,
+            self._attached(connection, options),
+            stoppable(connection),
+        ):
             yield connection
 
     def tidy(self) -> tuple[tuple[int, int], tuple[int, int]]:
@@ -221,12 +227,14 @@ class Lake(Warehouse):
             return
         from psycopg.errors import LockNotAvailable
 
-        with self._server(f"-c lock_timeout={max(1, round(self.lock_timeout * 1000))}") as server:
+        patience = stopping.patience(self.lock_timeout)
+        with self._server(f"-c lock_timeout={max(1, round(patience * 1000))}") as server:
             try:
-                server.execute("SELECT pg_advisory_lock(%s, %s)", _LOCK)
+                with waits.waiting(waits.For.LOCK, lambda: "waiting for another process to finish writing"):
+                    server.execute("SELECT pg_advisory_lock(%s, %s)", _LOCK)
             except LockNotAvailable:
                 raise LockHeldError(
-                    f"waited {self.lock_timeout:.0f} s for {_holder(server) or 'another process'} to finish writing"
+                    f"waited {patience:.0f} s for {_holder(server) or 'another process'} to finish writing"
                 ) from None
             name = f"{purpose or 'looking'}|{os.getpid()}|{socket.gethostname()}"
             server.execute("SELECT set_config('application_name', %s, false)", [name])
@@ -412,7 +420,7 @@ class Lake(Warehouse):
 
     def _when_free(self, opened: Callable[[], T]) -> T:
         """What `opened` gives, once no other program has the catalog open, where it is a file."""
-        deadline = time.monotonic() + self.lock_timeout
+        deadline = time.monotonic() + stopping.patience(self.lock_timeout)
         while True:
             try:
                 return opened()

@@ -8,6 +8,8 @@ from typing import Any
 
 import duckdb
 
+from braket_etl import stopping
+
 Connection = duckdb.DuckDBPyConnection
 
 
@@ -18,10 +20,27 @@ def transaction(connection: Connection) -> Iterator[None]:
     try:
         yield
     except BaseException:
+        connection.interrupt()
         with suppress(duckdb.Error):  # a failed statement may have ended the transaction
             connection.execute("ROLLBACK")
         raise
     connection.execute("COMMIT")
+
+
+@contextmanager
+def stoppable(connection: Connection) -> Iterator[None]:
+    """Work on a connection that a signal may end at any moment; it can be closed afterwards, and the signal is raised.
+
+    DuckDB's client makes a RuntimeError of what a signal's handler raises in the middle of a query, and leaves the
+    query running: until it has ended, the connection answers nothing and cannot be closed.
+    """
+    try:
+        yield
+    except BaseException as error:
+        connection.interrupt()
+        if stop := stopping.hidden_in(error):
+            raise stop from None
+        raise
 
 
 def affected(connection: Connection, statement: str, values: Sequence[Any] | None = None) -> int:

@@ -22,7 +22,7 @@ from braket_etl.aws.search import (
     search_spending_limits,
 )
 from braket_etl.aws.sessions import Account, Sessions, Target, braket_regions
-from braket_etl.aws.throttle import Budgets, Files
+from braket_etl.aws.throttle import Budgets, Files, Stopped
 from braket_etl.emulator import Emulator, running
 from braket_etl.pull import pull
 from braket_etl.pull.outcome import Outcome
@@ -378,3 +378,64 @@ def wait_until(holds: object) -> None:
     while not holds():
         assert time.monotonic() < end, "it did not come about"
         time.sleep(0.01)
+
+
+def test_records_throttled_for_ever_hold_no_other_up_and_are_named(
+    braket: Emulator, arns: dict[str, set[str]], sessions: Sessions
+) -> None:
+    requests = requests_for(arns, "us-east-1", 300)
+    bad = {request.arn for request in requests[:6]}  # more than there are threads
+    braket.set_faults([{"kind": "throttle", "arns": sorted(bad)}])
+    outcomes = list(fetch_all(sessions, None, requests, threads_per_target=4, patience=8.0))
+    assert {outcome.arn for outcome in outcomes if isinstance(outcome, Fetched)} == {
+        request.arn for request in requests[6:]
+    }
+    failed = [outcome for outcome in outcomes if isinstance(outcome, Failed)]
+    assert failed == outcomes[-6:], "the others were kept waiting"
+    assert {outcome.arn for outcome in failed} == bad
+    for outcome in failed:
+        assert outcome.arn in outcome.problem.message
+        assert "while others were answered" in outcome.problem.message
+        assert "the next sync asks again" in outcome.problem.message
+        assert (outcome.problem.account, outcome.problem.region) == ("lab", "us-east-1")
+    calls = braket.stats()["calls"]["GetQuantumTask"]
+    assert calls < 300 + 6 * 12, "a record at the end of the line is asked for once a turn"
+
+
+def test_what_is_throttled_altogether_is_given_up_as_a_whole(
+    braket: Emulator, arns: dict[str, set[str]], sessions: Sessions
+) -> None:
+    requests = requests_for(arns, "us-east-1", 400)
+    braket.set_faults([{"kind": "throttle"}])
+    outcomes = list(fetch_all(sessions, None, requests, threads_per_target=4, patience=2.0))
+    assert len(outcomes) == 400
+    messages = {outcome.problem.message for outcome in outcomes if isinstance(outcome, Failed)}
+    [message] = messages
+    assert "everything was throttled" in message
+    assert braket.stats()["calls"]["GetQuantumTask"] < 400, "each one was waited for in turn"
+
+
+def test_a_consumer_that_is_told_to_stop_waits_for_no_answer(
+    braket: Emulator, arns: dict[str, set[str]], sessions: Sessions
+) -> None:
+    braket.set_faults([{"kind": "stall", "seconds": 3600}])
+    stop = threading.Event()
+    threading.Timer(0.5, stop.set).start()
+    with pytest.raises(Stopped):
+        list(fetch_all(sessions, None, requests_for(arns, "us-east-1", 50), stop=stop))
+    braket.set_faults([])
+
+
+def test_searches_that_are_throttled_for_ever_are_one_named_problem(
+    braket: Emulator, sessions: Sessions, tmp_path: Path
+) -> None:
+    braket.set_faults([{"kind": "throttle", "operations": ["SearchQuantumTasks"]}])
+    warehouse = Warehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    puller = pull.Puller(warehouse, sessions, None, "run", patience=1.0)
+    today = NOW.date()
+    apart = [today - timedelta(days=3), today]  # two windows
+    outcome = puller.pull_days([in_region("us-east-1")], [TASKS], apart, only_due=False)
+    [problem] = outcome.problems
+    assert (problem.account, problem.region, problem.operation) == ("lab", "us-east-1", "SearchQuantumTasks")
+    assert "still throttled after" in problem.message
+    assert f"[{apart[0]}T00:00:00Z, {apart[1] + DAY}T00:00:00Z)" in problem.message

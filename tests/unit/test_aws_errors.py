@@ -23,7 +23,7 @@ def answer(code: str, status: int, message: str = "said", operation: str = "GetJ
         (answer("InvalidSignatureException", 403), errors.AccessDenied, False),
         (answer("ExpiredTokenException", 403), errors.ExpiredCredentials, False),
         (answer("ResourceNotFoundException", 404), errors.NotFound, False),
-        (answer("ThrottlingException", 429), AwsProblem, True),
+        (answer("ThrottlingException", 429), errors.Throttled, True),
         (answer("InternalServiceException", 500), AwsProblem, True),
         (answer("ValidationException", 400), AwsProblem, False),
         (answer("AccessDenied", 403, operation="AssumeRole"), errors.BadConfiguration, False),

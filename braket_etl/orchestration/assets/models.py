@@ -9,6 +9,7 @@ from typing import Any, TypeVar
 
 import dagster as dg
 
+from braket_etl import stopping
 from braket_etl.analysis.stored import STATISTICS, as_of, compute_statistic
 from braket_etl.orchestration import metadata
 from braket_etl.orchestration.assets.common import OPEN_RECORDS, OWNERS, results_of
@@ -102,6 +103,8 @@ def build_models(
             try:
                 built.append(_last(results, name, there) or _made(context, results, name))
             except Exception as error:  # noqa: BLE001 - of any kind: see above
+                if stop := stopping.hidden_in(error):
+                    raise stop from None
                 context.log.error(f"{name} cannot be computed: {error}")
                 built.append(_Built(name, error=error))
     for made in built:  # drawn without the lock
@@ -186,6 +189,8 @@ def _pictured(context: dg.AssetExecutionContext, name: str, make: Callable[[], T
     try:
         return make()
     except Exception as error:  # noqa: BLE001 - of any kind: see above
+        if stop := stopping.hidden_in(error):
+            raise stop from None
         context.log.warning(f"the chart of {name} cannot be drawn: {error}")
         return None
 
