@@ -303,14 +303,15 @@ class _Lane:
         return outcome
 
     def _given_up(self, asked: _Asked, said: Throttled) -> Throttled:
-        """The problem of a record that was throttled all the time; where everything was, the lane is closed with it."""
-        if time.monotonic() - self._answered_at > self.fetcher.patience:
-            text = (
-                f"everything was throttled for {self.fetcher.patience:.0f} s; other programs use up the quota"
-            )
-        else:
-            text = f"{asked.request.arn} was throttled for {asked.seconds:.0f} s while others were answered"
-        problem = Throttled(
+        """The problem of a record that was throttled all the time; where all were, no other is waited for in its turn."""
+        arn, lasted = asked.request.arn, f"throttled for {asked.seconds:.0f} s"
+        if self._answered_at > asked.since:
+            return self._throttled(f"{arn} was {lasted} while others were answered", said)
+        self._closed = self._throttled(f"everything was {lasted}; other programs may use up the quota", said)
+        return self._throttled(f"{arn} was {lasted}, as was all else", said)
+
+    def _throttled(self, text: str, said: Throttled) -> Throttled:
+        return Throttled(
             f"{text} ({said.said}); the next sync asks again",
             account=said.account or self.target.account.name,
             region=self.target.region,
@@ -318,9 +319,6 @@ class _Lane:
             code=said.code,
             retryable=True,
         )
-        if time.monotonic() - self._answered_at > self.fetcher.patience:
-            self._closed = problem
-        return problem
 
     def _budget(self) -> Budget | None:
         budgets = self.fetcher.budgets

@@ -9,8 +9,8 @@ from braket_etl import stopping
 
 def main() -> None:
     """The entry point."""
-    stopping.heed()
     try:
+        stopping.heed()
         from braket_etl.cli.app import app
 
         app()
