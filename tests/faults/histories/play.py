@@ -1,0 +1,214 @@
+"""Plays a history: the product's own layers in this process, over botocore, on a clock that moves with the world's.
+
+What `sync`, `observe`, `backfill` and `rejects retry` do is done by the same calls as in their Dagster steps, without
+Dagster. A request goes through all of botocore but its socket; the command line's histories (`served`) have the socket.
+"""
+
+from __future__ import annotations
+
+import base64
+import io
+import shutil
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import UTC, datetime, timedelta
+from http.server import BaseHTTPRequestHandler
+from pathlib import Path
+from typing import Any
+
+import duckdb
+import pytest
+import time_machine
+from botocore.awsrequest import AWSResponse
+
+from braket_etl.aws import call, fetch
+from braket_etl.aws.sessions import Account, Sessions, Target
+from braket_etl.pull.outcome import Outcome
+from braket_etl.pull.plan import days_between
+from braket_etl.pull.pull import Puller
+from braket_etl.pull.rejects import plan_retry, retry_rejects
+from braket_etl.pull.resources import RESOURCES
+from braket_etl.warehouse.connection import Connection, Warehouse, configured
+from tests.faults.histories.draw import _ACCOUNTS as ACCOUNT_IDS
+from tests.faults.histories.draw import DAY, HOUR, MINUTE, History, Step
+from tests.faults.histories.world import Place, World
+from tests.http_server import answered_by
+
+#: How long after the world is still the program runs again. The last of them is to find nothing to do.
+AFTERWARDS = (
+    2 * HOUR,
+    26 * HOUR,
+    75 * HOUR,
+    75 * HOUR + 20 * MINUTE,
+)
+_PROFILES = ("one", "two")
+
+
+@dataclass(frozen=True)
+class KeptOpen(Warehouse):
+    """The file, opened once: opening and closing it for each merge, which other tests do, costs ten times a merge."""
+
+    connection: Connection | None = None
+
+    @contextmanager
+    def writing(self, purpose: str) -> Iterator[Connection]:
+        assert self.connection is not None
+        yield self.connection
+
+
+@dataclass
+class Played:
+    """What a history left."""
+
+    history: History
+    connection: Connection
+    outcomes: list[tuple[Step, Outcome]] = field(default_factory=list)
+    in_future: list[str] = field(default_factory=list)
+    """Columns that held an instant later than it was, by step."""
+
+    @property
+    def world(self) -> World:
+        return self.history.world
+
+
+@dataclass
+class Stage:
+    """What histories share: sessions whose requests the world of the day answers, and an empty warehouse to copy."""
+
+    folder: Path
+    sessions: Sessions
+    world: World | None = None
+
+    def played(self, history: History) -> Played:
+        """Play a history from its first step to the last."""
+        self.world = history.world
+        warehouse = self._fresh()
+        assert warehouse.connection is not None
+        played = Played(history, warehouse.connection)
+        steps = all_steps(history)
+        targets = [Target(self.account(place), place.region) for place in history.places]
+        with time_machine.travel(history.steps[0].at, tick=False) as clock:
+            for number, step in enumerate(steps):
+                clock.move_to(step.at)
+                self.world.step = number
+                played.outcomes.append((step, _run(step, history, warehouse, self.sessions, targets, clock)))
+                played.in_future += _in_future(warehouse.connection, step)
+        return played
+
+    def account(self, place: Place) -> Account:
+        return self.sessions.accounts[ACCOUNT_IDS.index(place.account_id)]
+
+    def _fresh(self) -> KeptOpen:
+        home = self.folder / "home"
+        shutil.rmtree(home, ignore_errors=True)
+        shutil.copytree(self.folder / "empty", home)
+        file = home / "warehouse.duckdb"
+        return KeptOpen(home, home / "published.duckdb", connection=configured(duckdb.connect(str(file))))
+
+
+@contextmanager
+def stage(folder: Path) -> Iterator[Stage]:
+    """A stage in a folder; waiting before another try costs no time on it."""
+    folder.mkdir(parents=True, exist_ok=True)
+    empty = Warehouse(folder / "empty", folder / "none.duckdb")
+    with empty.writing("making it"):
+        pass
+    with pytest.MonkeyPatch.context() as patched:
+        for name, value in credentials(folder).items():
+            patched.setenv(name, value)
+        for module in (call, fetch):
+            patched.setattr(module, "pause", lambda *_: None)
+        made = Stage(folder, Sessions([Account(name, profile=name) for name in _PROFILES]))
+        for account in made.sessions.accounts:
+            _answer_from(made, account)
+        yield made
+
+
+def _answer_from(made: Stage, account: Account) -> None:
+    """Let the world of the day answer the requests of an account, in place of the socket."""
+    account_id = ACCOUNT_IDS[_PROFILES.index(account.name)]
+
+    def answer(request: Any, **_: Any) -> AWSResponse:
+        assert made.world is not None
+        region = request.headers["Authorization"].decode().split("/")[2]
+        body = request.body or b""
+        content = body if isinstance(body, bytes) else body.encode()
+        given = made.world.answer(request.method, request.url, content, Place(account_id, region))
+        headers = {**given.headers, "Content-Length": str(len(given.body))}
+        return AWSResponse(request.url, given.status, headers, _Body(given.body))
+
+    made.sessions.session(account).events.register("before-send.braket.*", answer)
+
+
+class _Body(io.BytesIO):
+    def stream(self, **_: Any) -> Iterator[bytes]:
+        yield self.read()
+
+
+def all_steps(history: History) -> list[Step]:
+    """The drawn steps and those that are to make it right."""
+    return [*history.steps, *(Step(history.world.still + after, "sync") for after in AFTERWARDS)]
+
+
+def credentials(folder: Path) -> dict[str, str]:
+    """The environment in which the accounts are profiles."""
+    config = folder / "aws"
+    config.write_text(
+        "".join(
+            f"[{name}]\naws_access_key_id = {access_key(account_id)}\naws_secret_access_key = secret\n"
+            for name, account_id in zip(_PROFILES, ACCOUNT_IDS, strict=True)
+        )
+    )
+    return {"AWS_SHARED_CREDENTIALS_FILE": str(config)}
+
+
+def access_key(account_id: str) -> str:
+    """An access key id as AWS makes them: the account stands in it."""
+    number = int(account_id) << 7
+    return "AKIA" + base64.b32encode(number.to_bytes(6, "big") + bytes(4)).decode()
+
+
+def _run(
+    step: Step, history: History, warehouse: Warehouse, sessions: Sessions, targets: list[Target], clock: Any
+) -> Outcome:
+    polled: set[str] = set()
+
+    def puller() -> Puller:
+        return Puller(warehouse, sessions, None, step.at.isoformat(), polled=polled, threads_per_target=2)
+
+    outcome = Outcome()
+    if step.kind == "retry":
+        return retry_rejects(puller(), plan_retry(warehouse, sessions)).outcome
+    if step.kind in ("sync", "backfill"):
+        first, last = step.days or (history.first_day, step.at.date())
+        days = days_between(first, last)
+        outcome += puller().pull_days(targets, RESOURCES, days, only_due=step.kind == "sync")
+        clock.shift(timedelta(seconds=3))
+    return outcome + puller().refresh_open(targets, RESOURCES)
+
+
+_INSTANTS = """
+    SELECT 'quantum_tasks', max(greatest(fetched_at, first_seen_at, expired_at)) FROM quantum_tasks
+    UNION ALL SELECT 'jobs', max(greatest(fetched_at, first_seen_at, expired_at)) FROM jobs
+    UNION ALL SELECT 'task_observations', max(greatest(observed_at, last_observed_at)) FROM task_observations
+    UNION ALL SELECT 'job_observations', max(greatest(observed_at, last_observed_at)) FROM job_observations
+    UNION ALL SELECT 'job_events', max(fetched_at) FROM job_events
+    UNION ALL SELECT 'coverage', max(searched_at) FROM etl.coverage
+    UNION ALL SELECT 'rejected_records', max(last_seen_at) FROM etl.rejected_records
+"""
+
+
+def _in_future(connection: Connection, step: Step) -> list[str]:
+    limit = datetime.now(UTC) + 5 * MINUTE
+    return [
+        f"{step.kind} of {step.at:%m-%d %H:%M}: {table} holds {latest:%Y-%m-%d %H:%M}"
+        for table, latest in connection.execute(_INSTANTS).fetchall()
+        if latest is not None and latest > limit
+    ]
+
+
+@contextmanager
+def served(world: World, now: Callable[[], datetime]) -> Iterator[Mapping[str, str]]:
+    """The world at an address on this machine, and the environment that leads there; `now` is the world's clock."""
+    raise NotImplementedError(BaseHTTPRequestHandler, answered_by, DAY)
