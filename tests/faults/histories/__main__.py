@@ -20,10 +20,12 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=100, help="how many seeds")
     parser.add_argument("--only", type=_features, help=f"features to draw: {', '.join(FEATURES)}")
     parser.add_argument("--without", type=_features, default=frozenset(), help="features not to draw")
+    parser.add_argument("--ignore", default="", help="kinds of wrong to leave out, by how they begin; comma list")
     parser.add_argument("--bisect", action="store_true", help="name the features that each wrong one needs")
     parser.add_argument("--show", action="store_true", help="show each wrong history's records and answers")
     asked = parser.parse_args()
     features = (ALL if asked.only is None else asked.only) - asked.without
+    ignored = tuple(filter(None, asked.ignore.split(","))) or ("\0",)
     kinds: Counter[str] = Counter()
     first: dict[str, list[int]] = {}
     requests = wrong_ones = 0
@@ -32,6 +34,7 @@ def main() -> int:
         for seed in range(asked.seed, asked.seed + asked.count):
             played, wrongs = _judged(at, seed, features)
             requests += len(played.world.asked)
+            wrongs = [wrong for wrong in wrongs if not wrong.kind.startswith(ignored)]
             if not wrongs:
                 continue
             wrong_ones += 1

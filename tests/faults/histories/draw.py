@@ -47,6 +47,8 @@ _ACCOUNTS = ("111122223333", "444455556666")
 _REGIONS = ("us-east-1", "eu-north-1")
 _QPU = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
 _SIMULATOR = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
+#: Members that come with an end.
+_ENDING = ("endedAt", "failureReason", "billableDuration", "numSuccessfulShots")
 _OPEN_STEPS = {"task": ("CREATED", "QUEUED", "RUNNING"), "job": ("QUEUED", "RUNNING")}
 
 
@@ -220,11 +222,12 @@ class _Drawing:
             record.changes.append(Change(at, {"createdAt": min(at, born + shift(draw))}))
         if draw := self.has("back", number, 0.25):
             at = ended_at + between(draw, MINUTE, 3 * DAY)
+            # what was to come late of the first end comes no more
+            record.changes = [c for c in record.changes if c.at < at or not c.members.keys() & set(_ENDING)]
             if draw.random() < 0.5:
                 self._end(record, draw, at, draw.choice(["FAILED", "COMPLETED", "CANCELLED"]), "again")
             else:
-                gone = dict.fromkeys(("endedAt", "failureReason", "billableDuration", "numSuccessfulShots"))
-                record.changes.append(Change(at, {"status": "RUNNING", **gone}))
+                record.changes.append(Change(at, {"status": "RUNNING", **dict.fromkeys(_ENDING)}))
                 if draw.random() < 0.7:
                     self._end(record, draw, at + between(draw, MINUTE, DAY), "COMPLETED", "again")
 

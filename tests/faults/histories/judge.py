@@ -177,7 +177,7 @@ class _Judge:
                     record.arn,
                     f"{before['last_observed_at']} is not before {after['observed_at']}",
                 )
-        for each in said:
+        for each in {each.step: each for each in said}.values():
             status = each.body["status"]
             if status in FINAL:
                 continue

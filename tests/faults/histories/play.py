@@ -9,6 +9,7 @@ from __future__ import annotations
 import base64
 import io
 import shutil
+import sys
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, field
@@ -104,7 +105,8 @@ class Stage:
         shutil.rmtree(home, ignore_errors=True)
         shutil.copytree(self.folder / "empty", home)
         file = home / "warehouse.duckdb"
-        return KeptOpen(home, home / "published.duckdb", connection=configured(duckdb.connect(str(file))))
+        connection = configured(duckdb.connect(str(file), config={"threads": 1}))
+        return KeptOpen(home, home / "published.duckdb", connection=connection)
 
 
 @contextmanager
@@ -119,6 +121,7 @@ def stage(folder: Path) -> Iterator[Stage]:
             patched.setenv(name, value)
         for module in (call, fetch):
             patched.setattr(module, "pause", lambda *_: None)
+        patched.setattr(sys, "meta_path", [_NoPandas(), *sys.meta_path])
         made = Stage(folder, Sessions([Account(name, profile=name) for name in _PROFILES]))
         for account in made.sessions.accounts:
             _answer_from(made, account)
@@ -139,6 +142,14 @@ def _answer_from(made: Stage, account: Account) -> None:
         return AWSResponse(request.url, given.status, headers, _Body(given.body))
 
     made.sessions.session(account).events.register("before-send.braket.*", answer)
+
+
+class _NoPandas:
+    """Says at once that there is no pandas: DuckDB looks for it on the disk at each statement, a tenth of a history."""
+
+    def find_spec(self, name: str, *_: Any) -> None:
+        if name == "pandas":
+            raise ModuleNotFoundError(name)
 
 
 class _Body(io.BytesIO):
