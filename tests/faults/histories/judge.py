@@ -98,6 +98,8 @@ class _Judge:
             yield from self._record(record)
         for text in self.played.in_future[:3]:
             yield Wrong("future", "", text)
+        for text in self.played.too_early[:3]:
+            yield Wrong("coverage: too early", "", text)
         yield from self._coverage()
         yield from self._requests()
 

@@ -30,6 +30,7 @@ from braket_etl.pull.plan import days_between
 from braket_etl.pull.pull import Puller
 from braket_etl.pull.rejects import plan_retry, retry_rejects
 from braket_etl.pull.resources import RESOURCES
+from braket_etl.tables.bookkeeping import DAY_IS_WHOLE
 from braket_etl.warehouse.connection import Connection, Warehouse, configured
 from tests.faults.histories.draw import _ACCOUNTS as ACCOUNT_IDS
 from tests.faults.histories.draw import DAY, HOUR, MINUTE, History, Step
@@ -67,6 +68,8 @@ class Played:
     outcomes: list[tuple[Step, Outcome]] = field(default_factory=list)
     in_future: list[str] = field(default_factory=list)
     """Columns that held an instant later than it was, by step."""
+    too_early: list[str] = field(default_factory=list)
+    """Days that were whole before they were over for an hour, by step."""
 
     @property
     def world(self) -> World:
@@ -95,6 +98,7 @@ class Stage:
                 self.world.step = number
                 played.outcomes.append((step, _run(step, history, warehouse, self.sessions, targets, clock)))
                 played.in_future += _in_future(warehouse.connection, step)
+                played.too_early += _too_early(warehouse.connection, step)
         return played
 
     def account(self, place: Place) -> Account:
@@ -217,6 +221,15 @@ def _in_future(connection: Connection, step: Step) -> list[str]:
         for table, latest in connection.execute(_INSTANTS).fetchall()
         if latest is not None and latest > limit
     ]
+
+
+def _too_early(connection: Connection, step: Step) -> list[str]:
+    """Days that are whole though they are not over for an hour; the clock may be a minute off."""
+    whole = connection.execute(
+        f"SELECT table_name, region, day FROM etl.coverage WHERE {DAY_IS_WHOLE} AND day >= ?",
+        [(step.at - HOUR + MINUTE).date()],
+    ).fetchall()
+    return [f"{step.kind} of {step.at:%m-%d %H:%M}: {table} {region} {day}" for table, region, day in whole]
 
 
 @contextmanager
