@@ -13,8 +13,8 @@ class Outcome:
     """How often a fault was injected, and what the warehouse held when all was over.
 
     `recovery` has, for each time the warehouse had to become whole again, the seconds that it took; `opened` is how often
-    a reader opened the published copy meanwhile, `searched` how many files were searched for secrets, and `killed` what the
-    killed runs were doing.
+    a reader opened the published copy meanwhile, `searched` how many files were searched for secrets, `killed` what the
+    killed runs were doing, and `cpu` the seconds of CPU that a history took.
     """
 
     fault: str
@@ -26,6 +26,7 @@ class Outcome:
     opened: int = 0
     searched: int = 0
     killed: tuple[str, ...] = ()
+    cpu: tuple[float, ...] = ()
 
     @staticmethod
     def from_json(values: Mapping[str, Any]) -> Outcome:
@@ -47,6 +48,7 @@ class Outcome:
             opened=self.opened + other.opened,
             searched=self.searched + other.searched,
             killed=self.killed + other.killed,
+            cpu=self.cpu + other.cpu,
         )
 
 

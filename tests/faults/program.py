@@ -71,7 +71,7 @@ class Forked(Program):
     ) -> Started:
         """Run a verb, or with `do` something else, in this home's environment and `env`."""
         said = Path(tempfile.mkdtemp(prefix="said-", dir=self.home.parent))
-        what = do or _main
+        what = do or run_main
         process = FORKS.Process(target=_run, args=(what, arguments, self.environment(env), said), daemon=True)
         process.start()
         return Started(process, said, arguments)
@@ -80,7 +80,8 @@ class Forked(Program):
         return self.begin(*arguments, env=env).ended()
 
 
-def _main() -> None:
+def run_main() -> None:
+    """The command line, with the arguments of this process."""
     from braket_etl.cli import main
 
     main()

@@ -30,6 +30,8 @@ import pytest
 
 from tests.faults.api import API_FAULTS, endpoint, endured
 from tests.faults.canary import nothing_left_behind, tagged
+from tests.faults.histories.play import stage
+from tests.faults.histories.scenarios import scenarios as histories
 from tests.faults.hostile_answers import HOSTILE, fresh_warehouse
 from tests.faults.kills import AIMS, place, survived
 from tests.faults.outcome import Outcome, together
@@ -83,6 +85,7 @@ PARTS = {
     "damage": Part(place, lambda _: list(DAMAGE.values())),
     "upgrades": Part(place, lambda _: list(UPGRADES.values())),
     "hostile": Part(fresh_warehouse, _hostile),
+    "histories": Part(stage, histories),
     "credentials": Part(tagged, lambda _: [nothing_left_behind]),
 }
 
@@ -196,6 +199,8 @@ def _told(all_of_it: Outcome) -> str:
             f"The planted secrets were searched for in the {all_of_it.searched:,} files that were written, what was "
             "printed among them, also packed and encoded: none was found."
         )
+    if all_of_it.cpu:
+        said.append(f"A random history that is played in process takes {median(all_of_it.cpu):.2f} s of CPU.")
     if all_of_it.killed:
         met = "\n".join(f"- {count} {doing}" for doing, count in Counter(all_of_it.killed).most_common())
         said.append(f"What the killed runs were doing, by what they left:\n\n{met}")

@@ -9,9 +9,9 @@ import time
 from collections import Counter
 from pathlib import Path
 
-from tests.faults.histories.draw import ALL, FEATURES, History, drawn
+from tests.faults.histories.draw import ALL, FEATURES, drawn
 from tests.faults.histories.judge import Wrong, judged
-from tests.faults.histories.play import Played, Stage, all_steps, stage
+from tests.faults.histories.play import Played, Stage, stage
 
 
 def main() -> int:
@@ -20,7 +20,9 @@ def main() -> int:
     parser.add_argument("--count", type=int, default=100, help="how many seeds")
     parser.add_argument("--only", type=_features, help=f"features to draw: {', '.join(FEATURES)}")
     parser.add_argument("--without", type=_features, default=frozenset(), help="features not to draw")
-    parser.add_argument("--ignore", default="", help="kinds of wrong to leave out, by how they begin; comma list")
+    parser.add_argument(
+        "--ignore", default="", help="kinds of wrong to leave out, by how they begin; comma list"
+    )
     parser.add_argument("--bisect", action="store_true", help="name the features that each wrong one needs")
     parser.add_argument("--show", action="store_true", help="show each wrong history's records and answers")
     asked = parser.parse_args()
@@ -83,14 +85,17 @@ def _needed(at: Stage, seed: int, features: frozenset[str], wrongs: list[Wrong])
 
 def shown(played: Played, about: set[str]) -> str:
     """The script of the records, and what was asked and said about them."""
-    world, lines = played.world, [_frame(played.history)]
+    world, lines = played.world, [_frame(played)]
     for record in world.records:
         if record.arn not in about:
             continue
         lines.append(f"  {record.arn}, jitter {record.jitter}")
         lines += [f"    {c.at:%m-%d %H:%M:%S} becomes {dict(c.members)}" for c in record.changes]
-        lines += [f"    {t.start:%m-%d %H:%M:%S} to {t.end:%m-%d %H:%M:%S} {t.kind} {t.detail or ''}" for t in record.troubles]
-        for n, (step, _) in enumerate(played.outcomes):
+        lines += [
+            f"    {t.start:%m-%d %H:%M:%S} to {t.end:%m-%d %H:%M:%S} {t.kind} {t.detail or ''}"
+            for t in record.troubles
+        ]
+        for n, step in enumerate(played.steps):
             lines += [
                 f"    step {n} {step.kind} {step.at:%m-%d %H:%M:%S} {operation}: {answer}"
                 for number, operation, arn, answer in world.asked
@@ -105,9 +110,9 @@ def shown(played: Played, about: set[str]) -> str:
     return "\n".join(lines)
 
 
-def _frame(history: History) -> str:
-    steps = [f"{n} {s.kind} {s.at:%m-%d %H:%M}" for n, s in enumerate(all_steps(history))]
-    return f"  steps {', '.join(steps)}; still from {history.world.still:%m-%d %H:%M}"
+def _frame(played: Played) -> str:
+    steps = [f"{n} {s.kind} {s.at:%m-%d %H:%M}" for n, s in enumerate(played.steps)]
+    return f"  steps {', '.join(steps)}; still from {played.world.still:%m-%d %H:%M}"
 
 
 if __name__ == "__main__":

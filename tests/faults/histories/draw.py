@@ -43,7 +43,7 @@ FEATURES = {
 ALL = frozenset(FEATURES)
 
 MINUTE, HOUR, DAY = timedelta(minutes=1), timedelta(hours=1), timedelta(days=1)
-_ACCOUNTS = ("111122223333", "444455556666")
+ACCOUNT_IDS = ("111122223333", "444455556666")
 _REGIONS = ("us-east-1", "eu-north-1")
 _QPU = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
 _SIMULATOR = "arn:aws:braket:::device/quantum-simulator/amazon/sv1"
@@ -85,7 +85,7 @@ class _Drawing:
         draw = self.chance("frame")
         self.start = datetime(2026, 3, 1, tzinfo=UTC) + draw.random() * 200 * DAY
         self.start = self.start.replace(microsecond=0)
-        accounts = _ACCOUNTS[: 2 if draw.random() < 0.2 else 1]
+        accounts = ACCOUNT_IDS[: 2 if draw.random() < 0.2 else 1]
         regions = _REGIONS[: 2 if draw.random() < 0.3 else 1]
         self.places = tuple(Place(account, region) for account in accounts for region in regions)
         self.steps = self._steps(draw)
@@ -183,14 +183,18 @@ class _Drawing:
         late = self.has("late", (record.arn, what), 0.5)
         for name, value in members.items():
             if late and value is not None and late.random() < 0.6:
-                record.changes.append(Change(at + between(late, timedelta(seconds=5), 30 * HOUR), {name: value}))
+                record.changes.append(
+                    Change(at + between(late, timedelta(seconds=5), 30 * HOUR), {name: value})
+                )
             else:
                 now[name] = value
         record.changes.append(Change(at, now))
         if record.kind == "job":
             for n, kind in enumerate(("UPLOADING_RESULTS", status)):
                 behind = between(late, timedelta(seconds=5), 12 * HOUR) if late else timedelta(0)
-                record.events.append(Event(at + behind, kind, at + n * timedelta(seconds=5), f"{what} {kind}"))
+                record.events.append(
+                    Event(at + behind, kind, at + n * timedelta(seconds=5), f"{what} {kind}")
+                )
             record.events.sort(key=lambda event: event.shown_from)
 
     def _open_events(self, record: Record, draw: Random, born: datetime, until: datetime) -> None:

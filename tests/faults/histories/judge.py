@@ -7,10 +7,11 @@ import re
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, time, timedelta
+from itertools import pairwise
 from typing import Any
 
 from tests.faults.histories.draw import DAY, HOUR, MINUTE
-from tests.faults.histories.play import Played
+from tests.faults.histories.play import PROFILES, Played
 from tests.faults.histories.world import ARN, FINAL, Chain, Kind, Place, Record, Said
 
 TABLES: Mapping[Kind, str] = {"task": "quantum_tasks", "job": "jobs"}
@@ -85,8 +86,8 @@ class _Judge:
         self.rejected = {
             arn for (arn,) in played.connection.execute("SELECT arn FROM etl.rejected_records").fetchall()
         }
-        self.last_step = len(played.outcomes) - 1
-        self.settled = next(n for n, (step, _) in enumerate(played.outcomes) if step.at >= self.world.still)
+        self.last_step = len(played.steps) - 1
+        self.settled = next(n for n, step in enumerate(played.steps) if step.at >= self.world.still)
         """The first step in a world that stands still."""
 
     def all(self) -> Iterator[Wrong]:
@@ -129,7 +130,7 @@ class _Judge:
 
     def _known(self, record: Record) -> bool:
         """Whether a get at the end finds it."""
-        end = self.played.outcomes[-1][0].at
+        end = self.played.steps[-1].at
         return (
             record.body(end) is not None
             and record.trouble("vanished", end) is None
@@ -137,7 +138,7 @@ class _Judge:
         )
 
     def _reachable(self, place: Place) -> bool:
-        end = self.played.outcomes[-1][0].at
+        end = self.played.steps[-1].at
         return not any(trouble.now(end) for trouble in self.world.troubles[place])
 
     def _fresh_enough(self, record: Record, said: Sequence[Said], row: Mapping[str, Any]) -> Iterator[Wrong]:
@@ -172,7 +173,7 @@ class _Judge:
         for run in runs:
             if run["observed_at"] > run["last_observed_at"]:
                 yield Wrong("observations: order", record.arn, f"{run['observed_at']} ends before it begins")
-        for before, after in zip(runs, runs[1:], strict=False):
+        for before, after in pairwise(runs):
             if before["last_observed_at"] >= after["observed_at"]:
                 yield Wrong(
                     "observations: order",
@@ -241,18 +242,15 @@ class _Judge:
 
     def _coverage(self) -> Iterator[Wrong]:
         rows = self._rows("FROM etl.coverage")
-        names = {"one": "111122223333", "two": "444455556666"}
         covered = {
-            (names[row["account"]], row["region"], row["table_name"], row["day"]): row for row in rows
+            (PROFILES[row["account"]], row["region"], row["table_name"], row["day"]): row for row in rows
         }
-        end = self.played.outcomes[-1][0].at
+        end = self.played.steps[-1].at
         first = self.played.history.first_day
         days = [first + DAY * n for n in range((end.date() - first).days + 1)]
         for place in self.played.history.places:
             for kind, table in TABLES.items():
-                chains = [
-                    c for c in self.world.chains if c.done and (c.place, c.kind) == (place, kind)
-                ]
+                chains = [c for c in self.world.chains if c.done and (c.place, c.kind) == (place, kind)]
                 for day in days:
                     last = next((c for c in reversed(chains) if _covers(c, day)), None)
                     row = covered.get((place.account_id, place.region, table, day))

@@ -1,7 +1,7 @@
 """Plays a history: the product's own layers in this process, over botocore, on a clock that moves with the world's.
 
 What `sync`, `observe`, `backfill` and `rejects retry` do is done by the same calls as in their Dagster steps, without
-Dagster. A request goes through all of botocore but its socket; the command line's histories (`served`) have the socket.
+Dagster. A request goes through all of botocore but its socket; histories on the command line (`command.py`) have both.
 """
 
 from __future__ import annotations
@@ -10,11 +10,10 @@ import base64
 import io
 import shutil
 import sys
-from collections.abc import Callable, Iterator, Mapping
+from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from datetime import UTC, datetime, timedelta
-from http.server import BaseHTTPRequestHandler
 from pathlib import Path
 from typing import Any
 
@@ -25,17 +24,14 @@ from botocore.awsrequest import AWSResponse
 
 from braket_etl.aws import call, fetch
 from braket_etl.aws.sessions import Account, Sessions, Target
-from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.plan import days_between
 from braket_etl.pull.pull import Puller
 from braket_etl.pull.rejects import plan_retry, retry_rejects
 from braket_etl.pull.resources import RESOURCES
 from braket_etl.tables.bookkeeping import DAY_IS_WHOLE
 from braket_etl.warehouse.connection import Connection, Warehouse, configured
-from tests.faults.histories.draw import _ACCOUNTS as ACCOUNT_IDS
-from tests.faults.histories.draw import DAY, HOUR, MINUTE, History, Step
+from tests.faults.histories.draw import ACCOUNT_IDS, HOUR, MINUTE, History, Step
 from tests.faults.histories.world import Place, World
-from tests.http_server import answered_by
 
 #: How long after the world is still the program runs again. The last of them is to find nothing to do.
 AFTERWARDS = (
@@ -44,7 +40,8 @@ AFTERWARDS = (
     75 * HOUR,
     75 * HOUR + 20 * MINUTE,
 )
-_PROFILES = ("one", "two")
+#: The names under which the program knows the accounts.
+PROFILES = dict(zip(("one", "two"), ACCOUNT_IDS, strict=True))
 
 
 @dataclass(frozen=True)
@@ -65,7 +62,9 @@ class Played:
 
     history: History
     connection: Connection
-    outcomes: list[tuple[Step, Outcome]] = field(default_factory=list)
+    """To the warehouse as it is at the end."""
+    steps: list[Step]
+    """What was done, in order."""
     in_future: list[str] = field(default_factory=list)
     """Columns that held an instant later than it was, by step."""
     too_early: list[str] = field(default_factory=list)
@@ -89,20 +88,19 @@ class Stage:
         self.world = history.world
         warehouse = self._fresh()
         assert warehouse.connection is not None
-        played = Played(history, warehouse.connection)
-        steps = all_steps(history)
+        played = Played(history, warehouse.connection, all_steps(history))
         targets = [Target(self.account(place), place.region) for place in history.places]
         with time_machine.travel(history.steps[0].at, tick=False) as clock:
-            for number, step in enumerate(steps):
+            for number, step in enumerate(played.steps):
                 clock.move_to(step.at)
                 self.world.step = number
-                played.outcomes.append((step, _run(step, history, warehouse, self.sessions, targets, clock)))
+                _run(step, history, warehouse, self.sessions, targets, clock)
                 played.in_future += _in_future(warehouse.connection, step)
                 played.too_early += _too_early(warehouse.connection, step)
         return played
 
     def account(self, place: Place) -> Account:
-        return self.sessions.accounts[ACCOUNT_IDS.index(place.account_id)]
+        return next(a for a in self.sessions.accounts if PROFILES[a.name] == place.account_id)
 
     def _fresh(self) -> KeptOpen:
         home = self.folder / "home"
@@ -126,7 +124,7 @@ def stage(folder: Path) -> Iterator[Stage]:
         for module in (call, fetch):
             patched.setattr(module, "pause", lambda *_: None)
         patched.setattr(sys, "meta_path", [_NoPandas(), *sys.meta_path])
-        made = Stage(folder, Sessions([Account(name, profile=name) for name in _PROFILES]))
+        made = Stage(folder, Sessions([Account(name, profile=name) for name in PROFILES]))
         for account in made.sessions.accounts:
             _answer_from(made, account)
         yield made
@@ -134,14 +132,14 @@ def stage(folder: Path) -> Iterator[Stage]:
 
 def _answer_from(made: Stage, account: Account) -> None:
     """Let the world of the day answer the requests of an account, in place of the socket."""
-    account_id = ACCOUNT_IDS[_PROFILES.index(account.name)]
 
     def answer(request: Any, **_: Any) -> AWSResponse:
         assert made.world is not None
-        region = request.headers["Authorization"].decode().split("/")[2]
         body = request.body or b""
         content = body if isinstance(body, bytes) else body.encode()
-        given = made.world.answer(request.method, request.url, content, Place(account_id, region))
+        given = made.world.answer(
+            request.method, request.url, content, asked_of(request.headers["Authorization"].decode())
+        )
         headers = {**given.headers, "Content-Length": str(len(given.body))}
         return AWSResponse(request.url, given.status, headers, _Body(given.body))
 
@@ -172,10 +170,16 @@ def credentials(folder: Path) -> dict[str, str]:
     config.write_text(
         "".join(
             f"[{name}]\naws_access_key_id = {access_key(account_id)}\naws_secret_access_key = secret\n"
-            for name, account_id in zip(_PROFILES, ACCOUNT_IDS, strict=True)
+            for name, account_id in PROFILES.items()
         )
     )
     return {"AWS_SHARED_CREDENTIALS_FILE": str(config)}
+
+
+def asked_of(authorization: str) -> Place:
+    """The place that a signed request goes to, from its header: `… Credential=KEY/DATE/REGION/braket/aws4_request, …`."""
+    key, _, region, *_ = authorization.split("Credential=")[1].split("/")
+    return Place(next(id_ for id_ in ACCOUNT_IDS if access_key(id_) == key), region)
 
 
 def access_key(account_id: str) -> str:
@@ -186,21 +190,20 @@ def access_key(account_id: str) -> str:
 
 def _run(
     step: Step, history: History, warehouse: Warehouse, sessions: Sessions, targets: list[Target], clock: Any
-) -> Outcome:
+) -> None:
     polled: set[str] = set()
 
     def puller() -> Puller:
         return Puller(warehouse, sessions, None, step.at.isoformat(), polled=polled, threads_per_target=2)
 
-    outcome = Outcome()
     if step.kind == "retry":
-        return retry_rejects(puller(), plan_retry(warehouse, sessions)).outcome
+        retry_rejects(puller(), plan_retry(warehouse, sessions))
+        return
     if step.kind in ("sync", "backfill"):
-        first, last = step.days or (history.first_day, step.at.date())
-        days = days_between(first, last)
-        outcome += puller().pull_days(targets, RESOURCES, days, only_due=step.kind == "sync")
+        days = days_between(*(step.days or (history.first_day, step.at.date())))
+        puller().pull_days(targets, RESOURCES, days, only_due=step.kind == "sync")
         clock.shift(timedelta(seconds=3))
-    return outcome + puller().refresh_open(targets, RESOURCES)
+    puller().refresh_open(targets, RESOURCES)
 
 
 _INSTANTS = """
@@ -232,7 +235,6 @@ def _too_early(connection: Connection, step: Step) -> list[str]:
     return [f"{step.kind} of {step.at:%m-%d %H:%M}: {table} {region} {day}" for table, region, day in whole]
 
 
-@contextmanager
-def served(world: World, now: Callable[[], datetime]) -> Iterator[Mapping[str, str]]:
-    """The world at an address on this machine, and the environment that leads there; `now` is the world's clock."""
-    raise NotImplementedError(BaseHTTPRequestHandler, answered_by, DAY)
+def looked_at(history: History, connection: Connection) -> Played:
+    """A history that was played elsewhere, and its warehouse."""
+    return Played(history, connection, all_steps(history))

@@ -221,10 +221,11 @@ class World:
         arn = "" if is_search else path[1]
         try:
             self._troubled(place, operation, draw, now)
-            if is_search:
-                answer = self._page(kind, place, json.loads(content), draw)
-            else:
-                answer = self._got(arn, place, draw)
+            answer = (
+                self._page(kind, place, json.loads(content), draw)
+                if is_search
+                else self._got(arn, place, draw)
+            )
         except (Refused, Spoilt) as error:
             self.asked.append((self.step, operation, arn, str(error)))
             raise
