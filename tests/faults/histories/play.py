@@ -26,7 +26,7 @@ from braket_etl.aws import call, fetch
 from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.pull.plan import days_between
 from braket_etl.pull.pull import Puller
-from braket_etl.pull.rejects import plan_retry, retry_rejects
+from braket_etl.pull.rejects import plan_retry, retry_due, retry_rejects
 from braket_etl.pull.resources import RESOURCES
 from braket_etl.tables.bookkeeping import DAY_IS_WHOLE
 from braket_etl.warehouse.connection import Connection, Warehouse, configured
@@ -191,19 +191,18 @@ def access_key(account_id: str) -> str:
 def _run(
     step: Step, history: History, warehouse: Warehouse, sessions: Sessions, targets: list[Target], clock: Any
 ) -> None:
-    polled: set[str] = set()
-
-    def puller() -> Puller:
-        return Puller(warehouse, sessions, None, step.at.isoformat(), polled=polled, threads_per_target=2)
-
+    run_id = step.at.isoformat()
+    puller = Puller(warehouse, sessions, None, run_id, threads_per_target=2)
     if step.kind == "retry":
-        retry_rejects(puller(), plan_retry(warehouse, sessions))
+        retry_rejects(puller, plan_retry(warehouse, sessions))
         return
-    if step.kind in ("sync", "backfill"):
+    if step.kind != "observe":
         days = days_between(*(step.days or (history.first_day, step.at.date())))
-        puller().pull_days(targets, RESOURCES, days, only_due=step.kind == "sync")
+        puller.pull_days(targets, RESOURCES, days, only_due=step.kind == "sync", again=step.kind == "again")
         clock.shift(timedelta(seconds=3))
-    puller().refresh_open(targets, RESOURCES)
+    puller.refresh_open(targets, RESOURCES, with_due=step.kind != "observe")
+    if step.kind != "observe":
+        retry_due(puller, targets)
 
 
 _INSTANTS = """
