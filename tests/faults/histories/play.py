@@ -28,7 +28,6 @@ from braket_etl.pull.plan import days_between
 from braket_etl.pull.pull import Puller
 from braket_etl.pull.rejects import plan_retry, retry_due, retry_rejects
 from braket_etl.pull.resources import RESOURCES
-from braket_etl.tables.bookkeeping import DAY_IS_WHOLE
 from braket_etl.warehouse.connection import Connection, Warehouse, configured
 from tests.faults.histories.draw import ACCOUNT_IDS, HOUR, MINUTE, History, Step
 from tests.faults.histories.world import Place, World
@@ -228,7 +227,7 @@ def _in_future(connection: Connection, step: Step) -> list[str]:
 def _too_early(connection: Connection, step: Step) -> list[str]:
     """Days that are whole though they are not over for an hour; the clock may be a minute off."""
     whole = connection.execute(
-        f"SELECT table_name, region, day FROM etl.coverage WHERE {DAY_IS_WHOLE} AND day >= ?",
+        "SELECT table_name, region, day FROM day_coverage WHERE NOT is_due AND day >= ?",
         [(step.at - HOUR + MINUTE).date()],
     ).fetchall()
     return [f"{step.kind} of {step.at:%m-%d %H:%M}: {table} {region} {day}" for table, region, day in whole]
