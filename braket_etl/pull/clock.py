@@ -29,6 +29,8 @@ class Clock:
 
     replaced: dict[datetime, None] = field(default_factory=dict)
     """Dates of answers that were not believed, each once, in order of sight."""
+    known: timedelta = timedelta()
+    """How far Braket was ahead of this machine when answers last agreed: what a few answers are held against too."""
     _offset: timedelta = timedelta()
     _has_told: set[str] = field(default_factory=set)
     _offsets: deque[timedelta] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
@@ -39,19 +41,12 @@ class Clock:
             self._offsets.append(stamp.dated - stamp.seen_at)
             self._offset = self._agreed()
 
-    def at(self, stamp: Stamp, *, not_before: datetime | None = None) -> datetime:
-        """When the answer was given (aware UTC), by its own date where that can be believed.
-
-        `not_before` is when its record was created: where too few answers came to tell whose clock is wrong, a date
-        between that and this machine's time is taken. It may be too early, which asks again; it is never too late.
-        """
+    def at(self, stamp: Stamp) -> datetime:
+        """When the answer was given (aware UTC), by its own date where that can be believed."""
         if stamp.dated is None:
             return stamp.seen_at + self.offset
         off = stamp.dated - stamp.seen_at
         if abs(off - self.offset) <= TOLERANCE:
-            return stamp.dated
-        is_possible = not_before is None or stamp.dated >= not_before - TOLERANCE
-        if len(self._offsets) < _QUORUM and off < timedelta() and is_possible:
             return stamp.dated
         self.replaced.setdefault(stamp.dated)
         return (stamp.seen_at + self.offset).replace(microsecond=0)
@@ -62,8 +57,14 @@ class Clock:
         return self._offset
 
     def _agreed(self) -> timedelta:
-        if len(self._offsets) < _QUORUM or all(abs(off) <= TOLERANCE for off in self._offsets):
+        if all(abs(off) <= TOLERANCE for off in self._offsets):
             return timedelta()
+        if len(self._offsets) < _QUORUM:
+            return (
+                self.known
+                if all(abs(off - self.known) <= TOLERANCE for off in self._offsets)
+                else timedelta()
+            )
         middle = timedelta(seconds=median(off.total_seconds() for off in self._offsets))
         agreeing = sum(abs(off - middle) <= TOLERANCE for off in self._offsets)
         return middle if agreeing >= _QUORUM and 2 * agreeing > len(self._offsets) else timedelta()
@@ -73,6 +74,11 @@ class Clock:
         """Whether answers agree about the time, with this machine's clock or against it."""
         agreeing = sum(abs(off - self.offset) <= TOLERANCE for off in self._offsets)
         return 0 < len(self._offsets) < 2 * agreeing
+
+    @property
+    def is_news(self) -> bool:
+        """Whether the answers agree about another time than they did before."""
+        return self.is_sure and abs(self.offset - self.known) > TOLERANCE
 
     @property
     def is_ours_wrong(self) -> bool:

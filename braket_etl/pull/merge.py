@@ -114,10 +114,7 @@ def _asked_as(batch: Batch, table: Table) -> dict[str, datetime]:
 def dated(batch: Batch, clock: Clock) -> Batch:
     """The batch with its answers dated as the run's clock believes."""
     return Batch(
-        [
-            replace(f, fetched_at=clock.at(f.stamp, not_before=f.asked_as)) if f.stamp else f
-            for f in batch.fetched
-        ],
+        [replace(f, fetched_at=clock.at(f.stamp)) if f.stamp else f for f in batch.fetched],
         [replace(r, at=clock.at(r.stamp)) if r.stamp else r for r in batch.rejected],
         [replace(m, at=clock.at(m.stamp)) if m.stamp else m for m in batch.expired],
     )

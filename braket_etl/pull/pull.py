@@ -163,6 +163,7 @@ class Puller:
         work: list[_Work] = []
         now = datetime.now(UTC)
         with self.warehouse.writing("planning a pull") as connection:
+            self.clock.known = future.kept_offset(connection)
             for target in targets:
                 for resource in resources:
                     wanted = (
@@ -216,6 +217,7 @@ class Puller:
             work, outcome = [], Outcome()
             for resource in resources:
                 by_target: dict[Target, list[tuple[str, datetime]]] = {}
+                self.clock.known = future.kept_offset(connection)
                 with transaction(connection):
                     unsettled.refill(connection, resource.table)
                 wanted = unsettled.open_records(connection, resource.table)
@@ -388,12 +390,11 @@ class _Desk:
         told = clock.told()
         for line in told:
             self.outcome.warnings[line] += 1
-        if told:
-            drift = [
-                Drift("runs", "date", "Date", date.isoformat(timespec="seconds")) for date in clock.replaced
-            ]
-            with self.puller.warehouse.writing("noting drift") as connection, transaction(connection):
+        drift = [Drift("runs", "date", "Date", at.isoformat(timespec="seconds")) for at in clock.replaced]
+        if told or clock.is_news:
+            with self.puller.warehouse.writing("noting dates") as connection, transaction(connection):
                 store_drift(connection, drift[:_MOST_DATES], clock.now(), self.puller.run_id)
+                clock.known = future.keep_offset(connection, clock.offset) if clock.is_sure else clock.known
 
     def _heal(self) -> None:
         """Correct what an earlier run dated later than now; once, as soon as the answers agree what time it is."""

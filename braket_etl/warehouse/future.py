@@ -20,6 +20,7 @@ from braket_etl.tables import (
 from braket_etl.tables.bookkeeping import COVERAGE, UNSETTLED_RECORDS
 from braket_etl.warehouse.statements import Connection, transaction
 
+_OFFSET = "clock offset"
 _DATED = (QUANTUM_TASKS, JOBS, JOB_EVENTS, DEVICES, SPENDING_LIMITS)
 _OBSERVATIONS = (TASK_OBSERVATIONS, JOB_OBSERVATIONS, DEVICE_OBSERVATIONS)
 
@@ -67,3 +68,17 @@ def _correct(connection: Connection, latest: datetime) -> None:
         f"UPDATE {UNSETTLED_RECORDS.qualified_name} SET due_at = $latest WHERE due_at - INTERVAL 1 DAY > $latest",
         {"latest": latest},
     )
+
+
+def kept_offset(connection: Connection) -> timedelta:
+    """How far Braket was ahead of this machine when its answers last agreed that it was."""
+    found = connection.execute("SELECT value FROM etl.properties WHERE name = ?", [_OFFSET]).fetchall()
+    return timedelta(seconds=float(found[0][0])) if found else timedelta()
+
+
+def keep_offset(connection: Connection, offset: timedelta) -> timedelta:
+    """Keep that for runs with few answers; it is given back."""
+    connection.execute("DELETE FROM etl.properties WHERE name = ?", [_OFFSET])
+    if offset:
+        connection.execute("INSERT INTO etl.properties VALUES (?, ?)", [_OFFSET, str(offset.total_seconds())])
+    return offset

@@ -44,15 +44,20 @@ def test_one_wrong_date_among_others_is_replaced_and_told_once(
     assert clock.told() == []
 
 
-@pytest.mark.parametrize("off", [timedelta(days=26_700), 6 * HOUR, timedelta(minutes=6)])
-def test_a_lone_date_in_the_future_is_never_believed(off: timedelta) -> None:
+@pytest.mark.parametrize("off", [timedelta(days=26_700), 6 * HOUR, timedelta(minutes=6), -6 * HOUR])
+def test_a_lone_date_that_is_off_is_not_believed(off: timedelta) -> None:
     assert clock_of(off).at(stamp(off)) == SEEN
 
 
-def test_a_lone_date_in_the_past_is_believed_where_the_record_was_there() -> None:
-    off = -6 * HOUR
-    assert clock_of(off).at(stamp(off), not_before=SEEN - 7 * HOUR) == SEEN + off
-    assert clock_of(off).at(stamp(off), not_before=SEEN - 5 * HOUR) == SEEN
+def test_a_lone_date_is_believed_where_it_says_what_answers_agreed_about_before() -> None:
+    clock = Clock(known=8 * 24 * HOUR)
+    clock.note(stamp(8 * 24 * HOUR))
+    assert clock.at(stamp(8 * 24 * HOUR)) == SEEN + 8 * 24 * HOUR
+    assert clock.is_sure
+    mended = Clock(known=8 * 24 * HOUR)  # this machine's clock is right again
+    mended.note(stamp(timedelta()))
+    assert mended.at(stamp(timedelta())) == SEEN
+    assert mended.is_news
 
 
 @pytest.mark.parametrize("off", [8 * 24 * HOUR, -8 * 24 * HOUR, timedelta(minutes=10)])
