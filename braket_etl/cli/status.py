@@ -57,8 +57,8 @@ def run_status(*, as_json: bool) -> int:
 
 def _show(found: Standing) -> None:
     if found.missing:
-        show_columns([(Text(printable(line), "bold red"),) for line in found.missing], "missing")
-        show_columns([(f"→ {REMEDY}",)])
+        lines = [Text(printable(line), "bold red") for line in found.missing]
+        show_columns([(Text("missing", "bold"),), *((line,) for line in lines), (f"→ {REMEDY}",)])
     show_columns(list(_table_rows(found.tables, found.at)), "" if found.missing else None, numbers=(1, 2, 3))
     show_columns(list(_state_rows(found)), "")
     show_columns(list(_spent_rows(found.spent)), "spent, at list price", numbers=(1, 2, 3, 4))

@@ -113,12 +113,12 @@ def _wanted_row(
 def _problem(key: _Key, before: str | None, resources: Sequence[Resource], outcome: Outcome) -> str | None:
     """Why the searches of a target failed in this run; what stood before, where it did not try what failed then."""
     told = [
-        f"{problem.operation}: {problem.message}"
+        f"{problem.operation}: {problem.message.partition(' (days ')[0]}"
         for problem in outcome.problems
         if (problem.account, problem.region) == key and problem.operation not in _GETS
     ]
     if told:
-        return told[0]
+        return min(told)  # which came first is chance
     tried = tuple(resource.search for resource in resources)
     return None if before is None or len(tried) == len(RESOURCES) or before.startswith(tried) else before
 

@@ -117,7 +117,7 @@ def _places(connection: Connection, account_ids: Sequence[str]) -> list[_Place]:
 
 def _lines(places: Sequence[_Place], found: Sequence[Gap]) -> Iterator[str]:
     by_place = {key: list(group) for key, group in groupby(sorted(found, key=_place_of), key=_place_of)}
-    lines = []
+    lines: list[str] = []
     for account, group in groupby(places, key=lambda place: place.account):
         regions = list(group)
         never = [
@@ -127,11 +127,11 @@ def _lines(places: Sequence[_Place], found: Sequence[Gap]) -> Iterator[str]:
         ]
         if never:
             lines.append(_never_line(account, never, len(regions)))
-        lines += [
-            _gap_line(place, by_place.get(_place_of(place), []))
-            for place in regions
-            if place not in never and (place.problem or _place_of(place) in by_place)
-        ]
+        alike: dict[str, list[str]] = {}
+        for place in regions:
+            if place not in never and (place.problem or _place_of(place) in by_place):
+                alike.setdefault(_what(place, by_place.get(_place_of(place), [])), []).append(place.region)
+        lines += [f"{account}/{', '.join(names)}: {what}" for what, names in alike.items()]
     yield from lines[:_MOST_LINES]
     if (more := len(lines) - _MOST_LINES) > 0:
         yield f"… and {more} more accounts or Regions"
@@ -147,17 +147,17 @@ def _never_line(account: str, never: Sequence[_Place], n_regions: int) -> str:
     return f"{len(never)} of {n_regions} Regions of account {account} were never searched whole: {names}{_because(reason)}"
 
 
-def _gap_line(place: _Place, found: Sequence[Gap]) -> str:
-    where = f"{place.account}/{place.region}"
+def _what(place: _Place, found: Sequence[Gap]) -> str:
+    """What is missing of an account and Region that was seen whole on other days."""
     if not found:
-        return f"{where} could not be searched at last{_because(place.problem)}"
+        return f"could not be searched at last{_because(place.problem)}"
     days = Counter[str]()
     for gap in found:
         days[_kind(gap.table_name)] += gap.days
     first, last = min(gap.first_day for gap in found), max(gap.last_day for gap in found)
     counted = " and ".join(f"{n:,} days of {kind}" for kind, n in sorted(days.items()))
     span = str(first) if first == last else f"{first} to {last}"
-    return f"{where}: {counted} not seen whole, {span}{_because(place.problem)}"
+    return f"{counted} not seen whole, {span}{_because(place.problem)}"
 
 
 def _kind(table_name: str) -> str:
