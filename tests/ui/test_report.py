@@ -221,7 +221,7 @@ def test_it_prints_on_white_without_what_paper_cannot_do(page: NewPage, plain_re
 def test_a_warehouse_without_a_row_has_a_report_that_says_so(
     page: NewPage, demo: Program, tmp_path: Path
 ) -> None:
-    tables = [*(table.qualified_name for table in MAIN), "etl.coverage", "etl.runs"]
+    tables = [*(table.qualified_name for table in MAIN), "etl.coverage", "etl.wanted", "etl.runs"]
     empty = changed_copy(demo, tmp_path / "home", *(f"DELETE FROM {table}" for table in tables))
     empty.ok("report", "-o", str(tmp_path / "r.html"))
     shown = opened(page, tmp_path / "r.html")
