@@ -294,8 +294,8 @@ class Lake(Warehouse):
 
     def _state(self) -> State:
         """What the catalog holds; raises LakeError, also where this home knows that it held something else."""
+        known = Known.kept_in(self._memory)  # first: a lake only grows, so what is looked at later is not older
         state = self._state_on_server() if self.is_on_server else self._state_in_file()
-        known = Known.kept_in(self._memory)
         if known and known.catalog == self.place and (difference := known.difference(state)):
             raise LakeError(
                 f"the catalog {self.place} {difference}, but this home has stored records there. Nothing was changed: "
