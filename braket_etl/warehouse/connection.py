@@ -186,7 +186,7 @@ class Warehouse:
                 lock.acquire(timeout=patience)
         except filelock.Timeout:
             raise LockHeldError(
-                f"waited {patience:.0f} s for {described_holder(holder)} to finish writing"
+                f"{waited(patience)} for {described_holder(holder)} to finish writing"
             ) from None
         except OSError as error:
             raise WarehouseError(
@@ -338,6 +338,11 @@ def replaced_atomically(path: Path, content: str, *, mode: int = 0o600) -> None:
         draft.replace(path)
     finally:
         draft.unlink(missing_ok=True)
+
+
+def waited(seconds: float) -> str:
+    """That somebody waited so long, in words."""
+    return f"waited {seconds:.0f} s" if seconds >= 1 else "did not wait"
 
 
 def described_holder(holder: Path) -> str:

@@ -26,7 +26,7 @@ from braket_etl import stopping, waits
 from braket_etl.private import private_folder
 from braket_etl.tables.declaration import quoted
 from braket_etl.warehouse.catalog import Known, Marks, State, state_of
-from braket_etl.warehouse.connection import Warehouse, configured, first_line, replaced_atomically
+from braket_etl.warehouse.connection import Warehouse, configured, first_line, replaced_atomically, waited
 from braket_etl.warehouse.errors import (
     ConflictError,
     DamagedError,
@@ -234,7 +234,7 @@ class Lake(Warehouse):
                     server.execute("SELECT pg_advisory_lock(%s, %s)", _LOCK)
             except LockNotAvailable:
                 raise LockHeldError(
-                    f"waited {patience:.0f} s for {_holder(server) or 'another process'} to finish writing"
+                    f"{waited(patience)} for {_holder(server) or 'another process'} to finish writing"
                 ) from None
             name = f"{purpose or 'looking'}|{os.getpid()}|{socket.gethostname()}"
             server.execute("SELECT set_config('application_name', %s, false)", [name])
@@ -294,7 +294,9 @@ class Lake(Warehouse):
 
     def _state(self) -> State:
         """What the catalog holds; raises LakeError, also where this home knows that it held something else."""
-        known = Known.kept_in(self._memory)  # first: a lake only grows, so what is looked at later is not older
+        known = Known.kept_in(
+            self._memory
+        )  # first: a lake only grows, so what is looked at later is not older
         state = self._state_on_server() if self.is_on_server else self._state_in_file()
         if known and known.catalog == self.place and (difference := known.difference(state)):
             raise LakeError(

@@ -169,10 +169,10 @@ def _killed(program: Forked, emulator: Emulator, moment: Moment) -> str:
 def _signs(program: Forked, emulator: Emulator) -> Mapping[str, Callable[[Moment], bool]]:
     return {
         "get": lambda moment: emulator.stats()["calls"].get("GetQuantumTask", 0) >= moment.gets,
-        "merge": lambda _: _purpose(program) == "merging records",
+        "merge": lambda _: purpose_of(program) == "merging records",
         "log": lambda _: _log_written(program) is not None,
         "checkpoint": lambda _: _in_checkpoint(program),
-        "publish": lambda _: _purpose(program) == "publishing",
+        "publish": lambda _: purpose_of(program) == "publishing",
         "copy": lambda _: bool(_drafts(program.home)),
         "any": lambda _: True,
     }
@@ -202,7 +202,7 @@ def _came(run: Started, sign: Callable[[Moment], bool], moment: Moment) -> bool:
     return False
 
 
-def _purpose(program: Forked) -> str:
+def purpose_of(program: Forked) -> str:
     """What whoever holds the writer's lock, or died with it, was doing."""
     try:
         return str(json.loads((program.writer.parent / "warehouse.holder").read_text())["purpose"])
@@ -216,7 +216,7 @@ def _doing(program: Forked) -> str:
     log = ""
     if _log_written(program) is not None:
         log = ", in CHECKPOINT" if _in_checkpoint(program) else ", with a log not yet in the file"
-    return (_purpose(program) or "between writes") + log
+    return (purpose_of(program) or "between writes") + log
 
 
 def _drafts(home: Path) -> list[Path]:

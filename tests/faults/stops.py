@@ -25,7 +25,7 @@ import duckdb
 import filelock
 from dagster import DagsterInstance
 
-from tests.faults.kills import Place, _purpose
+from tests.faults.kills import Place, purpose_of
 from tests.faults.outcome import Outcome
 from tests.faults.program import (
     NOT_COMPARED,
@@ -125,7 +125,7 @@ class While:
         if self.called:
             operation, times = self.called
             return bool(at.emulator.stats()["calls"].get(operation, 0) >= times)
-        return not self.purpose or _purpose(program) == self.purpose
+        return not self.purpose or purpose_of(program) == self.purpose
 
 
 _GET = ("GetQuantumTask", _FAULTED + 1)

@@ -36,6 +36,7 @@ from tests.faults.hostile_answers import HOSTILE, fresh_warehouse
 from tests.faults.kills import AIMS, place, survived
 from tests.faults.outcome import Outcome, together
 from tests.faults.side_by_side import SIDE_BY_SIDE
+from tests.faults.stops import WHILES, stopped
 from tests.faults.storage import DAMAGE, STORAGE
 from tests.faults.upgrades import UPGRADES
 
@@ -69,6 +70,11 @@ def _kills(full: bool) -> list[Scenario]:
     return [partial(survived, number) for number in range(KILLS if full else len(AIMS))]
 
 
+def _stops(full: bool) -> list[Scenario]:
+    """In full each moment meets both signals."""
+    return [partial(stopped, number) for number in range(len(WHILES) * (2 if full else 1))]
+
+
 def _hostile(full: bool) -> list[Scenario]:
     return [
         partial(draw, batches=whole if full else short, at_random=full)
@@ -80,6 +86,7 @@ def _hostile(full: bool) -> list[Scenario]:
 PARTS = {
     "api": Part(endpoint, _api),
     "kills": Part(place, _kills),
+    "stops": Part(place, _stops),
     "side-by-side": Part(place, lambda _: list(SIDE_BY_SIDE.values())),
     "storage": Part(place, lambda _: list(STORAGE.values())),
     "damage": Part(place, lambda _: list(DAMAGE.values())),

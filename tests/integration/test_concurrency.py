@@ -84,6 +84,7 @@ def test_a_run_that_is_terminated_ends_and_the_next_one_goes_on(program: Program
             "the run ends",
         )
         assert backfill.look_up(instance, asked).runs[0].status is DagsterRunStatus.CANCELED
+        assert program.one("SELECT count(*) FROM quantum_tasks") > 0, "what had come is not published"
         fetched = slow.stats()["calls"]["GetQuantumTask"]
         slow.set_faults([])
         program.ok(

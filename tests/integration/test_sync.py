@@ -169,7 +169,7 @@ def test_terminating_its_run_in_the_ui_ends_the_program_as_ctrl_c_does(program: 
         wait_for(lambda: process.poll() is not None or fetched(other) > 300, "tasks are fetched")
         with instance_of(program) as instance:
             [run] = instance.get_runs()
-            instance.run_launcher.terminate(run.run_id)
+            assert instance.run_launcher.terminate(run.run_id), "the UI would say that it cannot"
             _, said = process.communicate(timeout=600)
             assert process.returncode == 130, said
             assert b"terminated in the Dagster UI" in said
