@@ -43,7 +43,12 @@ class Closed:
 
 
 def closed_now(connection: duckdb.DuckDBPyConnection, device: str) -> Closed | None:
-    """How the device (its name or ARN, in any case) is closed; None where it is not, or was never looked at."""
+    """How the device (its name or ARN, in any case) is closed; None where it is not, or was never looked at.
+
+    A copy that an older version published does not tell it either.
+    """
+    if not connection.execute("SELECT 1 FROM duckdb_views() WHERE view_name = 'device_now'").fetchall():
+        return None
     found = connection.execute(
         """SELECT device_status, status_reason, closed_since, expected_back_at, seen_at
         FROM device_now
