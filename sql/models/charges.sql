@@ -136,12 +136,18 @@ reservation_rows AS (
         NULL AS tags
     FROM reservation_costs
 ),
-meters AS (
-    SELECT * FROM task_rows
-    UNION ALL
+-- Jobs and reservations are sorted, and come before the tasks, for clients of DuckDB 1.4: there a result that is streamed
+-- waits for ever where a UNION ALL begins with rows that are made on the way. These are few, so sorting costs nothing.
+other_rows AS (
     SELECT * FROM job_rows
     UNION ALL
     SELECT * FROM reservation_rows
+    ORDER BY record_arn
+),
+meters AS (
+    SELECT * FROM other_rows
+    UNION ALL
+    SELECT * FROM task_rows
 ),
 -- Discounts are few; spread over the dates that occur they would be many, so they are looked up by span.
 discounted AS (
