@@ -79,6 +79,7 @@ CHAPTERS: Mapping[str, tuple[str, ...]] = {
         "bill_differences",
         "how_well_watched",
         "days_not_whole",
+        "records_not_stored",
     ),
 }
 #: Defaults that are no constant.
