@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import date, timedelta
+from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
 
@@ -17,15 +17,20 @@ from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from braket_etl.emulator import Emulator, running
 from braket_etl.orchestration.partitions import CREATION_DAYS
+from braket_etl.pull.plan import DAY, days_between, midnight
 from braket_etl.settings import REMEMBERED
-from tests.conftest import NOW, Program
+from tests.conftest import Program
 from tests.integration.daemons import instance_of
 
 REGIONS = 5
 REFUSED = "eu-north-1"
-START = date(2026, 11, 14)
-OVER = [f"2026-11-{day}" for day in range(14, 20)]
-TODAY = "2026-11-20"
+#: What is wanted is held against the present, so the emulator's clock stands where this machine's is.
+NOW = datetime.now(UTC).replace(microsecond=0)
+START = NOW.date() - 6 * DAY
+OVER = [
+    str(day) for day in days_between(START, NOW.date()) if midnight(day + DAY) + timedelta(hours=1) <= NOW
+]
+TODAY, TOMORROW = str(NOW.date()), str(NOW.date() + DAY)
 BY_DAY = ("quantum_tasks", "jobs", "job_events")
 DENIED = {"kind": "access_denied", "probability": 1}
 
@@ -56,7 +61,7 @@ def wanted(program: Program) -> dict[str, tuple[date, date | None]]:
 
 def colours(program: Program, asset: str = "quantum_tasks") -> dict[str, str | None]:
     """What Dagster shows of each day from the first on."""
-    days = [*OVER, TODAY, "2026-11-21"]
+    days = [*OVER, TODAY, TOMORROW]
     found = instance_of(program).get_status_by_partition(dg.AssetKey(asset), days, CREATION_DAYS) or {}
     return {
         day: state.value if isinstance(state := found.get(day), AssetPartitionStatus) else None
@@ -131,7 +136,7 @@ def test_days_that_are_over_are_red_and_today_is_neither(refused: Refused, asset
     assert colours(refused.program, asset) == {
         **dict.fromkeys(OVER, "FAILED"),
         TODAY: None,
-        "2026-11-21": None,
+        TOMORROW: None,
     }
 
 
@@ -144,10 +149,10 @@ def test_the_rest_is_merged_and_published(refused: Refused, lab: Emulator) -> No
 def test_it_heals_when_the_region_answers(refused: Refused, lab: Emulator, tmp_path: Path) -> None:
     program = copy_of(refused.program, tmp_path)
     program.ok("sync")
-    assert colours(program) == {**dict.fromkeys(OVER, "MATERIALIZED"), TODAY: None, "2026-11-21": None}
+    assert colours(program) == {**dict.fromkeys(OVER, "MATERIALIZED"), TODAY: None, TOMORROW: None}
     assert not [line for line in status(program)["missing"] if "never" in line]
     assert program.one("SELECT count(problem) FROM etl.wanted") == 0
-    assert not [row for row in question(program) if row["first_day"] < TODAY]
+    assert question(program) == []
 
 
 def test_a_region_that_is_left_out_is_missed_no_more(refused: Refused, tmp_path: Path) -> None:
@@ -174,8 +179,8 @@ def test_a_part_neither_narrows_what_is_wanted_nor_turns_days_green(
 ) -> None:
     program = copy_of(refused.program, tmp_path)
     before, red = wanted(program), colours(program)
-    program.ok("sync", "--account", "default", "--regions", "us-*", "--start-date", "2026-11-18")
-    program.ok("backfill", "--from", "2026-11-15", "--to", "2026-11-16", "--regions", "us-east-1")
+    program.ok("sync", "--account", "default", "--regions", "us-*", "--start-date", OVER[-1])
+    program.ok("backfill", "--from", OVER[1], "--to", OVER[2], "--regions", "us-east-1")
     assert wanted(program) == before
     assert colours(program) == red
     assert [row["region"] for row in question(program) if row["first_day"] == str(START)] == [REFUSED] * 2
@@ -227,7 +232,7 @@ def test_it_says_so_also_on_its_first_day(lab: Emulator, tmp_path: Path) -> None
 
 def test_lost_days_are_told_once_and_are_not_red(lab: Emulator, tmp_path: Path) -> None:
     program = new_home(tmp_path, lab)
-    today = date.today()
+    today = NOW.date()
     start = today - REMEMBERED - timedelta(days=20)
     program.env |= {"BRAKET_ETL_START_DATE": str(start), "BRAKET_ETL_REGIONS": "us-east-1,eu-north-1"}
     lab.set_faults([{**DENIED, "regions": [REFUSED]}])
