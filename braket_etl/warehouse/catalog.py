@@ -82,8 +82,8 @@ def state_of(ask: Ask) -> State:
     newest = ask("SELECT max(snapshot_id) FROM ducklake_snapshot")[0][0] or 0
     if MARKS not in tables:
         return State(lake, newest)
-    published, held_back = ask(f"SELECT snapshot_id, held_back FROM {MARKS}")[0]
-    return State(lake, newest, True, published, held_back)
+    marked = ask(f"SELECT snapshot_id, held_back FROM {MARKS}")
+    return State(lake, newest, True, *(marked[0] if marked else ()))
 
 
 class Marks:

@@ -280,7 +280,7 @@ class Lake(Warehouse):
             raise LakeError(self._unreachable(error)) from None
         try:
             yield server
-        except psycopg.OperationalError as error:
+        except psycopg.Error as error:  # it went away, or may not be asked
             raise LakeError(self._unreachable(error)) from None
         finally:
             server.close()
@@ -313,8 +313,14 @@ class Lake(Warehouse):
     def _state_in_file(self) -> State:
         if not Path(self.catalog).exists():
             return State()
-        with self._when_free(lambda: duckdb.connect(self.catalog, read_only=True)) as catalog:
-            return state_of(lambda query: catalog.execute(query).fetchall())
+        try:
+            with self._when_free(lambda: duckdb.connect(self.catalog, read_only=True)) as catalog:
+                return state_of(lambda query: catalog.execute(query).fetchall())
+        except duckdb.Error as error:
+            raise LakeError(
+                f"the catalog {self.place} cannot be read: {first_line(error)}. Nothing was changed: bring back its newest "
+                "backup."
+            ) from None
 
     def _remember(self, marks: Marks) -> None:
         """Keep in this home what the catalog held last, as far as it is new."""

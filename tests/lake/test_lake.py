@@ -480,6 +480,14 @@ def test_a_catalog_that_is_older_or_another_is_not_written_to(new_lake: NewLake,
             use()
     (lake.folder / "lake.json").unlink()  # as the message says
     assert values(lake) == ["a"]
+    kept = Path(lake.catalog).read_bytes()
+    for damaged in (b"the disk lied" * 1000, kept[:5000], b""):
+        Path(lake.catalog).write_bytes(damaged)
+        with pytest.raises(LakeError, match=r"cannot be read|holds no lake"):
+            values(lake)
+        with pytest.raises(LakeError, match=r"cannot be read|holds no lake"):
+            add(lake, "c")
+    Path(lake.catalog).write_bytes(kept)
     other = Lake(tmp_path / "theirs" / "writer", tmp_path, catalog=str(tmp_path / "theirs.ducklake"))
     add(other, "z")
     add(other, "z")
