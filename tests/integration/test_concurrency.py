@@ -98,6 +98,32 @@ def test_a_run_that_is_terminated_ends_and_the_next_one_goes_on(program: Program
     assert program.rows("SELECT outcome FROM etl.runs ORDER BY started_at") == [("failure",), ("success",)]
 
 
+@pytest.mark.parametrize("executor", ["in_process", "multiprocess"])
+def test_a_run_whose_process_gets_sigterm_is_canceled_and_publishes(
+    program: Program, slow: Emulator, executor: str
+) -> None:
+    slow.reset_stats()
+    program.env = {**slow.env(), "BRAKET_ETL_EXECUTOR": executor}
+    with daemon_of(program) as instance:
+        first, last = date(2026, 11, 15), date(2026, 11, 20)
+        config = pull_config(regions=["us-east-1"])
+        asked = backfill.submit(instance, load_settings(home=program.home), first, last, config)
+        wait_for(lambda: slow.stats()["calls"].get("GetQuantumTask", 0) > 300, "tasks are fetched")
+        [run] = backfill.look_up(instance, asked).runs
+        os.kill(json.loads(run.tags[PROCESS_TAG])["pid"], signal.SIGTERM)
+        wait_for(
+            lambda: (
+                backfill.look_up(instance, asked).runs[0].status
+                not in (DagsterRunStatus.STARTED, DagsterRunStatus.CANCELING)
+            ),
+            "the run ends",
+        )
+        assert backfill.look_up(instance, asked).runs[0].status is DagsterRunStatus.CANCELED
+        said = [log.message for log in instance.all_logs(run.run_id)]
+        assert any("what had come by then is stored and published" in message for message in said)
+    assert program.one("SELECT count(*) FROM quantum_tasks") > 0
+
+
 def test_ctrl_c_cancels_what_the_daemon_does(program: Program, slow: Emulator) -> None:
     program.env = dict(slow.env())
     with daemon_of(program) as instance:

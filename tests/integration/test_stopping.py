@@ -224,9 +224,9 @@ def test_the_progress_bar_says_for_whom_it_waits(program: Program) -> None:
 def test_the_progress_bar_says_that_braket_throttles_and_never_counts_beyond_its_end(
     pulled: Program, emulator: Emulator
 ) -> None:
-    is_open = pulled.one("SELECT count(*) FROM quantum_tasks WHERE NOT is_terminal")
-    emulator.set_faults(  # each of them often enough that it comes to the end of the line
-        [{"kind": "throttle", "operations": ["GetQuantumTask"], "first_n": 7 * is_open}]
+    found = pulled.rows("SELECT quantum_task_arn FROM quantum_tasks WHERE NOT is_terminal ORDER BY 1 LIMIT 2")
+    emulator.set_faults(  # often enough that they come to the end of the line
+        [{"kind": "throttle", "arns": [arn for (arn,) in found], "first_n": 16}]
     )
     process, shown = begun_on_terminal(pulled, "sync")
     text = read_until(shown, lambda _: False)
