@@ -5,6 +5,7 @@ from __future__ import annotations
 import fcntl
 import os
 import pty
+import re
 import signal
 import struct
 import subprocess
@@ -26,6 +27,15 @@ def wait_for(condition: Callable[[], object], what: str, seconds: float = 600) -
     while not condition():
         assert time.monotonic() < deadline, f"it never happened: {what}"
         time.sleep(0.05)
+
+
+def heeds(pid: int) -> bool:
+    """Whether a process has a handler for SIGTERM; skips where the system does not tell."""
+    status = Path(f"/proc/{pid}/status")
+    if not status.exists():
+        pytest.skip("only Linux tells which signals a process has a handler for")
+    caught = re.search(r"SigCgt:\s*(\w+)", status.read_text())
+    return bool(caught and int(caught.group(1), 16) & 1 << (signal.SIGTERM - 1))
 
 
 @contextmanager

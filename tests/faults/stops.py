@@ -38,6 +38,7 @@ from tests.faults.program import (
     same_records,
 )
 from tests.http_server import answered_by
+from tests.processes import heeds
 
 #: A process that has not ended by then hangs; the machine may be busy.
 HANGS = 60.0
@@ -121,7 +122,9 @@ class While:
     """Seconds that it goes on so before the signal."""
     publishes: bool = True
 
-    def has_come(self, at: Place, program: Forked) -> bool:
+    def has_come(self, at: Place, program: Forked, run: Started) -> bool:
+        if run.process.pid is None or not heeds(run.process.pid):
+            return False  # the signal would end the interpreter that is starting
         if self.called:
             operation, times = self.called
             return bool(at.emulator.stats()["calls"].get(operation, 0) >= times)
@@ -174,8 +177,8 @@ WHILES = [
     While("records are merged", purpose="merging records", after=0.0),
     While("models are computed", purpose="building models", after=0.05),
     While("the copy is made", purpose="publishing", after=0.02),
-    While("the program starts", after=0.3, publishes=False),
-    While("the program loads", after=1.5, publishes=False),
+    While("the program starts", after=0.0, publishes=False),
+    While("the program loads", after=1.0, publishes=False),
 ]
 
 
@@ -219,7 +222,7 @@ def stopped(number: int, at: Place, folder: Path) -> Outcome:
 def _stopped(run: Started, what: While, at: Place, program: Forked, told: signal.Signals) -> float:
     """Send the signal at its moment; the seconds from there to the end."""
     deadline = time.monotonic() + 10 * HANGS
-    while run.is_running and not what.has_come(at, program):
+    while run.is_running and not what.has_come(at, program, run):
         assert time.monotonic() < deadline, f"it never came to it: {what.name}"
         time.sleep(0.002)
     time.sleep(what.after)

@@ -32,7 +32,7 @@ from braket_etl.emulator import Emulator
 from tests.conftest import Program
 from tests.faults.stops import HANGS
 from tests.integration.daemons import instance_of
-from tests.processes import wait_for
+from tests.processes import heeds, wait_for
 
 NOWHERE = {
     "AWS_ACCESS_KEY_ID": "x",
@@ -191,18 +191,7 @@ def test_recover_publishes_what_it_has_and_says_so(program: Program) -> None:
 
 def test_before_any_verb_it_says_that_it_was_interrupted(program: Program) -> None:
     process = program.start("status", stderr=subprocess.PIPE)
-    caught = Path(f"/proc/{process.pid}/status")
-    if not caught.exists():
-        process.kill()
-        pytest.skip("only Linux tells which signals a process has a handler for")
-    term = 1 << (signal.SIGTERM - 1)
-    wait_for(
-        lambda: (
-            process.poll() is not None
-            or int(re.search(r"SigCgt:\s*(\w+)", caught.read_text()).group(1), 16) & term  # type: ignore[union-attr]
-        ),
-        "it listens",
-    )
+    wait_for(lambda: process.poll() is not None or heeds(process.pid), "it listens")
     process.send_signal(signal.SIGTERM)
     _, said = process.communicate(timeout=HANGS)
     assert process.returncode == 143, said
