@@ -88,7 +88,11 @@ SELECT * EXCLUDE (i) REPLACE (
     observed_at - to_hours(i) AS observed_at,
     last_observed_at - to_hours(i) AS last_observed_at,
     fetched_at - to_hours(i) AS fetched_at,
-    CASE WHEN hash(device_arn || (i // 24)) % 50 = 0 THEN 'OFFLINE' ELSE device_status END AS device_status,
+    CASE WHEN hash(device_arn || (i // 24)) % 50 = 0 THEN 'OFFLINE'
+        ELSE replace(device_status, 'PAUSED', 'ONLINE') END AS device_status,
+    NULL::VARCHAR AS status_reason,
+    NULL::TIMESTAMPTZ AS status_started_at,
+    NULL::TIMESTAMPTZ AS status_estimated_end_at,
     hash(device_arn || i) % 300 AS normal_tasks_queue_size,
     (hash(device_arn || i) % 300)::VARCHAR AS normal_tasks_queue_raw
 )

@@ -34,21 +34,21 @@ states AS (
     -- the two instants of a poll's state: when it was or began, and when it is expected to be over
     SELECT
         device_arn, polled_at, windows,
-        unnest(CASE WHEN reopens_at IS NULL THEN [{'at': observed_at, 'is_online': is_online}]
-            ELSE [{'at': observed_at, 'is_online': is_online}, {'at': reopens_at, 'is_online': true}] END) AS state
+        unnest(CASE WHEN reopens_at IS NULL THEN [{'since': observed_at, 'is_online': is_online}]
+            ELSE [{'since': observed_at, 'is_online': is_online}, {'since': reopens_at, 'is_online': true}] END) AS state
     FROM polls
 ),
 changes AS (
     -- depths change with every poll, windows rarely: days are only laid out for what is left
-    SELECT device_arn, windows, state.at AS observed_at, state.is_online AS is_online
+    SELECT device_arn, windows, state.since AS observed_at, state.is_online AS is_online
     FROM states
-    WINDOW by_time AS (PARTITION BY device_arn ORDER BY state.at)
+    WINDOW by_time AS (PARTITION BY device_arn ORDER BY state.since)
     QUALIFY row_number() OVER by_time = 1
         OR state.is_online IS DISTINCT FROM lag(state.is_online) OVER by_time
         OR windows IS DISTINCT FROM lag(windows) OVER by_time
 ),
 newest AS (
-    SELECT device_arn, min(state.at) AS first_poll_at, max(polled_at) + INTERVAL 7 DAY AS horizon
+    SELECT device_arn, min(state.since) AS first_poll_at, max(polled_at) + INTERVAL 7 DAY AS horizon
     FROM states
     GROUP BY device_arn
 ),
