@@ -5,8 +5,13 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 LOCK := requirements/dev.lock
 
+# The Pythons that pyproject.toml allows, newest first; each is looked for on PATH and where pyenv keeps them.
+PYTHONS := 3.14 3.13 3.12 3.11
+python = $(shell for p in python$(1) $$HOME/.pyenv/versions/$(1).*/bin/python; do $$p -c '' 2>/dev/null && echo $$p && break; done)
+NEWEST = $(or $(firstword $(foreach version,$(PYTHONS),$(call python,$(version)))),$(PYTHON))
+
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults test-cluster test-duckdb-2 test-sdk test-focus bench lint types audit api-news docs check ui lock clean
+.PHONY: help setup demo test faults test-newest test-lowest test-pythons test-readers test-cluster test-sdk test-focus bench lint types audit api-news docs check ui lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -35,10 +40,40 @@ faults: $(SET_UP) ## Inject every fault and write docs/reliability.md's table (a
 test-cluster: $(SET_UP) ## Backfill into a lake on two workers and kill one (skipped without PostgreSQL and Redis; 4 minutes)
 	@BRAKET_ETL_CLUSTER=1 $(BIN)/python -m pytest -q -p no:cacheprovider tests/cluster
 
-test-duckdb-2: $(SET_UP) ## Run the warehouse tests on the newest DuckDB 2.x, in an environment beside
-	@test -x $(VENV)-duckdb-2/bin/python || $(PYTHON) -m venv $(VENV)-duckdb-2
-	@$(VENV)-duckdb-2/bin/python -m pip install --quiet --disable-pip-version-check 'duckdb>=2,<3'
-	@PYTHONPATH="$$(echo $(VENV)-duckdb-2/lib/python*/site-packages)" $(BIN)/python -m pytest -q -n auto -m warehouse -p no:cacheprovider tests/unit tests/integration
+test-newest: ## Run every test on the newest Python that is found and the newest of everything that pyproject.toml allows
+	@test -x $(VENV)-newest/bin/python || $(NEWEST) -m venv $(VENV)-newest
+	@echo "installing the newest that pyproject.toml allows into $(VENV)-newest, without the lock"
+	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable '.[dev,cluster]'
+	@$(VENV)-newest/bin/python -m tests.versions
+	@$(VENV)-newest/bin/python -m pytest -q -n auto --dist worksteal -p no:cacheprovider
+
+test-lowest: ## Run the tests of parts and of the warehouse on the lowest versions that pyproject.toml allows
+	@test -x $(VENV)-lowest/bin/python || $(or $(call python,3.11),$(PYTHON)) -m venv $(VENV)-lowest
+	@$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements/lowest.txt --editable '.[dev,cluster]'
+	@$(VENV)-lowest/bin/python -m tests.versions
+	@$(VENV)-lowest/bin/python -m pytest -q -n auto -p no:cacheprovider tests/unit
+	@$(VENV)-lowest/bin/python -m pytest -q -n auto -p no:cacheprovider -m warehouse tests/integration
+
+test-pythons: $(SET_UP) ## Run the tests of parts on every Python that is allowed and found, but for those of the two whole runs
+	@for found in $(foreach version,$(PYTHONS),$(version)=$(call python,$(version))); do \
+	  version="$${found%%=*}"; python="$${found#*=}"; venv=$(VENV)-$$version; \
+	  if [ -z "$$python" ]; then echo "Python $$version: not run, not on PATH or under pyenv"; continue; fi; \
+	  case " $$($(BIN)/python -V) $$($(NEWEST) -V)" in *" $$version."*) echo "Python $$version: all tests run on it"; continue;; esac; \
+	  echo "Python $$version:"; \
+	  test -x $$venv/bin/python || $$python -m venv $$venv; \
+	  $$venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK) && \
+	  $$venv/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable . && \
+	  $$venv/bin/python -m pytest -q -n auto -p no:cacheprovider tests/unit || exit 1; \
+	done
+
+test-readers: $(SET_UP) ## Read every table, view and question of a published copy with DuckDB 1.4, 1.5 and 2.x
+	@for series in 1.4 1.5 2; do \
+	  test -x $(VENV)-duckdb-$$series/bin/python || $(PYTHON) -m venv $(VENV)-duckdb-$$series; \
+	  $(VENV)-duckdb-$$series/bin/python -m pip install --quiet --disable-pip-version-check --upgrade "duckdb==$$series.*" pytz || exit 1; \
+	  $(VENV)-duckdb-$$series/bin/python -c 'import duckdb; print("reading with DuckDB", duckdb.__version__)'; \
+	done
+	@BRAKET_ETL_READERS=$(VENV)-duckdb-1.4/bin/python,$(VENV)-duckdb-1.5/bin/python,$(VENV)-duckdb-2/bin/python \
+	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/readers
 
 test-sdk: $(VENV)-sdk/.set-up ## Hold costs against Amazon Braket's own SDK, in a large environment beside
 	@$(VENV)-sdk/bin/python -c 'import braket.aws'
@@ -93,7 +128,7 @@ api-news: $(SET_UP) ## Tell what Braket's API has in the newest botocore that ou
 docs: $(SET_UP) ## Write what in docs/ is generated
 	@$(BIN)/python docs/build.py
 
-check: lint types audit api-news test test-cluster test-duckdb-2 test-sdk test-focus ## Everything that CI checks
+check: lint types audit api-news test test-cluster test-newest test-readers test-lowest test-pythons test-sdk test-focus ## Everything that CI checks
 
 ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
 	@$(BIN)/braket-etl --home .braket_etl-demo ui
@@ -101,6 +136,9 @@ ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
 lock: ## Lock the dependencies anew, with hashes and without index addresses (needs uv)
 	uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --extra dev --extra lake --extra cluster -c requirements/constraints.txt pyproject.toml -o $(LOCK)
+	{ echo '# The lowest versions that pyproject.toml allows, made by "make lock"; "make test-lowest" runs on them.'; \
+	  uv pip compile --resolution lowest-direct --no-emit-index-url --no-header --no-annotate --python-version 3.11 \
+	  --extra dev --extra cluster pyproject.toml; } > requirements/lowest.txt
 
 clean: ## Remove what the targets made, but no warehouse
-	rm -rf $(VENV) $(VENV)-duckdb-2 $(VENV)-sdk $(VENV)-focus $(VENV)-audit $(VENV)-botocore $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
+	rm -rf $(VENV) $(VENV)-newest $(VENV)-lowest $(VENV)-3.* $(VENV)-duckdb-* $(VENV)-sdk $(VENV)-focus $(VENV)-audit $(VENV)-botocore $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist

@@ -687,7 +687,7 @@ LIMIT 100
             "warning: rejects, unknown members, S3 or the price list out of reach; failure: a Region or account could "
             "not be searched.",
             """
-SELECT kind, started_at, epoch(ended_at - started_at) AS took_seconds, outcome, version
+SELECT kind, started_at, epoch(ended_at) - epoch(started_at) AS took_seconds, outcome, version
 FROM etl.runs
 WHERE {filter}
 ORDER BY started_at DESC, run_id

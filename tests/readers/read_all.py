@@ -2,7 +2,8 @@
 
     python read_all.py COPY QUERIES THREADS
 
-Prints a line of JSON for each: its name, how many rows, and a digest of them. It ends by itself, naming what it was at,
+Prints a line of JSON for each: its name, how many rows, a digest of all but their
+DOUBLEs, and those. It ends by itself, naming what it was at,
 where an answer does not come.
 """
 
@@ -11,7 +12,6 @@ from __future__ import annotations
 import faulthandler
 import hashlib
 import json
-import math
 import sys
 from datetime import datetime, timezone
 from pathlib import Path
@@ -29,15 +29,22 @@ ORDER BY 1
 """
 
 
-def plain(value: Any) -> Any:
-    """A value as it can be compared: the last digits of a DOUBLE depend on the order in which it was added up."""
+def plain(value: Any, floats: list[float]) -> Any:
+    """A value as it can be compared; DOUBLEs, whose last digits depend on order and version, are laid apart."""
     if isinstance(value, float):
-        return f"{value:.6g}" if math.isfinite(value) else str(value)
+        floats.append(value)
+        return "DOUBLE"
     if isinstance(value, dict):
-        return sorted((str(key), plain(each)) for key, each in value.items())
+        return [[str(key), plain(value[key], floats)] for key in sorted(value)]
     if isinstance(value, list | tuple):
-        return [plain(each) for each in value]
+        return [plain(each, floats) for each in value]
     return str(value.astimezone(timezone.utc)) if isinstance(value, datetime) and value.tzinfo else str(value)  # noqa: UP017
+
+
+def compared(row: tuple[Any, ...]) -> tuple[str, list[float]]:
+    """A row as text, and its DOUBLEs."""
+    floats: list[float] = []
+    return json.dumps(plain(row, floats)), floats
 
 
 def main(copy: str, queries: str, threads: str) -> None:
@@ -51,12 +58,14 @@ def main(copy: str, queries: str, threads: str) -> None:
         faulthandler.dump_traceback_later(PATIENCE_SECONDS, exit=True)
         # a page at a time, as a notebook or a pipe reads: the whole answer at once is made in another way
         connection.execute(sql)
-        rows: list[str] = []
+        rows: list[tuple[str, list[float]]] = []
         while page := connection.fetchmany(1000):
-            rows += [json.dumps(plain(row)) for row in page]
+            rows += map(compared, page)
         faulthandler.cancel_dump_traceback_later()
-        digest = hashlib.sha256("\n".join(sorted(rows)).encode()).hexdigest()
-        print(json.dumps({"name": name, "rows": len(rows), "digest": digest}), flush=True)
+        rows.sort()
+        digest = hashlib.sha256("\n".join(text for text, _ in rows).encode()).hexdigest()
+        doubles = [each for _, floats in rows for each in floats]
+        print(json.dumps({"name": name, "rows": len(rows), "digest": digest, "doubles": doubles}), flush=True)
 
 
 main(*sys.argv[1:])
