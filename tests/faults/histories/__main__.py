@@ -66,10 +66,7 @@ def _features(text: str) -> frozenset[str]:
 
 def _judged(at: Stage, seed: int, features: frozenset[str]) -> tuple[Played, list[Wrong]]:
     played = at.played(drawn(seed, features))
-    try:
-        return played, judged(played)
-    finally:
-        played.connection.close()
+    return played, judged(played)
 
 
 def _needed(at: Stage, seed: int, features: frozenset[str], wrongs: list[Wrong]) -> list[str]:

@@ -26,7 +26,7 @@ from tests.faults.program import Forked, observe, run_main
 from tests.http_server import answered_by
 
 #: So many of the steps that were drawn are played: a run of the program costs some seconds.
-STEPS = 4
+STEPS = 3
 
 
 @contextmanager
@@ -57,9 +57,10 @@ def _run(program: Forked, step: Step, world: World) -> None:
 
 def _arguments(step: Step) -> list[str]:
     match step.kind:
-        case "backfill" if step.days is not None:
+        case "backfill" | "again" if step.days is not None:
             first, last = step.days
-            return ["backfill", "--from", first.isoformat(), "--to", last.isoformat()]
+            again = ["--again"] if step.kind == "again" else []
+            return ["backfill", *again, "--from", first.isoformat(), "--to", last.isoformat()]
         case "retry":
             return ["rejects", "retry"]
     return ["sync"]

@@ -54,7 +54,7 @@ _OPEN_STEPS = {"task": ("CREATED", "QUEUED", "RUNNING"), "job": ("QUEUED", "RUNN
 
 @dataclass(frozen=True)
 class Step:
-    """The program runs: `sync`, `observe`, `backfill` or `retry` of rejects; a backfill of these days."""
+    """The program runs: `sync`, `observe`, `backfill`, the same `again`, or `retry` of rejects; a backfill of these days."""
 
     at: datetime
     kind: str
@@ -71,6 +71,8 @@ class History:
     first_day: date
     steps: tuple[Step, ...]
     """The last of them is before the world is still."""
+    backfills: bool
+    """Whether, in the still world, all days are searched once more."""
     features: frozenset[str]
 
 
@@ -116,15 +118,18 @@ class _Drawing:
             self.still,
             self.features,
         )
-        return History(self.seed, world, self.places, self.first_day, tuple(self.steps), self.features)
+        backfills = draw.random() < 0.3
+        return History(
+            self.seed, world, self.places, self.first_day, tuple(self.steps), backfills, self.features
+        )
 
     def _steps(self, draw: Random) -> list[Step]:
         at, steps = self.start, []
         for _ in range(draw.randint(4, 10)):
             at += between(draw, MINUTE, 36 * HOUR)
-            kind = draw.choices(["sync", "observe", "backfill", "retry"], [60, 25, 10, 5])[0]
+            kind = draw.choices(["sync", "observe", "backfill", "again", "retry"], [60, 25, 8, 4, 5])[0]
             days = None
-            if kind == "backfill":
+            if kind in ("backfill", "again"):
                 first = (at - draw.randint(0, 5) * DAY).date()
                 days = (first, min(at.date(), first + draw.randint(0, 3) * DAY))
             steps.append(Step(at.replace(microsecond=0), kind, days))

@@ -97,6 +97,8 @@ class _Judge:
                 yield Wrong("doubled", arn, f"{arns.count(arn)} rows")
         for record in self.world.records:
             yield from self._record(record)
+        if not any(chain.done and chain.step == self.last_step for chain in self.world.chains):
+            yield Wrong("nothing asked", "", "the last run searched nothing")
         for text in self.played.in_future[:3]:
             yield Wrong("future", "", text)
         for text in self.played.too_early[:3]:
@@ -294,12 +296,29 @@ class _Judge:
             yield Wrong("asked twice", arn, f"{times.count(arn)} times in the last run")
         for record in self.world.records:
             yield from self._needless(record)
+        yield from self._not_again()
+
+    def _not_again(self) -> Iterator[Wrong]:
+        """A run that was to get everything again left out what was listed, though no get of that place failed."""
+        for number, step in enumerate(self.played.steps):
+            if step.kind != "again":
+                continue
+            gets = {
+                arn: answer for n, what, arn, answer in self.world.asked if n == number and what[:3] == "Get"
+            }
+            failed = {self.world.by_arn[arn].place for arn, answer in gets.items() if answer != "ok"}
+            for chain in self.world.chains:
+                if chain.done and chain.step == number and chain.place not in failed:
+                    for arn, entry in chain.listed.items():
+                        created = datetime.fromisoformat(entry["createdAt"])
+                        if arn not in gets and step.days and step.days[0] <= created.date() <= step.days[1]:
+                            yield Wrong("not got again", arn, f"listed in step {number}")
 
     def _needless(self, record: Record) -> Iterator[Wrong]:
         """A record that ended undisturbed is got at most once more."""
         said = self.world.said.get(record.arn, [])
         final = [each for each in said if each.body["status"] in FINAL]
-        if not final or record.troubles or record.jitter > _SECOND:
+        if not final or record.troubles or any(step.kind == "again" for step in self.played.steps):
             return
         late = [change for change in record.changes if change.at > final[0].at]
         if len(final) > 2 + len(late):

@@ -32,13 +32,11 @@ from braket_etl.warehouse.connection import Connection, Warehouse, configured
 from tests.faults.histories.draw import ACCOUNT_IDS, HOUR, MINUTE, History, Step
 from tests.faults.histories.world import Place, World
 
-#: How long after the world is still the program runs again. The last of them is to find nothing to do.
-AFTERWARDS = (
-    2 * HOUR,
-    26 * HOUR,
-    75 * HOUR,
-    75 * HOUR + 20 * MINUTE,
-)
+#: How long after the world is still the program runs again: the second get of what ended last is due after an hour, a
+#: reject that came often after a day at most. The last run is to find nothing to do.
+AFTERWARDS = (2 * HOUR, 26 * HOUR, 28 * HOUR, 28 * HOUR + 20 * MINUTE)
+#: When all days are searched once more, where they are.
+BACKFILLED = 26 * HOUR + 30 * MINUTE
 #: The names under which the program knows the accounts.
 PROFILES = dict(zip(("one", "two"), ACCOUNT_IDS, strict=True))
 
@@ -81,9 +79,10 @@ class Stage:
     folder: Path
     sessions: Sessions
     world: World | None = None
+    _open: Connection | None = None
 
     def played(self, history: History) -> Played:
-        """Play a history from its first step to the last."""
+        """Play a history from its first step to the last; it can be looked at until the next one is played."""
         self.world = history.world
         warehouse = self._fresh()
         assert warehouse.connection is not None
@@ -98,16 +97,22 @@ class Stage:
                 played.too_early += _too_early(warehouse.connection, step)
         return played
 
+    def close(self) -> None:
+        """Close the warehouse of the history that was played last."""
+        if self._open is not None:
+            self._open.close()
+
     def account(self, place: Place) -> Account:
         return next(a for a in self.sessions.accounts if PROFILES[a.name] == place.account_id)
 
     def _fresh(self) -> KeptOpen:
+        """An empty warehouse; what was played before is closed."""
+        self.close()
         home = self.folder / "home"
         shutil.rmtree(home, ignore_errors=True)
         shutil.copytree(self.folder / "empty", home)
-        file = home / "warehouse.duckdb"
-        connection = configured(duckdb.connect(str(file), config={"threads": 1}))
-        return KeptOpen(home, home / "published.duckdb", connection=connection)
+        self._open = configured(duckdb.connect(str(home / "warehouse.duckdb"), config={"threads": 1}))
+        return KeptOpen(home, home / "published.duckdb", connection=self._open)
 
 
 @contextmanager
@@ -127,6 +132,7 @@ def stage(folder: Path) -> Iterator[Stage]:
         for account in made.sessions.accounts:
             _answer_from(made, account)
         yield made
+        made.close()
 
 
 def _answer_from(made: Stage, account: Account) -> None:
@@ -142,6 +148,7 @@ def _answer_from(made: Stage, account: Account) -> None:
         headers = {**given.headers, "Content-Length": str(len(given.body))}
         return AWSResponse(request.url, given.status, headers, _Body(given.body))
 
+    made.sessions.check_credentials(account)  # so that they are known whatever the environment is later
     made.sessions.session(account).events.register("before-send.braket.*", answer)
 
 
@@ -160,7 +167,12 @@ class _Body(io.BytesIO):
 
 def all_steps(history: History) -> list[Step]:
     """The drawn steps and those that are to make it right."""
-    return [*history.steps, *(Step(history.world.still + after, "sync") for after in AFTERWARDS)]
+    still = history.world.still
+    steps = [*history.steps, *(Step(still + after, "sync") for after in AFTERWARDS)]
+    if history.backfills:
+        at = still + BACKFILLED
+        steps.append(Step(at, "backfill", (history.first_day, at.date())))
+    return sorted(steps, key=lambda step: step.at)
 
 
 def credentials(folder: Path) -> dict[str, str]:
@@ -227,8 +239,9 @@ def _in_future(connection: Connection, step: Step) -> list[str]:
 def _too_early(connection: Connection, step: Step) -> list[str]:
     """Days that are whole though they are not over for an hour; the clock may be a minute off."""
     whole = connection.execute(
-        "SELECT table_name, region, day FROM day_coverage WHERE NOT is_due AND day >= ?",
-        [(step.at - HOUR + MINUTE).date()],
+        "SELECT table_name, region, day FROM etl.coverage WHERE day >= ? AND listed <= stored + rejected "
+        "AND searched_at >= (day + 1)::TIMESTAMP AT TIME ZONE 'UTC' + INTERVAL 1 HOUR",
+        [(step.at - HOUR - MINUTE).date()],
     ).fetchall()
     return [f"{step.kind} of {step.at:%m-%d %H:%M}: {table} {region} {day}" for table, region, day in whole]
 

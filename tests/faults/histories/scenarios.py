@@ -21,13 +21,9 @@ COMMANDED = 5
 def in_process(first: int, count: int, at: Stage, _: Path) -> Outcome:
     """So many histories in this process."""
     began = time.process_time()
-    outcomes = []
-    for seed in range(first, first + count):
-        played = at.played(drawn(seed))
-        try:
-            outcomes.append(_outcome("random histories", seed, played))
-        finally:
-            played.connection.close()
+    outcomes = [
+        _outcome("random histories", seed, at.played(drawn(seed))) for seed in range(first, first + count)
+    ]
     cpu = round((time.process_time() - began) / count, 2)
     return replace(together(outcomes), cpu=(cpu,))
 
