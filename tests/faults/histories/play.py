@@ -241,7 +241,7 @@ def _too_early(connection: Connection, step: Step) -> list[str]:
     whole = connection.execute(
         "SELECT table_name, region, day FROM etl.coverage WHERE day >= ? AND listed <= stored + rejected "
         "AND searched_at >= (day + 1)::TIMESTAMP AT TIME ZONE 'UTC' + INTERVAL 1 HOUR",
-        [(step.at - HOUR - MINUTE).date()],
+        [(step.at - HOUR + MINUTE).date()],
     ).fetchall()
     return [f"{step.kind} of {step.at:%m-%d %H:%M}: {table} {region} {day}" for table, region, day in whole]
 
