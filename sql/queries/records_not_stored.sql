@@ -1,6 +1,8 @@
 -- title: Records that could not be had
 -- question: Which tasks and jobs does Braket list that are not in the tables, and why?
--- read: A record is `rejected` where its answer could not become a row (`braket-etl rejects show ARN` prints it), and `listed` where a search shows it but it could not be got. The next sync asks for all of them again. Costs and waits leave them out, so no row here is good news.
+-- read: a record is `rejected` where its answer could not become a row (`braket-etl rejects show ARN` prints it), and
+--   `listed` where a search shows it but it could not be got. The next sync asks for all of them again; costs and waits
+--   leave them out. No rows: whatever was listed is stored.
 SELECT
     table_name, state, arn, account_id, region, created_at, problem
 FROM (
