@@ -83,6 +83,11 @@ def test_every_table_view_and_question_reads_the_same(
     copy: Path, expected: dict[str, dict[str, Any]], reader: str, threads: int
 ) -> None:
     found = read(reader, copy, threads)
-    assert found == expected
-    assert found['main."charges"'][0] > 5000
+    assert found.keys() == expected.keys()
+    for name, answer in found.items():
+        there = expected[name]
+        assert (name, answer["rows"], answer["digest"]) == (name, there["rows"], there["digest"])
+        pairs = list(zip(answer["doubles"], there["doubles"], strict=True))
+        assert (name, [pair for pair in pairs if pair[0] != pair[1] and not is_close(*pair)]) == (name, [])
+    assert found['main."charges"']["rows"] > 5000
     assert len([name for name in found if name.startswith("@")]) >= 43
