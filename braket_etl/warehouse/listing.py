@@ -17,7 +17,7 @@ from braket_etl.settings import REMEMBERED
 from braket_etl.tables.bookkeeping import UNSETTLED_RECORDS
 from braket_etl.tables.declaration import STRING_MAP, TIMESTAMP, Table
 from braket_etl.warehouse.statements import Connection, affected
-from braket_etl.warehouse.unsettled import MOST_ATTEMPTS, forget_missing, forget_open
+from braket_etl.warehouse.unsettled import MOST_ATTEMPTS, forget_open, put_off_missing
 
 #: A day less than Braket keeps a task's metadata, since clocks and days differ.
 FORGOTTEN = REMEMBERED - timedelta(days=1)
@@ -279,5 +279,5 @@ def mark_expired(connection: Connection, table: Table, missing: Iterable[tuple[s
         )
     ]
     forget_open(connection, table, forgotten)
-    forget_missing(connection, table, [arn for arn, _ in missing])
+    put_off_missing(connection, table, missing, FORGOTTEN)
     return len(forgotten)

@@ -104,12 +104,27 @@ def _records(
     ).fetchall()
 
 
-def forget_missing(connection: Connection, table: Table, arns: Iterable[str]) -> None:
-    """Do not get these ended records once more: Braket was asked, and does not know them."""
-    connection.execute(
-        f"UPDATE {_TABLE} SET due_at = NULL WHERE table_name = ? AND state = 'ended' AND list_contains(?, arn)",
-        [table.name, list(arns)],
-    )
+def put_off_missing(
+    connection: Connection, table: Table, missing: Iterable[tuple[str, datetime]], remembered: timedelta
+) -> None:
+    """Ask later for these ended records, each with when Braket did not know it: it may be there again by then.
+
+    That is an hour later, or after half its age where that is more, so a few times; never once it is older than Braket
+    remembers.
+    """
+    for arn, at in missing:
+        connection.execute(
+            f"""UPDATE {_TABLE} SET due_at = CASE WHEN created_at >= $at - to_seconds($remembered) THEN
+                to_timestamp(epoch($at) + greatest($shortest, (epoch($at) - epoch(created_at)) / 2)) END
+            WHERE table_name = $table AND state = 'ended' AND arn = $arn AND due_at IS NOT NULL""",
+            {
+                "at": at,
+                "remembered": remembered.total_seconds(),
+                "shortest": SECOND_GET_AFTER.total_seconds(),
+                "table": table.name,
+                "arn": arn,
+            },
+        )
     connection.execute(f"DELETE FROM {_TABLE} WHERE state = 'ended' AND due_at IS NULL AND listed IS NULL")
 
 

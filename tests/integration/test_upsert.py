@@ -337,6 +337,21 @@ def test_what_had_just_ended_is_got_once_more_after_an_hour_and_never_again(conn
     assert connection.execute("FROM etl.unsettled_records").fetchall() == []
 
 
+def test_what_is_not_found_at_its_second_get_is_asked_for_ever_later_until_it_is_forgotten(
+    connection: Connection,
+) -> None:
+    load(connection, *ended(1))
+    asked = []
+    for hours in (1, 2, 4, 8, 16, 32, 100, 300, 900, 2_160):
+        if due(connection, at := later(hours=hours)):
+            asked.append(hours)
+            listing.mark_expired(connection, QUANTUM_TASKS, [(arn(1), at)])
+            assert due(connection, at + timedelta(minutes=59)) == []
+    assert len(asked) > 5
+    assert asked[-1] == 2_160
+    assert connection.execute("FROM etl.unsettled_records").fetchall() == []
+
+
 def test_what_ended_a_day_ago_is_settled_at_once(connection: Connection) -> None:
     load(connection, *many([1], endedAt="2026-11-20T00:00:30Z"), at=later(days=2))
     assert connection.execute("FROM etl.unsettled_records").fetchall() == []
