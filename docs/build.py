@@ -131,8 +131,8 @@ def cookbook() -> str:
         GENERATED,
         f"{len(known)} questions, ready to ask. `braket-etl sql @NAME` answers one from the published warehouse, "
         "`braket-etl sql --list` names them all. Each is a file in [sql/queries](../sql/queries) that runs as it "
-        "stands in any DuckDB client from 1.4 on; parameters are DuckDB variables (`SET VARIABLE key = 'project'`) with a default. "
-        "Times are UTC, money is US dollars at list price ([what that means](cost.md)); "
+        "stands in any DuckDB client from 1.4 on; parameters are DuckDB variables (`SET VARIABLE key = 'project'`) with a "
+        "default. Times are UTC, money is US dollars at list price ([what that means](cost.md)); "
         "waits are intervals ([why](queue-latency.md)).",
         "\n".join(
             f"- **{chapter}**: " + ", ".join(f"[{known[name].title}](#{name})" for name in names)
