@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import os
+import sys
 import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
@@ -11,6 +13,7 @@ from threading import Event, Thread
 from typing import TYPE_CHECKING, Any
 from uuid import uuid4
 
+from rich.console import Console
 from rich.progress import (
     BarColumn,
     MofNCompleteColumn,
@@ -273,9 +276,20 @@ _COLUMNS = (
 )
 
 
-def _bar() -> Progress:
-    """A progress bar on standard error, which shows itself on terminals only."""
-    return Progress(*_COLUMNS, console=err, transient=True, disable=is_quiet() or not err.is_terminal)
+@contextmanager
+def _bar() -> Iterator[Progress]:
+    """A progress bar on standard error, which shows itself on terminals only.
+
+    It has a file descriptor of its own: while a step runs, Dagster turns the one of standard error to a file.
+    """
+    if is_quiet() or not err.is_terminal:
+        with Progress(*_COLUMNS, console=err, disable=True) as bar:
+            yield bar
+        return
+    with os.fdopen(os.dup(sys.stderr.fileno()), "w", encoding=err.encoding) as terminal:
+        console = Console(file=terminal, force_terminal=True, highlight=False)
+        with Progress(*_COLUMNS, console=console, transient=True) as bar:
+            yield bar
 
 
 @contextmanager
