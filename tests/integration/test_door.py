@@ -298,10 +298,10 @@ def test_a_doubled_key_is_published_by_no_verb_until_it_is_repaired(
     )
     for verb in (
         ["restore", "--yes"],
+        ["rejects", "retry"],  # before a sync, which sees that the record is stored
         ["sync", "--json"],
         ["backfill", "--from", "2026-11-19", "--to", "2026-11-20"],
         ["recover", str(tmp_path)],
-        ["rejects", "retry"],
         ["prices", "import", f"{account.price_list_url}/index.csv"],
         ["maintain"],
     ):
