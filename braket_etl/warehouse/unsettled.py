@@ -19,6 +19,8 @@ from braket_etl.warehouse.statements import Connection
 FRESH = timedelta(hours=24)
 #: … and is got once more, this much later at the earliest.
 SECOND_GET_AFTER = timedelta(hours=1)
+#: So much later at most is a record asked for that was not found then.
+PUT_OFF_AT_MOST = timedelta(days=1)
 #: So often a record is asked for that its listing contradicts, until the listing changes.
 MOST_ATTEMPTS = 5
 _TABLE = UNSETTLED_RECORDS.qualified_name
@@ -109,18 +111,18 @@ def put_off_missing(
 ) -> None:
     """Ask later for these ended records, each with when Braket did not know it: it may be there again by then.
 
-    That is an hour later, or after half its age where that is more, so a few times; never once it is older than Braket
-    remembers.
+    That is after half its age, but an hour later at least and a day at most; never once it is older than Braket remembers.
     """
     for arn, at in missing:
         connection.execute(
             f"""UPDATE {_TABLE} SET due_at = CASE WHEN created_at >= $at - to_seconds($remembered) THEN
-                to_timestamp(epoch($at) + greatest($shortest, (epoch($at) - epoch(created_at)) / 2)) END
+                to_timestamp(epoch($at) + greatest($shortest, least($longest, (epoch($at) - epoch(created_at)) / 2))) END
             WHERE table_name = $table AND state = 'ended' AND arn = $arn AND due_at IS NOT NULL""",
             {
                 "at": at,
                 "remembered": remembered.total_seconds(),
                 "shortest": SECOND_GET_AFTER.total_seconds(),
+                "longest": PUT_OFF_AT_MOST.total_seconds(),
                 "table": table.name,
                 "arn": arn,
             },
