@@ -36,7 +36,7 @@ from braket_etl.settings import SettingsError
 from braket_etl.tables import MAIN
 from braket_etl.warehouse import runs
 from braket_etl.warehouse.door import held_back, refusal
-from braket_etl.warehouse.errors import WarehouseError
+from braket_etl.warehouse.errors import HeldBackError, WarehouseError
 from braket_etl.warehouse.publish import check_group
 
 if TYPE_CHECKING:  # Dagster takes most of a second to load
@@ -401,7 +401,11 @@ def _published_steps(runtime: Runtime, run_id: str) -> dict[str, Any]:
     with suppress(WarehouseError), runtime.warehouse.reading() as connection:
         if runs.has_ended(connection, run_id):
             return runs.run_summary(connection, run_id) or {}
-    publish_what_came(runtime.warehouse, run_id, group=runtime.settings.group)
+    try:
+        publish_what_came(runtime.warehouse, run_id, group=runtime.settings.group)
+    except HeldBackError:  # told of with all else, see `_told`
+        with runtime.warehouse.writing("looking up what came") as connection:
+            return runs.run_summary(connection, run_id) or {}
     return _steps(runtime, run_id)
 
 
