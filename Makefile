@@ -11,7 +11,7 @@ python = $(shell for p in python$(1) $$HOME/.pyenv/versions/$(1).*/bin/python; d
 NEWEST = $(or $(firstword $(foreach version,$(PYTHONS),$(call python,$(version)))),$(PYTHON))
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo test faults test-newest test-lowest test-pythons test-readers test-cluster test-sdk test-focus bench lint types audit api-news docs check ui lock clean
+.PHONY: help setup demo test faults newest-set-up test-newest test-newest-parts test-lowest test-pythons test-readers test-cluster test-sdk test-focus bench lint types audit api-news docs check ui lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -40,12 +40,18 @@ faults: $(SET_UP) ## Inject every fault and write docs/reliability.md's table (a
 test-cluster: $(SET_UP) ## Backfill into a lake on two workers and kill one (skipped without PostgreSQL and Redis; 4 minutes)
 	@BRAKET_ETL_CLUSTER=1 $(BIN)/python -m pytest -q -p no:cacheprovider tests/cluster
 
-test-newest: ## Run every test on the newest Python that is found and the newest of everything that pyproject.toml allows
+newest-set-up:
 	@test -x $(VENV)-newest/bin/python || $(NEWEST) -m venv $(VENV)-newest
 	@echo "installing the newest that pyproject.toml allows into $(VENV)-newest, without the lock"
 	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable '.[dev,cluster]'
 	@$(VENV)-newest/bin/python -m tests.versions
+
+test-newest: newest-set-up ## Run every test on the newest Python that is found and the newest of everything that pyproject.toml allows
 	@$(VENV)-newest/bin/python -m pytest -q -n auto --dist worksteal -p no:cacheprovider
+
+test-newest-parts: newest-set-up ## The tests of parts, of the warehouse and of the sql verb on the same, for CI (the whole takes as long as `make test`)
+	@$(VENV)-newest/bin/python -m pytest -q -n auto -p no:cacheprovider tests/unit tests/integration/test_sql_verb.py
+	@$(VENV)-newest/bin/python -m pytest -q -n auto -p no:cacheprovider -m warehouse tests/integration
 
 test-lowest: ## Run the tests of parts and of the warehouse on the lowest versions that pyproject.toml allows
 	@test -x $(VENV)-lowest/bin/python || $(or $(call python,3.11),$(PYTHON)) -m venv $(VENV)-lowest
@@ -128,7 +134,7 @@ api-news: $(SET_UP) ## Tell what Braket's API has in the newest botocore that ou
 docs: $(SET_UP) ## Write what in docs/ is generated
 	@$(BIN)/python docs/build.py
 
-check: lint types audit api-news test test-cluster test-newest test-readers test-lowest test-pythons test-sdk test-focus ## Everything that CI checks
+check: lint types audit api-news test test-cluster test-newest-parts test-readers test-lowest test-pythons test-sdk test-focus ## Everything that CI checks
 
 ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
 	@$(BIN)/braket-etl --home .braket_etl-demo ui
