@@ -104,12 +104,9 @@ def listed(warehouse: Warehouse, _: Path, *, batches: int, at_random: bool) -> O
         outcome = puller.pull_days([target], [TASKS], [date(2026, 11, 19)], only_due=False)
         assert not outcome.problems, list(outcome.problems)
         check_rows(warehouse, account.tasks, "GetQuantumTask", "quantum_tasks", account.clean, "queueInfo")
-        # a Region lists other tags than it gives with the task: taken over once, they are taken over for good
-        again, once_more = (
-            puller.pull_days([target], [TASKS], [date(2026, 11, 19)], only_due=False) for _ in range(2)
-        )
-        assert again.retagged <= len(ended(warehouse, account))
-        assert once_more.retagged == 0
+        # a Region lists other tags than it gives with the task: asked for already, they are no reason to ask at once
+        again = puller.pull_days([target], [TASKS], [date(2026, 11, 19)], only_due=False)
+        assert again.fetched <= len(account.tasks) - len(ended(warehouse, account))
         assert not pull_devices(puller, [target]).rejected
         elsewhere = ("deviceQueueInfo", "deviceStatusReason")
         check_rows(warehouse, account.devices, "GetDevice", "devices", account.devices, *elsewhere)
