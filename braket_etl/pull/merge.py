@@ -83,7 +83,7 @@ def _stored(connection: Connection, prepared: _Prepared, batch: Batch, run_id: s
     moved: list[str] = []
     for table, rows in records:
         merged.counts[table.name] = upsert(connection, table, rows, _asked_as(batch, table))
-        if found := moved_records(connection, table):
+        if rows.num_rows and (found := moved_records(connection, table)):
             _follow(connection, table, found)
             drift.add(Drift(table.name, "moved", "createdAt", None))
             moved += [arn for arn, _, _ in found]
