@@ -366,7 +366,9 @@ def _told(
 
     steps = [step for run in run_steps for step in run.values()]
     problems = runs.problems_of(steps)
-    warnings = list(dict.fromkeys(text for step in steps for text in step["warnings"]))
+    warnings = list(
+        dict.fromkeys(text for step in steps for text in (*step["warnings"], *step.get("notes", ())))
+    )
     rejected = sum(step["rejected"] for step in steps)
     drift = sum(step["drift"] for step in steps)
     held = held_back(runtime.warehouse)

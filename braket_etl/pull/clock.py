@@ -89,8 +89,8 @@ class Clock:
         """The present by Braket's clock (aware UTC)."""
         return datetime.now(UTC) + self.offset
 
-    def told(self) -> list[str]:
-        """What people should know of dates that were not believed, a line each; each once a run."""
+    def note_of_ours(self) -> list[str]:
+        """What to tell of this machine's clock, once a run; nothing about the data is wrong for it."""
         lines = []
         if self.is_ours_wrong and "ours" not in self._has_told:
             self._has_told.add("ours")
@@ -100,6 +100,11 @@ class Clock:
                 f"this machine's clock is {seconds:,.0f} s {which} that of Braket's answers, which agree with each other: "
                 "rows are dated by theirs; set the clock (AWS refuses requests that are more than five minutes off)"
             )
+        return lines
+
+    def told(self) -> list[str]:
+        """What to tell of dates that were not believed, once a run."""
+        lines = []
         if self.replaced and "theirs" not in self._has_told:
             self._has_told.add("theirs")
             first, *others = self.replaced

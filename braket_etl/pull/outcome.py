@@ -43,6 +43,8 @@ class Outcome:
     counts: dict[str, Counts] = field(default_factory=dict)
     problems: Counter[Problem] = field(default_factory=Counter)
     warnings: Counter[str] = field(default_factory=Counter)
+    notes: Counter[str] = field(default_factory=Counter)
+    """What is told and takes nothing from the result."""
     listed: Counter[str] = field(default_factory=Counter)
     fetched: int = 0
     rejected: int = 0
@@ -86,6 +88,7 @@ class Outcome:
             counts,
             self.problems + other.problems,
             self.warnings + other.warnings,
+            self.notes + other.notes,
             self.listed + other.listed,
             self.fetched + other.fetched,
             self.rejected + other.rejected,
@@ -109,6 +112,7 @@ class Outcome:
             "drift": self.drift,
             "problems": [f"{problem}{_times(n)}" for problem, n in self.problems.items()],
             "warnings": [f"{warning}{_times(n)}" for warning, n in self.warnings.items()],
+            "notes": list(self.notes),
             "calls": {
                 name: {
                     "calls": r.calls,

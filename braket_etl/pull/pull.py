@@ -390,6 +390,8 @@ class _Desk:
         told = clock.told()
         for line in told:
             self.outcome.warnings[line] += 1
+        for line in clock.note_of_ours():
+            self.outcome.notes[line] += 1
         drift = [Drift("runs", "date", "Date", at.isoformat(timespec="seconds")) for at in clock.replaced]
         if told or clock.is_news:
             with self.puller.warehouse.writing("noting dates") as connection, transaction(connection):

@@ -65,7 +65,8 @@ def test_answers_that_agree_say_that_this_machine_s_clock_is_wrong(off: timedelt
     clock = clock_of(*[off + timedelta(seconds=n) for n in range(4)])
     assert clock.at(stamp(off)) == SEEN + off
     assert abs(clock.now() - datetime.now(UTC) - off) < timedelta(seconds=10)
-    [line] = clock.told()
+    [line] = clock.note_of_ours()
+    assert clock.told() == []
     assert ("behind" if off > timedelta() else "ahead of") in line
     assert abs(clock.at(stamp(timedelta())) - SEEN - off) < timedelta(seconds=10)  # the odd one out
 
