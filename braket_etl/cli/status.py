@@ -27,7 +27,7 @@ def run_status(*, as_json: bool) -> int:
     """Show freshness, open records, problems, spending, waits and runs; 0 also where nothing was pulled yet."""
     warehouse = Runtime().warehouse
     held = held_back(warehouse)
-    refused = {"held_back": asdict(held) if held else None}
+    refused = {"held_back": asdict(held)} if held else {}
     try:
         with warehouse.reading() as connection:
             found = standing(connection)
