@@ -126,7 +126,9 @@ kept AS (
     ) = 1
 )
 SELECT k.* REPLACE (
-    row_number() OVER (PARTITION BY k.job_arn ORDER BY k.event_index, k.fetched_at, k.time_of_event) - 1 AS event_index,
+    row_number() OVER (
+        PARTITION BY k.job_arn ORDER BY k.event_index, k.fetched_at, k.time_of_event, k.event_type, k.message
+    ) - 1 AS event_index,
     coalesce(j.created_at, min(k.job_created_at) OVER (PARTITION BY k.job_arn)) AS job_created_at
 )
 FROM kept AS k LEFT JOIN jobs AS j ON j.job_arn = k.job_arn
