@@ -97,8 +97,8 @@ class Clock:
             seconds = abs(self.offset).total_seconds()
             which = "behind" if self.offset > timedelta() else "ahead of"
             lines.append(
-                f"this machine is {seconds:,.0f} s {which} the time that Braket's answers agree on: rows are dated by theirs. "
-                "Set this machine's time: AWS refuses requests that are more than five minutes off"
+                f"this machine is {seconds:,.0f} s {which} the time that Braket's answers agree on: rows are dated by "
+                "theirs; set its time, since AWS refuses requests that are more than five minutes off"
             )
         return lines
 
