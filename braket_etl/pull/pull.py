@@ -244,6 +244,8 @@ class Puller:
 
     def fetch_records(self, target: Target, resource: Resource, arns: Iterable[str]) -> Outcome:
         """Fetch these records again, whatever is stored."""
+        with self.warehouse.writing("looking up the time") as connection:
+            self.clock.known = future.kept_offset(connection)
         return self._run([_Work(target, resource, records=[(arn, None) for arn in arns])])
 
     def _run(self, work: Sequence[_Work], *, only_due: bool = False, again: bool = False) -> Outcome:
