@@ -108,7 +108,7 @@ def test_the_copy_knows_what_was_wanted(refused: Refused) -> None:
 def test_status_opens_with_it_and_counts_what_the_question_lists(refused: Refused) -> None:
     shown = refused.program.ok("status", env={"COLUMNS": "400"}).split("\n")
     lines = [line for line in shown if line.strip()]
-    assert lines[0] == "missing"
+    assert lines[0].strip() == "missing"
     assert lines[1].startswith(
         f"1 of {REGIONS} Regions of account default were never searched whole: {REFUSED} ("
     )
@@ -207,7 +207,7 @@ def nothing(lab: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Program:
 def test_a_run_that_reached_nothing_does_not_read_as_nothing_spent(nothing: Program) -> None:
     first = f"{REGIONS} of {REGIONS} Regions of account default were never searched whole: "
     shown = [line for line in nothing.ok("status", env={"COLUMNS": "400"}).split("\n") if line.strip()]
-    assert shown[0] == "missing"
+    assert shown[0].strip() == "missing"
     assert shown[1].startswith(first)
     assert "access refused" in shown[1]
     assert not [line for line in shown if line.startswith("to look at") and "nothing" in line]
