@@ -12,6 +12,7 @@ import threading
 from collections.abc import Callable
 from dataclasses import replace
 from pathlib import Path
+from typing import Any
 
 import duckdb
 import duckdb_extensions
@@ -31,7 +32,7 @@ from braket_etl.warehouse.errors import (
     NotPublishedError,
     WarehouseError,
 )
-from braket_etl.warehouse.lake import Lake, shown
+from braket_etl.warehouse.lake import NAME, Lake, shown
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.publish import publish
 from braket_etl.warehouse.restore import damage_of, restore
@@ -69,6 +70,11 @@ def values(lake: Lake) -> list[str]:
         return [value for (value,) in connection.execute(_VALUES).fetchall()]
 
 
+def alike(rows: list[tuple[Any, ...]]) -> list[tuple[Any, ...]]:
+    """The rows, averages without the last digits, which depend on the order of the rows that they are made of."""
+    return [tuple(f"{value:.9g}" if isinstance(value, float) else value for value in row) for row in rows]
+
+
 def test_two_programs_at_once_leave_what_one_leaves_in_a_file(
     in_file: Pulled, in_lake: tuple[Pulled, list[str]]
 ) -> None:
@@ -78,7 +84,7 @@ def test_two_programs_at_once_leave_what_one_leaves_in_a_file(
     assert {f"main.{model.name}" for model in models()} <= ours.keys()
     assert len(ours["main.quantum_tasks"]) > 10
     for name, rows in theirs.items():
-        assert ours[name] == rows, name
+        assert alike(ours[name]) == alike(rows), name
     assert lake.rows("SELECT count(*), count(*) FILTER (outcome = 'success') FROM etl.runs") == [(2, 2)]
 
 
@@ -583,19 +589,24 @@ def test_verbs_tell_of_a_lake_what_they_tell_of_a_file(in_file: Pulled, tmp_path
     assert "nothing is published since" in program.run("doctor").stdout
     program.ok("maintain", "--repair")
     assert program.ok(*count) == seen
-    [file] = (program.home / "lake" / "main" / "quantum_tasks").glob("*.parquet")
+    with lake.reading() as connection:  # the repair left files that nobody reads any longer
+        [(path,), *_] = connection.execute(
+            f"SELECT data_file FROM ducklake_list_files('{NAME}', 'quantum_tasks')"
+        ).fetchall()
+    file = Path(path)
     kept = file.read_bytes()
     file.unlink()
     for verb in (["recover", str(tmp_path / "nothing")], ["maintain"], ["doctor"], ["status"]):
         done = program.run(*verb)
-        assert done.returncode == 1, done.stdout + done.stderr
+        # there are no credentials either, which doctor holds to be worse
+        assert done.returncode == (2 if verb == ["doctor"] else 1), done.stdout + done.stderr
         assert "Traceback" not in done.stderr
         assert file.name in done.stdout + done.stderr
     file.write_bytes(kept)
     Path(lake.catalog).rename(tmp_path / "lost")
     for verb in (["recover", str(tmp_path / "nothing")], ["maintain"], ["doctor"], ["status"], list(count)):
         done = program.run(*verb)
-        assert done.returncode == 1, done.stdout + done.stderr
+        assert done.returncode == (2 if verb == ["doctor"] else 1), done.stdout + done.stderr
         assert "holds no lake, but this home has stored records there" in done.stdout + done.stderr
     assert not Path(lake.catalog).exists()
 
