@@ -475,10 +475,8 @@ class _Desk:
         replace_rows(connection, COVERAGE, pa.Table.from_pylist(rows, schema=COVERAGE.arrow_schema))
 
     def _searched_at(self, listing: Listing) -> datetime:
-        """When a search began, never later than Braket's answers or this machine's clock have it (see `day_coverage`)."""
-        clock = self.puller.clock
-        first = min(listing.stamps, key=lambda stamp: stamp.seen_at)
-        return min(clock.at(first), first.seen_at + clock.offset)
+        """When a search began: when its first page was given."""
+        return self.puller.clock.at(min(listing.stamps, key=lambda stamp: stamp.seen_at))
 
     def _name(self, listing: Listing, arns: Sequence[str]) -> None:
         """Tell of records that are listed, but neither stored nor rejected."""
