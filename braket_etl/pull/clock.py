@@ -29,8 +29,9 @@ class Clock:
 
     replaced: dict[datetime, None] = field(default_factory=dict)
     """Dates of answers that were not believed, each once, in order of sight."""
-    known: timedelta = timedelta()
-    """How far Braket was ahead of this machine when answers last agreed: what a few answers are held against too."""
+    known: timedelta | None = None
+    """How far Braket was ahead of this machine when answers last agreed, which a few answers are held against too; None
+    where they never did. Then a few that agree about an earlier time are believed: too early a date only asks again."""
     _offset: timedelta = timedelta()
     _has_told: set[str] = field(default_factory=set)
     _offsets: deque[timedelta] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
@@ -60,25 +61,27 @@ class Clock:
         if all(abs(off) <= TOLERANCE for off in self._offsets):
             return timedelta()
         if len(self._offsets) < _QUORUM:
-            return (
-                self.known
-                if all(abs(off - self.known) <= TOLERANCE for off in self._offsets)
-                else timedelta()
-            )
+            return self._agreed_by_few()
         middle = timedelta(seconds=median(off.total_seconds() for off in self._offsets))
         agreeing = sum(abs(off - middle) <= TOLERANCE for off in self._offsets)
         return middle if agreeing >= _QUORUM and 2 * agreeing > len(self._offsets) else timedelta()
+
+    def _agreed_by_few(self) -> timedelta:
+        latest = max(self._offsets)
+        wanted = self.known if self.known is not None else min(latest, timedelta())
+        return wanted if all(abs(off - wanted) <= TOLERANCE for off in self._offsets) else timedelta()
 
     @property
     def is_sure(self) -> bool:
         """Whether answers agree about the time, with this machine's clock or against it."""
         agreeing = sum(abs(off - self.offset) <= TOLERANCE for off in self._offsets)
-        return 0 < len(self._offsets) < 2 * agreeing
+        is_backed = len(self._offsets) >= _QUORUM or self.known is not None or not self.offset
+        return is_backed and 0 < len(self._offsets) < 2 * agreeing
 
     @property
     def is_news(self) -> bool:
         """Whether the answers agree about another time than they did before."""
-        return self.is_sure and abs(self.offset - self.known) > TOLERANCE
+        return self.is_sure and (self.known is None or abs(self.offset - self.known) > TOLERANCE)
 
     @property
     def is_ours_wrong(self) -> bool:

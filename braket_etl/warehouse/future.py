@@ -70,15 +70,14 @@ def _correct(connection: Connection, latest: datetime) -> None:
     )
 
 
-def kept_offset(connection: Connection) -> timedelta:
-    """How far Braket was ahead of this machine when its answers last agreed that it was."""
+def kept_offset(connection: Connection) -> timedelta | None:
+    """How far Braket was ahead of this machine when its answers last agreed; None where they never did."""
     found = connection.execute("SELECT value FROM etl.properties WHERE name = ?", [_OFFSET]).fetchall()
-    return timedelta(seconds=float(found[0][0])) if found else timedelta()
+    return timedelta(seconds=float(found[0][0])) if found else None
 
 
 def keep_offset(connection: Connection, offset: timedelta) -> timedelta:
     """Keep that for runs with few answers; it is given back."""
     connection.execute("DELETE FROM etl.properties WHERE name = ?", [_OFFSET])
-    if offset:
-        connection.execute("INSERT INTO etl.properties VALUES (?, ?)", [_OFFSET, str(offset.total_seconds())])
+    connection.execute("INSERT INTO etl.properties VALUES (?, ?)", [_OFFSET, str(offset.total_seconds())])
     return offset

@@ -46,7 +46,16 @@ def test_one_wrong_date_among_others_is_replaced_and_told_once(
 
 @pytest.mark.parametrize("off", [timedelta(days=26_700), 6 * HOUR, timedelta(minutes=6), -6 * HOUR])
 def test_a_lone_date_that_is_off_is_not_believed(off: timedelta) -> None:
-    assert clock_of(off).at(stamp(off)) == SEEN
+    clock = Clock(known=timedelta())
+    clock.note(stamp(off))
+    assert clock.at(stamp(off)) == SEEN
+    assert not clock.is_sure
+
+
+@pytest.mark.parametrize("off", [timedelta(days=26_700), 6 * HOUR, -6 * HOUR])
+def test_where_no_answers_ever_agreed_a_lone_date_is_believed_if_it_is_earlier(off: timedelta) -> None:
+    assert clock_of(off).at(stamp(off)) == min(SEEN, SEEN + off)
+    assert not clock_of(off).is_sure
 
 
 def test_a_lone_date_is_believed_where_it_says_what_answers_agreed_about_before() -> None:
