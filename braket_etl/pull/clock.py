@@ -31,7 +31,8 @@ class Clock:
     """Dates of answers that were not believed, each once, in order of sight."""
     known: timedelta | None = None
     """How far Braket was ahead of this machine when answers last agreed, which a few answers are held against too; None
-    where they never did. Then a few that agree about an earlier time are believed: too early a date only asks again."""
+    where they never did. Unless they agreed with this machine, a few that agree about an earlier time are believed: too
+    early a date only asks again."""
     _offset: timedelta = timedelta()
     _has_told: set[str] = field(default_factory=set)
     _offsets: deque[timedelta] = field(default_factory=lambda: deque(maxlen=_REMEMBERED))
@@ -67,15 +68,18 @@ class Clock:
         return middle if agreeing >= _QUORUM and 2 * agreeing > len(self._offsets) else timedelta()
 
     def _agreed_by_few(self) -> timedelta:
-        latest = max(self._offsets)
-        wanted = self.known if self.known is not None else min(latest, timedelta())
-        return wanted if all(abs(off - wanted) <= TOLERANCE for off in self._offsets) else timedelta()
+        is_ours_proven = self.known is not None and abs(self.known) <= TOLERANCE
+        earlier = timedelta() if is_ours_proven else min(max(self._offsets), timedelta())
+        for wanted in (self.known or timedelta(), earlier):
+            if all(abs(off - wanted) <= TOLERANCE for off in self._offsets):
+                return wanted
+        return timedelta()
 
     @property
     def is_sure(self) -> bool:
         """Whether answers agree about the time, with this machine's clock or against it."""
         agreeing = sum(abs(off - self.offset) <= TOLERANCE for off in self._offsets)
-        is_backed = len(self._offsets) >= _QUORUM or self.known is not None or not self.offset
+        is_backed = len(self._offsets) >= _QUORUM or self.offset in (timedelta(), self.known)
         return is_backed and 0 < len(self._offsets) < 2 * agreeing
 
     @property
