@@ -213,11 +213,11 @@ class Puller:
         `with_due` takes in those that had just ended when they were first got and are due for their second get.
         """
         with self.warehouse.writing("looking up open records") as connection:
+            self.clock.known = future.kept_offset(connection)
             reached = owners(connection, self.sessions)
             work, outcome = [], Outcome()
             for resource in resources:
                 by_target: dict[Target, list[tuple[str, datetime]]] = {}
-                self.clock.known = future.kept_offset(connection)
                 with transaction(connection):
                     unsettled.refill(connection, resource.table)
                 wanted = unsettled.open_records(connection, resource.table)
