@@ -103,12 +103,28 @@ def _flip_at(path: Path, place: int) -> None:
     flip(path, place / path.stat().st_size)
 
 
+def _flip_the_last_block(path: Path) -> None:
+    """Flip the bits of a byte of the last block that holds rows; what lies in free blocks is nobody's."""
+    with duckdb.connect(str(path), read_only=True) as connection:
+        tables = connection.execute("SELECT schema_name, table_name FROM duckdb_tables()").fetchall()
+        blocks = {
+            block
+            for table in tables
+            for (block,) in connection.execute(
+                "SELECT block_id FROM pragma_storage_info(?) WHERE persistent AND block_id >= 0",
+                [".".join(table)],
+            ).fetchall()
+        }
+        (size,) = connection.execute("SELECT block_size FROM pragma_database_size()").fetchone() or ()
+    _flip_at(path, 3 * 4096 + max(blocks) * size + size // 100)
+
+
 _OF_THE_FILE: Mapping[str, Damage] = {
     "magic number": partial(_flip_at, place=9),
     "first header": partial(_flip_at, place=4096 + 20),
     "second header": partial(_flip_at, place=8192 + 20),
     "middle": partial(flip, first=0.2, last=0.8),
-    "tail": partial(flip, first=0.8, last=0.999),
+    "last block": _flip_the_last_block,
     "cut in half": partial(cut, share=0.5),
     "last block cut": partial(cut, share=0.98),
     "emptied": partial(cut, share=0.0),
