@@ -25,8 +25,8 @@ from pathlib import Path
 
 import boto3
 
+from braket_emulator import running
 from braket_etl.aws.throttle import QUOTAS, Budgets, Files
-from braket_etl.emulator import running
 from braket_etl.pull.plan import days_between
 from braket_etl.pull.resources import TASKS
 from braket_etl.runtime import Runtime

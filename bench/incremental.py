@@ -27,7 +27,7 @@ import duckdb
 
 from bench.line import Line
 from bench.million_tasks import repeat_tasks
-from braket_etl.emulator import running
+from braket_emulator import running
 
 SMALL, LARGE, LIMIT = 1_000, 1_000_000, 1.3
 SYNC = [sys.executable, "-m", "braket_etl", "sync"]

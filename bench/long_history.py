@@ -26,9 +26,9 @@ from unittest import mock
 
 import filelock
 
+from braket_emulator import Emulator, running
 from braket_etl.analysis.stored import compute_statistics
 from braket_etl.costs.load import refresh_prices
-from braket_etl.emulator import Emulator, running
 from braket_etl.private import private_folder
 from braket_etl.pull.close import close_run, open_run
 from braket_etl.pull.plan import days_between

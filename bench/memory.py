@@ -17,7 +17,7 @@ import sys
 import tempfile
 from pathlib import Path
 
-from braket_etl.emulator import running
+from braket_emulator import running
 
 
 def peak_of_pull(tasks: int) -> float:

@@ -23,7 +23,7 @@ from pathlib import Path
 
 import duckdb
 
-from braket_etl.emulator import running
+from braket_emulator import running
 
 SHARE = 0.1
 GETS_A_SECOND = 100 * SHARE

@@ -18,8 +18,8 @@ from unittest import mock
 from bench import client_ceiling
 from bench.line import Line, table_row
 from bench.long_history import scratch
+from braket_emulator import running
 from braket_etl.aws.throttle import ALL_OPERATIONS, QUOTAS
-from braket_etl.emulator import running
 from braket_etl.pull.plan import days_between
 from braket_etl.pull.resources import TASKS
 from braket_etl.runtime import Runtime
@@ -102,7 +102,7 @@ def _hours(seconds: float) -> str:
 
 def _measured(tasks: int, accounts: Sequence[str]) -> tuple[float, int]:
     """Seconds of a pull of these accounts at the documented quotas, and how many tasks the largest of them has."""
-    from braket_etl.emulator.callers import access_key_for
+    from braket_emulator.callers import access_key_for
 
     today = datetime.now(UTC).date()
     with (

@@ -16,7 +16,7 @@ from pathlib import Path
 from bench import api_budget, client_ceiling, memory
 from bench.line import Line
 from bench.long_history import scratch, unbounded, warehouse_of
-from braket_etl.emulator import running
+from braket_emulator import running
 from braket_etl.pull.plan import days_between
 from braket_etl.pull.resources import TASKS
 

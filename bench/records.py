@@ -32,9 +32,9 @@ class Answer:
 @cache
 def _seeds() -> list[dict[str, Any]]:
     """The tasks of a synthetic account that have ended, by time of creation."""
-    from braket_etl.emulator.instants import milliseconds
-    from braket_etl.emulator.render import task_record
-    from braket_etl.emulator.world import generate
+    from braket_emulator.instants import milliseconds
+    from braket_emulator.render import task_record
+    from braket_emulator.world import generate
 
     world = generate(
         seed=7, tasks=_SEEDS, jobs=400, days=_DAYS, accounts=["123456789012"], regions=None, now=NOW

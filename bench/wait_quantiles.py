@@ -43,7 +43,7 @@ def lognormal_waits(rng: np.random.Generator, n: int) -> Floats:
 
 def emulator_waits() -> Callable[[np.random.Generator, int], Floats]:
     """Waits drawn anew from those of a QPU of the emulator, whose execution windows make their distribution lumpy."""
-    from braket_etl.emulator.world import generate
+    from braket_emulator.world import generate
 
     world = generate(
         seed=11, tasks=40_000, jobs=0, days=60, accounts=["123456789012"], regions=None,

@@ -16,7 +16,7 @@ import duckdb
 import pytest
 from hypothesis import HealthCheck, settings
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 
 if TYPE_CHECKING:
     from tests.receivers import Hook

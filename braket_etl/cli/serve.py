@@ -51,10 +51,10 @@ def become(module: str, *arguments: str) -> NoReturn:
 
 def run_emulator(now: str | None, **options: Any) -> int:
     """Become the emulator, with these of its `Options`; raises SettingsError where `now` is no instant."""
-    from braket_etl.emulator.options import Options, instant
+    from braket_emulator.options import Options, instant
 
     try:
         begins = instant(now) if now else None
     except ValueError:
         raise SettingsError(f"--now: {now!r} is no instant, such as 2026-11-20T12:00:00Z") from None
-    become("braket_etl.emulator", *Options(now=begins, **options).arguments())
+    become("braket_emulator", *Options(now=begins, **options).arguments())

@@ -15,7 +15,7 @@ import duckdb
 import pytest
 from dagster import DagsterRunStatus
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 from braket_etl.runtime import Runtime
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.errors import WarehouseError

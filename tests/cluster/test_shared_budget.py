@@ -11,9 +11,9 @@ from typing import Any
 import boto3
 import pytest
 
+from braket_emulator import Emulator, running
 from braket_etl.aws.shared_budget import BudgetUnreachable, SharedStates
 from braket_etl.aws.throttle import Budget
-from braket_etl.emulator import Emulator, running
 from tests.conftest import NOW, Program
 from tests.processes import begun_together
 from tests.servers import RedisServer, redis

@@ -14,8 +14,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-from braket_etl.emulator import Emulator, running
-from braket_etl.emulator.faults import WIRE
+from braket_emulator import Emulator, running
+from braket_emulator.faults import WIRE
 from tests.conftest import NOW
 from tests.faults.outcome import Outcome
 from tests.faults.program import (

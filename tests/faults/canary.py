@@ -11,7 +11,7 @@ from typing import Any
 
 import boto3
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 from tests.conftest import NOW
 from tests.faults.leaks import leaks
 from tests.faults.outcome import Outcome

@@ -20,10 +20,10 @@ from botocore import xform_name
 from hypothesis import HealthCheck, Phase, given, settings
 from hypothesis import strategies as st
 
+from braket_emulator.service_model import braket
 from braket_etl.aws import wire
 from braket_etl.aws.fetch import ARN_MEMBERS, Fetched, Rejected
 from braket_etl.aws.sessions import Sessions, Target, ambient_account
-from braket_etl.emulator.service_model import braket
 from braket_etl.pull.merge import Batch, merge
 from braket_etl.pull.pull import Puller
 from braket_etl.pull.reference import pull_devices, pull_spending_limits

@@ -19,7 +19,7 @@ from typing import Any
 
 from dagster import DagsterInstance
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 from tests.conftest import NOW
 from tests.faults.outcome import Outcome
 from tests.faults.program import (

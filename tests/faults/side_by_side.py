@@ -11,7 +11,7 @@ from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
-from braket_etl.emulator import running
+from braket_emulator import running
 from tests.faults.kills import ACCOUNT, SETTINGS, Place
 from tests.faults.outcome import Outcome
 from tests.faults.program import (

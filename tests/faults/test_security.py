@@ -16,7 +16,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from braket_etl.emulator import Emulator
+from braket_emulator import Emulator
 from tests.conftest import Program
 from tests.faults.canary import ALL, SECRETS, SETTINGS, TAG, Tagged, nothing_left_behind, tagged
 from tests.faults.leaks import leaks
@@ -186,7 +186,8 @@ def test_each_rule_of_security_that_is_left_out_is_argued() -> None:
     said = set(re.findall(r"^\| `([^`]+)` \| (S\d*) \|", text, re.MULTILINE))
     found = {
         (str(path.relative_to(ROOT)), rule)
-        for path in (ROOT / "braket_etl").rglob("*.py")
+        for package in ("braket_etl", "braket_emulator")
+        for path in (ROOT / package).rglob("*.py")
         for noted in re.findall(r"# noqa: (.*)", path.read_text())
         for rule in re.findall(r"\bS\d{3}\b", noted)
     }

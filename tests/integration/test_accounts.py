@@ -7,7 +7,7 @@ from collections.abc import Iterator
 
 import pytest
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 from tests.conftest import NOW, Program, as_json
 from tests.integration.buckets import empty_moto
 

@@ -12,6 +12,7 @@ from pathlib import Path
 
 import pytest
 
+from braket_emulator import Emulator, running
 from braket_etl.aws.errors import AccessDenied, BadConfiguration, ExpiredCredentials, SearchFailed
 from braket_etl.aws.fetch import Failed, Fetched, Missing, Rejected, Request, fetch_all, get_device
 from braket_etl.aws.search import (
@@ -23,7 +24,6 @@ from braket_etl.aws.search import (
 )
 from braket_etl.aws.sessions import Account, Sessions, Target, braket_regions
 from braket_etl.aws.throttle import Budgets, Files, Stopped
-from braket_etl.emulator import Emulator, running
 from braket_etl.pull import pull
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.plan import days_between

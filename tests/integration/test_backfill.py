@@ -14,7 +14,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus, RunsFilter
 
-from braket_etl.emulator import Emulator
+from braket_emulator import Emulator
 from braket_etl.orchestration import backfill
 from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.jobs import pull_config

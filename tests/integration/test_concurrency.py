@@ -16,7 +16,7 @@ import dagster as dg
 import pytest
 from dagster import DagsterRunStatus
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 from braket_etl.orchestration import backfill
 from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.instance import close_dead_runs, daemon_is_alive, process_tags, ready_instance

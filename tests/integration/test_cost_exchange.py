@@ -21,6 +21,7 @@ import pytest
 import typer
 from typer.testing import CliRunner
 
+from braket_emulator import offers, running
 from braket_etl.cli import costs as verbs
 from braket_etl.cli.export import export
 from braket_etl.costs.billing import import_bill, local_delivery
@@ -29,7 +30,6 @@ from braket_etl.costs.estimate import estimate, reservation_price
 from braket_etl.costs.focus import export_focus
 from braket_etl.costs.load import install_seed, refresh_prices
 from braket_etl.costs.seed import seed_only
-from braket_etl.emulator import offers, running
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.publish import publish

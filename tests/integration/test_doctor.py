@@ -18,8 +18,8 @@ import pytest
 from dagster._daemon.types import DaemonHeartbeat
 from dagster_shared.serdes import serialize_value
 
+from braket_emulator import Emulator, running
 from braket_etl.cli.doctor import run_doctor
-from braket_etl.emulator import Emulator, running
 from tests.conftest import Program
 from tests.integration.buckets import empty_moto
 

@@ -13,7 +13,7 @@ from unittest.mock import patch
 import duckdb
 import pytest
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 from braket_etl.tables import JOB_EVENTS
 from braket_etl.tables.job_events import event_bodies
 from braket_etl.tables.normalize import normalize

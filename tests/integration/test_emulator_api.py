@@ -21,10 +21,10 @@ from botocore.config import Config
 from botocore.exceptions import ClientError
 from botocore.validate import ParamValidator
 
-from braket_etl.emulator import Emulator, offers, running
-from braket_etl.emulator.devices import REGIONS
-from braket_etl.emulator.service_model import braket as service
-from braket_etl.emulator.service_model import violations
+from braket_emulator import Emulator, offers, running
+from braket_emulator.devices import REGIONS
+from braket_emulator.service_model import braket as service
+from braket_emulator.service_model import violations
 
 FIRST, SECOND = "123456789012", "210987654321"
 NOW = datetime(2026, 11, 18, 14, 30, tzinfo=UTC)  # a Wednesday
@@ -537,7 +537,7 @@ class TestProcess:
 
 _PARENT = """
 import time
-from braket_etl.emulator import running
+from braket_emulator import running
 with running(tasks=1, jobs=0, days=1) as emulator:
     print(emulator.url, flush=True)
     time.sleep(60)
@@ -585,7 +585,7 @@ def _bytes(emulator: Emulator) -> list[Any]:
 
 def _started(*arguments: str) -> subprocess.Popen[bytes]:
     process = subprocess.Popen(
-        [sys.executable, "-m", "braket_etl.emulator", *arguments],
+        [sys.executable, "-m", "braket_emulator", *arguments],
         stdin=subprocess.DEVNULL,
         stdout=subprocess.PIPE,
         stderr=subprocess.PIPE,

@@ -15,8 +15,8 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from braket_etl.emulator import Emulator, running
-from braket_etl.emulator.faults import HOSTILE, KINDS
+from braket_emulator import Emulator, running
+from braket_emulator.faults import HOSTILE, KINDS
 
 NOW = datetime(2026, 11, 18, 14, 30, tzinfo=UTC)
 

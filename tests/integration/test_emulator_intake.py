@@ -14,9 +14,9 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from braket_etl.emulator import Emulator, running
-from braket_etl.emulator.service_model import braket as service
-from braket_etl.emulator.service_model import violations
+from braket_emulator import Emulator, running
+from braket_emulator.service_model import braket as service
+from braket_emulator.service_model import violations
 from tests.conftest import Program
 from tests.integration.buckets import empty_moto
 from tests.processes import serving, wait_for

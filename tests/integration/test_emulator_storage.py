@@ -12,7 +12,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 
 FIRST, SECOND = "123456789012", "210987654321"
 NOW = datetime(2026, 11, 18, 14, 30, tzinfo=UTC)

@@ -12,7 +12,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 from tests.conftest import NOW, Program
 
 

@@ -7,7 +7,7 @@ from typing import Any
 
 import pytest
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 from tests.conftest import NOW, Program
 
 START = {"BRAKET_ETL_START_DATE": "2026-11-08", "BRAKET_ETL_REGIONS": "us-east-1,eu-north-1"}

@@ -13,8 +13,8 @@ import boto3
 import pytest
 import yaml
 
+from braket_emulator import Emulator
 from braket_etl.aws.sessions import Sessions, ambient_account
-from braket_etl.emulator import Emulator
 from braket_etl.pull.feed import read_feed
 from braket_etl.pull.recover import Source, recover
 from braket_etl.runtime import Runtime

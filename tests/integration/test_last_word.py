@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from datetime import timedelta
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 from tests.conftest import NOW, Program
 
 

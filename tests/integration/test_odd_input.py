@@ -12,10 +12,10 @@ import dagster as dg
 import duckdb
 import pytest
 
+from braket_emulator import Emulator, running
 from braket_etl.aws.fetch import Fetched
 from braket_etl.costs.checks import CHECKS
 from braket_etl.costs.kept_files import import_reservations
-from braket_etl.emulator import Emulator, running
 from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.jobs import SYNC
 from braket_etl.report.page import resolved

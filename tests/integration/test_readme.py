@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from braket_etl.emulator import Emulator
+from braket_emulator import Emulator
 from tests.conftest import Program
 
 ROOT = Path(__file__).parents[2]

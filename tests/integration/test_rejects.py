@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
+from braket_emulator import Emulator, running
 from braket_etl.aws.fetch import Fetched, Rejected
-from braket_etl.emulator import Emulator, running
 from braket_etl.pull.merge import Batch, merge
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.publish import publish

@@ -13,10 +13,10 @@ from typing import Any
 import dagster as dg
 import pytest
 
+from braket_emulator import running
+from braket_emulator.callers import access_key_for
 from braket_etl.aws.fetch import Fetched
 from braket_etl.aws.sessions import Account, Sessions
-from braket_etl.emulator import running
-from braket_etl.emulator.callers import access_key_for
 from braket_etl.orchestration.assets import task_results
 from braket_etl.pull import results as module
 from braket_etl.pull.merge import Batch, merge

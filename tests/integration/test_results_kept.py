@@ -13,8 +13,8 @@ import dagster as dg
 import duckdb
 import pytest
 
+from braket_emulator import running
 from braket_etl.costs.checks import CHECKS as COST_CHECKS
-from braket_etl.emulator import running
 from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.jobs import pull_config
 from braket_etl.report.page import write_report

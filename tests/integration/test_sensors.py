@@ -19,8 +19,8 @@ from dagster._core.remote_origin import (
     RemoteRepositoryOrigin,
 )
 
+from braket_emulator import running
 from braket_etl.costs.spend_alerts import period_of
-from braket_etl.emulator import running
 from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.instance import code_location
 from braket_etl.orchestration.jobs import OBSERVE_CONFIG, pull_config

@@ -26,9 +26,9 @@ from pathlib import Path
 import filelock
 import pytest
 
+from braket_emulator import Emulator
 from braket_etl import stopping, waits
 from braket_etl.crew import Crew
-from braket_etl.emulator import Emulator
 from tests.conftest import Program
 from tests.faults.stops import HANGS
 from tests.integration.daemons import instance_of

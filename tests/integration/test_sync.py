@@ -10,7 +10,7 @@ from datetime import timedelta
 import pytest
 from dagster import DagsterRunStatus
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 from tests.conftest import NOW, Program
 from tests.integration.daemons import instance_of
 from tests.processes import wait_for

@@ -104,10 +104,10 @@ def installed(wheel: Path, tmp_path_factory: pytest.TempPathFactory) -> Installe
 def test_it_holds_all_that_is_no_python_and_nothing_else_of_the_checkout(wheel: Path) -> None:
     names = set(zipfile.ZipFile(wheel).namelist())
     package = {name for name in names if ".dist-info/" not in name}
-    assert {name.split("/")[0] for name in package} == {"braket_etl"}
+    assert {name.split("/")[0] for name in package} == {"braket_etl", "braket_emulator"}
     sql = {f"braket_etl/_packaged/{path.relative_to(ROOT)}" for path in (ROOT / "sql").rglob("*.sql")}
     tracked = subprocess.run(
-        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "braket_etl"],
+        ["git", "ls-files", "--cached", "--others", "--exclude-standard", "braket_etl", "braket_emulator"],
         cwd=ROOT,
         check=True,
         capture_output=True,

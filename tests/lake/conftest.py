@@ -9,7 +9,7 @@ from typing import Any
 
 import pytest
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.lake import Lake
 from tests.conftest import NOW, Program

@@ -19,8 +19,8 @@ from typing import Any
 import boto3
 import pytest
 
-from braket_etl.emulator import Emulator, running
-from braket_etl.emulator.devices import DEVICES
+from braket_emulator import Emulator, running
+from braket_emulator.devices import DEVICES
 from tests.conftest import Program
 from tests.integration.buckets import empty_moto
 

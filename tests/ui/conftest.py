@@ -18,7 +18,7 @@ import filelock
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
-from braket_etl.emulator import running
+from braket_emulator import running
 from tests.conftest import NOW, Program
 
 # Read now: no test sees the settings of whoever runs it.

@@ -19,7 +19,7 @@ from pathlib import Path
 import pytest
 from playwright.sync_api import Locator, Page, expect
 
-from braket_etl.emulator import Emulator, running
+from braket_emulator import Emulator, running
 from braket_etl.warehouse.connection import Warehouse
 from tests.conftest import Program
 from tests.processes import serving, wait_for

@@ -13,7 +13,7 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from packaging.version import Version
 
-from braket_etl.emulator.service_model import completed
+from braket_emulator.service_model import completed
 from braket_etl.tables import DEVICE_OBSERVATIONS, JOBS
 from tests.api_news import HELD_AGAINST, installed, news
 

@@ -8,11 +8,11 @@ from decimal import Decimal
 
 import pytest
 
+from braket_emulator import offers
 from braket_etl.costs.errors import PriceListError
 from braket_etl.costs.price_list import parse
 from braket_etl.costs.seed import ASSUMED, SOURCE, seed_rows
 from braket_etl.costs.units import FAMILIES, Unit, unit_of, usd_per_billion
-from braket_etl.emulator import offers
 from braket_etl.tables.device_keys import device_key
 from tests.cost_cases import COLUMNS, instance_and_volume, offer, price, qpu
 

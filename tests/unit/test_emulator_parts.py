@@ -11,12 +11,12 @@ from decimal import Decimal
 
 import pytest
 
-from braket_etl.emulator import Options, offers
-from braket_etl.emulator.__main__ import main
-from braket_etl.emulator.callers import Callers, access_key_for, account_in
-from braket_etl.emulator.devices import DEVICES
-from braket_etl.emulator.quotas import Quotas
-from braket_etl.emulator.service_model import ApiError, braket, violations
+from braket_emulator import Options, offers
+from braket_emulator.__main__ import main
+from braket_emulator.callers import Callers, access_key_for, account_in
+from braket_emulator.devices import DEVICES
+from braket_emulator.quotas import Quotas
+from braket_emulator.service_model import ApiError, braket, violations
 
 
 class Time:
@@ -198,5 +198,5 @@ class TestCommandLine:
 
     def test_the_package_is_cheap_to_import(self) -> None:
         heavy = "{'uvicorn', 'starlette', 'botocore'}"
-        code = f"import sys, braket_etl.emulator; print(sorted({heavy} & set(sys.modules)))"
+        code = f"import sys, braket_emulator; print(sorted({heavy} & set(sys.modules)))"
         assert subprocess.check_output([sys.executable, "-c", code], text=True).strip() == "[]"

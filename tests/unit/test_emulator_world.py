@@ -7,13 +7,13 @@ from datetime import UTC, datetime
 
 import pytest
 
-from braket_etl.emulator.devices import BY_ARN, DEVICES, REGIONS
-from braket_etl.emulator.instants import DAY, HOUR, SECOND, iso, milliseconds, parsed
-from braket_etl.emulator.records import EVENTS_SHOWN, TERMINAL, Job, JobEvent, Task
-from braket_etl.emulator.render import job_record, task_record
-from braket_etl.emulator.service_model import braket, violations
-from braket_etl.emulator.windows import WEEK, WeeklySchedule, Window
-from braket_etl.emulator.world import World, generate
+from braket_emulator.devices import BY_ARN, DEVICES, REGIONS
+from braket_emulator.instants import DAY, HOUR, SECOND, iso, milliseconds, parsed
+from braket_emulator.records import EVENTS_SHOWN, TERMINAL, Job, JobEvent, Task
+from braket_emulator.render import job_record, task_record
+from braket_emulator.service_model import braket, violations
+from braket_emulator.windows import WEEK, WeeklySchedule, Window
+from braket_emulator.world import World, generate
 
 NOW = datetime(2026, 11, 18, 14, 30, tzinfo=UTC)
 END = milliseconds(NOW)

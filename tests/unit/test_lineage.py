@@ -11,8 +11,8 @@ from botocore.loaders import Loader
 from botocore.model import ServiceModel
 from sqlglot import exp
 
+from braket_emulator.service_model import completed
 from braket_etl.analysis import forecast, wait_quantiles
-from braket_etl.emulator.service_model import completed
 from braket_etl.tables import ALL, MAIN, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.warehouse.lineage import Upstream, column_lineage, made_of, statement_lineage
 from braket_etl.warehouse.models import Model, models

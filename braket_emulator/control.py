@@ -15,11 +15,11 @@ from starlette.requests import Request
 from starlette.responses import JSONResponse, PlainTextResponse, Response
 from starlette.routing import Route
 
-from braket_etl.emulator import offers
-from braket_etl.emulator.faults import Fault
+from braket_emulator import offers
+from braket_emulator.faults import Fault
 
 if TYPE_CHECKING:
-    from braket_etl.emulator.app import EmulatorApp
+    from braket_emulator.app import EmulatorApp
 
 _OFFERS = "/offers/v1.0/aws/AmazonBraket/current"
 Endpoint = Callable[[Request], Awaitable[Response]]

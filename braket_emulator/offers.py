@@ -16,7 +16,7 @@ from functools import lru_cache
 from hashlib import blake2s
 from typing import Any
 
-from braket_etl.emulator.devices import DEVICES, REGIONS, Device, display_name
+from braket_emulator.devices import DEVICES, REGIONS, Device, display_name
 
 PUBLISHED = "2026-09-11T00:00:00Z"
 EFFECTIVE = "2026-08-01"

@@ -9,10 +9,10 @@ from __future__ import annotations
 import json
 from typing import TYPE_CHECKING, Any
 
-from braket_etl.emulator.instants import DAY, HOUR, iso
+from braket_emulator.instants import DAY, HOUR, iso
 
 if TYPE_CHECKING:
-    from braket_etl.emulator.devices import Device
+    from braket_emulator.devices import Device
 
 _GATES = ["x", "y", "z", "h", "s", "t", "v", "rx", "ry", "rz", "cnot", "cz", "swap"]
 _NATIVE_GATES = {

@@ -13,9 +13,9 @@ from functools import cached_property
 from hashlib import blake2s
 from typing import Any
 
-from braket_etl.emulator.capabilities import capabilities
-from braket_etl.emulator.instants import DAY, MINUTE, SECOND, iso
-from braket_etl.emulator.windows import ALWAYS, WeeklySchedule, Window
+from braket_emulator.capabilities import capabilities
+from braket_emulator.instants import DAY, MINUTE, SECOND, iso
+from braket_emulator.windows import ALWAYS, WeeklySchedule, Window
 
 REGIONS = ("us-east-1", "us-west-1", "us-west-2", "eu-west-2", "eu-north-1")
 SIMULATOR_REGIONS = ("us-east-1", "us-west-1", "us-west-2", "eu-west-2")

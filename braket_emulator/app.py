@@ -17,18 +17,18 @@ from urllib.parse import unquote
 
 from starlette.types import ASGIApp, Receive, Scope, Send
 
-from braket_etl.emulator.api import Api, Call
-from braket_etl.emulator.callers import Caller, Callers
-from braket_etl.emulator.clock import Clock
-from braket_etl.emulator.delivery import Delivery
-from braket_etl.emulator.faults import CONTENT, ERRORS, Fault, Faults, Target, spoil
-from braket_etl.emulator.instants import http_date
-from braket_etl.emulator.intake import Intake
-from braket_etl.emulator.quotas import Quotas
-from braket_etl.emulator.service_model import ApiError, Operation, Service, braket
-from braket_etl.emulator.storage import PATH as STORAGE_PATH
-from braket_etl.emulator.storage import Storage
-from braket_etl.emulator.world import World
+from braket_emulator.api import Api, Call
+from braket_emulator.callers import Caller, Callers
+from braket_emulator.clock import Clock
+from braket_emulator.delivery import Delivery
+from braket_emulator.faults import CONTENT, ERRORS, Fault, Faults, Target, spoil
+from braket_emulator.instants import http_date
+from braket_emulator.intake import Intake
+from braket_emulator.quotas import Quotas
+from braket_emulator.service_model import ApiError, Operation, Service, braket
+from braket_emulator.storage import PATH as STORAGE_PATH
+from braket_emulator.storage import Storage
+from braket_emulator.world import World
 
 _LARGEST_REQUEST = 1_000_000
 _HTML = b"<html><head><title>Sign in</title></head><body><h1>Welcome to the hotel</h1></body></html>"

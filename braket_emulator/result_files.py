@@ -10,8 +10,8 @@ from functools import lru_cache
 from random import Random
 from typing import Any
 
-from braket_etl.emulator.instants import iso
-from braket_etl.emulator.records import Task
+from braket_emulator.instants import iso
+from braket_emulator.records import Task
 
 FILE_NAME = "results.json"
 PROGRAM = "braket.ir.openqasm.program"

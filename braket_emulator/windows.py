@@ -10,7 +10,7 @@ from bisect import bisect_right
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 
-from braket_etl.emulator.instants import DAY, HOUR, MINUTE, SECOND
+from braket_emulator.instants import DAY, HOUR, MINUTE, SECOND
 
 WEEK = 7 * DAY
 _MONDAY = 4 * DAY  # 1970-01-05, the first Monday after the epoch

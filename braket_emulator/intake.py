@@ -15,14 +15,14 @@ from hashlib import blake2s
 from random import Random
 from typing import Any
 
-from braket_etl.emulator import lore
-from braket_etl.emulator.callers import Caller
-from braket_etl.emulator.devices import BY_ARN, Device
-from braket_etl.emulator.instants import SECOND
-from braket_etl.emulator.records import TERMINAL, Job, JobEvent, Task
-from braket_etl.emulator.result_files import PROGRAM_SET, program_count
-from braket_etl.emulator.service_model import ApiError
-from braket_etl.emulator.world import World
+from braket_emulator import lore
+from braket_emulator.callers import Caller
+from braket_emulator.devices import BY_ARN, Device
+from braket_emulator.instants import SECOND
+from braket_emulator.records import TERMINAL, Job, JobEvent, Task
+from braket_emulator.result_files import PROGRAM_SET, program_count
+from braket_emulator.service_model import ApiError
+from braket_emulator.world import World
 
 WISH = "emulator:"
 _QUBITS = re.compile(r"\bqubit\[(\d+)\]")

@@ -12,9 +12,9 @@ import boto3
 from botocore.config import Config
 from botocore.exceptions import BotoCoreError, ClientError
 
-from braket_etl.emulator.callers import access_key_for
-from braket_etl.emulator.records import Task
-from braket_etl.emulator.result_files import FILE_NAME, has_results, results_json
+from braket_emulator.callers import access_key_for
+from braket_emulator.records import Task
+from braket_emulator.result_files import FILE_NAME, has_results, results_json
 
 _PATIENCE = Config(
     connect_timeout=5,

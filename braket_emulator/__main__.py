@@ -1,4 +1,4 @@
-"""The emulator's command line: `python -m braket_etl.emulator`."""
+"""The emulator's command line: `python -m braket_emulator`."""
 
 from __future__ import annotations
 
@@ -6,7 +6,7 @@ import argparse
 import sys
 from collections.abc import Sequence
 
-from braket_etl.emulator.options import Options, instant
+from braket_emulator.options import Options, instant
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -28,12 +28,12 @@ def main(arguments: Sequence[str] | None = None) -> int:
         quick=chosen.quick,
         s3_endpoint=chosen.s3_endpoint,
     )
-    from braket_etl.emulator.server import serve  # uvicorn only where something is served
+    from braket_emulator.server import serve  # uvicorn only where something is served
 
     try:
         serve(options, lambda url: print(url, flush=True), stop_at_end_of_input=chosen.stop_at_end_of_input)
     except (ValueError, OSError) as error:
-        print(f"braket_etl.emulator: {error}", file=sys.stderr)
+        print(f"braket_emulator: {error}", file=sys.stderr)
         return 2
     except KeyboardInterrupt:
         pass
@@ -43,7 +43,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
 def _parser() -> argparse.ArgumentParser:
     defaults = Options()
     parser = argparse.ArgumentParser(
-        prog="python -m braket_etl.emulator",
+        prog="python -m braket_emulator",
         description="A local Amazon Braket endpoint with a synthetic account. It listens on 127.0.0.1 only.",
         epilog="Clients may create and cancel tasks and jobs. Tags bend their fate: emulator:outcome "
         "(COMPLETED or FAILED), emulator:successful_shots, emulator:execution_ms, and in seconds emulator:wait, "

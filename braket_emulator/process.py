@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from braket_etl.emulator.options import DEMO_ACCOUNT, Options, instant
+from braket_emulator.options import DEMO_ACCOUNT, Options, instant
 
 _START_SECONDS = 180.0  # the largest worlds take their time
 _ANSWER_SECONDS = 60.0
@@ -41,7 +41,7 @@ class Emulator:
 
     def env(self, account: str | None = None) -> dict[str, str]:
         """Environment variables that point a boto3 client at it, as the first account or as `account`."""
-        from braket_etl.emulator.callers import access_key_for
+        from braket_emulator.callers import access_key_for
 
         return {
             "AWS_ENDPOINT_URL_BRAKET": self.url,
@@ -71,7 +71,7 @@ class Emulator:
         self._call("PUT", "clock", {"now": text, "rate": rate})
 
     def set_faults(self, faults: list[dict[str, Any]]) -> None:
-        """Replace all faults; each is an object as `braket_etl.emulator.faults.Fault` describes it."""
+        """Replace all faults; each is an object as `braket_emulator.faults.Fault` describes it."""
         self._call("PUT", "faults", faults)
 
     def truth(self) -> dict[str, dict[str, Any]]:
@@ -123,8 +123,8 @@ def running(**options: Any) -> Iterator[Emulator]:
     if isinstance(options.get("now"), str):
         options["now"] = instant(options["now"])
     chosen = Options(**options)
-    command = [sys.executable, "-m", "braket_etl.emulator", "--stop-at-end-of-input", *chosen.arguments()]
-    root = str(Path(__file__).parents[2])
+    command = [sys.executable, "-m", "braket_emulator", "--stop-at-end-of-input", *chosen.arguments()]
+    root = str(Path(__file__).parents[1])
     path = os.pathsep.join(filter(None, (root, os.environ.get("PYTHONPATH"))))
     with tempfile.TemporaryFile() as errors:
         process = subprocess.Popen(  # noqa: S603 (our own interpreter and module)

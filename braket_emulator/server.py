@@ -19,15 +19,15 @@ from typing import Any
 import uvicorn
 from uvicorn.protocols.http.auto import AutoHTTPProtocol
 
-from braket_etl.emulator.app import EmulatorApp
-from braket_etl.emulator.clock import Clock
-from braket_etl.emulator.control import control
-from braket_etl.emulator.delivery import Delivery
-from braket_etl.emulator.faults import Faults
-from braket_etl.emulator.intake import Intake
-from braket_etl.emulator.options import Options
-from braket_etl.emulator.quotas import Quotas
-from braket_etl.emulator.world import generate
+from braket_emulator.app import EmulatorApp
+from braket_emulator.clock import Clock
+from braket_emulator.control import control
+from braket_emulator.delivery import Delivery
+from braket_emulator.faults import Faults
+from braket_emulator.intake import Intake
+from braket_emulator.options import Options
+from braket_emulator.quotas import Quotas
+from braket_emulator.world import generate
 
 HOST = "127.0.0.1"
 _ABORT = struct.pack("ii", 1, 0)  # SO_LINGER on, zero seconds: closing sends a reset

@@ -14,7 +14,7 @@ from fnmatch import fnmatchcase
 from random import Random
 from typing import Any
 
-from braket_etl.emulator.service_model import Operation
+from braket_emulator.service_model import Operation
 
 # Faults that replace the whole answer by an error of the API, with the code they use.
 ERRORS = {

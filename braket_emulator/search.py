@@ -16,10 +16,10 @@ from hashlib import blake2s
 from itertools import islice
 from typing import Any, Generic
 
-from braket_etl.emulator.instants import DAY, parsed
-from braket_etl.emulator.records import Job, SpendingLimit, Task
-from braket_etl.emulator.service_model import ApiError
-from braket_etl.emulator.world import R, Shelf
+from braket_emulator.instants import DAY, parsed
+from braket_emulator.records import Job, SpendingLimit, Task
+from braket_emulator.service_model import ApiError
+from braket_emulator.world import R, Shelf
 
 DEFAULT_PAGE = 20
 TOKEN_LIFE = DAY  # of the emulator's clock

@@ -18,12 +18,12 @@ from xml.sax.saxutils import escape
 
 from starlette.types import Receive, Scope, Send
 
-from braket_etl.emulator.callers import Callers
-from braket_etl.emulator.instants import http_date, iso
-from braket_etl.emulator.records import Task
-from braket_etl.emulator.result_files import FILE_NAME, has_results, results_json
-from braket_etl.emulator.service_model import ApiError
-from braket_etl.emulator.world import World
+from braket_emulator.callers import Callers
+from braket_emulator.instants import http_date, iso
+from braket_emulator.records import Task
+from braket_emulator.result_files import FILE_NAME, has_results, results_json
+from braket_emulator.service_model import ApiError
+from braket_emulator.world import World
 
 PATH = b"/s3/"
 _LARGEST_PAGE = 1_000

@@ -10,8 +10,8 @@ from dataclasses import dataclass, field
 from decimal import Decimal
 from typing import Any
 
-from braket_etl.emulator.devices import SIMULATOR_MINIMUM, Device
-from braket_etl.emulator.instants import MINUTE
+from braket_emulator.devices import SIMULATOR_MINIMUM, Device
+from braket_emulator.instants import MINUTE
 
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})
 EVENTS_SHOWN = 20

@@ -9,7 +9,7 @@ from __future__ import annotations
 import time
 from datetime import datetime
 
-from braket_etl.emulator.instants import iso, milliseconds
+from braket_emulator.instants import iso, milliseconds
 
 
 class Clock:

@@ -9,11 +9,11 @@ from __future__ import annotations
 import math
 from random import Random
 
-from braket_etl.emulator import draw_tasks, lore
-from braket_etl.emulator.devices import Device
-from braket_etl.emulator.draw_tasks import Scene
-from braket_etl.emulator.instants import HOUR, MINUTE, SECOND
-from braket_etl.emulator.records import Job, JobEvent, Task
+from braket_emulator import draw_tasks, lore
+from braket_emulator.devices import Device
+from braket_emulator.draw_tasks import Scene
+from braket_emulator.instants import HOUR, MINUTE, SECOND
+from braket_emulator.records import Job, JobEvent, Task
 
 _EMBEDDED = 0.25
 _FAILED, _CANCELLED = 0.06, 0.05

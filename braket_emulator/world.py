@@ -14,11 +14,11 @@ from operator import attrgetter
 from random import Random
 from typing import Any, Generic, TypeVar
 
-from braket_etl.emulator import draw_jobs, draw_tasks, lore
-from braket_etl.emulator.devices import REGIONS
-from braket_etl.emulator.draw_tasks import Scene
-from braket_etl.emulator.instants import DAY, iso, milliseconds
-from braket_etl.emulator.records import Job, SpendingLimit, Task
+from braket_emulator import draw_jobs, draw_tasks, lore
+from braket_emulator.devices import REGIONS
+from braket_emulator.draw_tasks import Scene
+from braket_emulator.instants import DAY, iso, milliseconds
+from braket_emulator.records import Job, SpendingLimit, Task
 
 FUTURE_DAYS = 2
 _JOB_TASK_SHARE = 0.35  # at most this share of an account's tasks belongs to jobs

@@ -8,8 +8,8 @@ from __future__ import annotations
 from decimal import Decimal
 from typing import Any
 
-from braket_etl.emulator.instants import SECOND, iso
-from braket_etl.emulator.records import Job, JobEvent, SpendingLimit, Task, default_bucket
+from braket_emulator.instants import SECOND, iso
+from braket_emulator.records import Job, JobEvent, SpendingLimit, Task, default_bucket
 
 _TASK_POSITION_CAP = 2_000
 _JOB_POSITION_CAP = 15

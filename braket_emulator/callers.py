@@ -11,7 +11,7 @@ import re
 from collections.abc import Sequence
 from dataclasses import dataclass
 
-from braket_etl.emulator.service_model import ApiError
+from braket_emulator.service_model import ApiError
 
 _CREDENTIAL = re.compile(
     rb"AWS4-HMAC-SHA256 +Credential=([\w.+=@-]+)/\d{8}/([a-z0-9-]+)/(braket|s3)/aws4_request\s*,"

@@ -13,10 +13,10 @@ from dataclasses import dataclass, field
 from itertools import accumulate
 from random import Random
 
-from braket_etl.emulator import lore
-from braket_etl.emulator.devices import DEVICES, Device
-from braket_etl.emulator.instants import DAY, HOUR, MINUTE, SECOND
-from braket_etl.emulator.records import Task
+from braket_emulator import lore
+from braket_emulator.devices import DEVICES, Device
+from braket_emulator.instants import DAY, HOUR, MINUTE, SECOND
+from braket_emulator.records import Task
 
 _FAILED, _CANCELLED = 0.03, 0.045
 _PARTIAL_ON_QPU = 0.035  # two of a hundred tasks, as six in ten run on a QPU

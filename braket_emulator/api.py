@@ -14,13 +14,13 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
-from braket_etl.emulator import render, search
-from braket_etl.emulator.callers import Caller
-from braket_etl.emulator.devices import BY_ARN, DEVICES
-from braket_etl.emulator.intake import Intake
-from braket_etl.emulator.search import Filter
-from braket_etl.emulator.service_model import ApiError, Operation, require_valid
-from braket_etl.emulator.world import R, Shelf, World
+from braket_emulator import render, search
+from braket_emulator.callers import Caller
+from braket_emulator.devices import BY_ARN, DEVICES
+from braket_emulator.intake import Intake
+from braket_emulator.search import Filter
+from braket_emulator.service_model import ApiError, Operation, require_valid
+from braket_emulator.world import R, Shelf, World
 
 _TASK_ARN = re.compile(r"arn:aws[a-z-]*:braket:[a-z0-9-]+:[0-9]{12}:quantum-task/.+")
 
