@@ -109,7 +109,7 @@ Outcome = Fetched | Rejected | Missing | Failed
 
 def get_device(client: Any, budget: Budget | None, arn: str) -> Fetched | Missing | Rejected:
     """One device, now. Raises AwsProblem where it could not be asked for."""
-    return _got(client, budget, "GetDevice", arn, None)
+    return _Get(client, budget, "GetDevice", arn, None).outcome()
 
 
 def fetch_all(
@@ -277,16 +277,15 @@ class _Lane:
         if closed is not None:
             return Failed(self.operation, request.arn, closed)
         try:
-            client = self.fetcher.sessions.braket(self.target)
-            outcome = _got(
-                client,
+            outcome = _Get(
+                self.fetcher.sessions.braket(self.target),
                 self._budget(),
                 self.operation,
                 request.arn,
                 request.created_at,
                 self.fetcher.outbox.stop,
                 min(_TURN, self.fetcher.patience) if not asked.turns else 0.0,
-            )
+            ).outcome()
         except Throttled as problem:
             if asked.seconds < self.fetcher.patience:
                 asked.goes_to_the_end()
@@ -332,63 +331,53 @@ class _Lane:
             self._closed = problem
 
 
-def _got(
-    client: Any,
-    budget: Budget | None,
-    operation: str,
-    arn: str,
-    created_at: datetime | None,
-    stop: threading.Event | None = None,
-    patience: float = PATIENCE,
-) -> Fetched | Missing | Rejected:
-    """What one Get gave. Raises AwsProblem, Stopped."""
-    try:
-        return _got_young(client, budget, operation, arn, created_at, stop, patience)
-    except NotFound as problem:
-        stamp = problem.stamp or stamped_now()
-        return Missing(operation, arn, stamp.at, stamp)
-    except BadBody as error:
-        return Rejected(operation, arn, error.error, error.payload, error.stamp.at, error.stamp)
-    except AwsProblem as problem:
-        if problem.code in _NEVER_A_RECORD:
-            stamp = stamped_now()
-            return Rejected(operation, arn, problem.message, "", stamp.at, stamp)
-        raise
+@dataclass(frozen=True, slots=True)
+class _Get:
+    """One Get: of what, through which client, within which budget, and for how many seconds while it is throttled."""
 
+    client: Any
+    budget: Budget | None
+    operation: str
+    arn: str
+    created_at: datetime | None
+    stop: threading.Event | None = None
+    patience: float = PATIENCE
 
-def _got_young(
-    client: Any,
-    budget: Budget | None,
-    operation: str,
-    arn: str,
-    created_at: datetime | None,
-    stop: threading.Event | None,
-    patience: float,
-) -> Fetched | Rejected:
-    waits = _YOUNG_WAITS if created_at is not None and datetime.now(UTC) - created_at < _YOUNG else ()
-    for wait in waits:
+    def outcome(self) -> Fetched | Missing | Rejected:
+        """What it gave. Raises AwsProblem, Stopped."""
         try:
-            return _got_once(client, budget, operation, arn, created_at, stop, patience)
-        except NotFound:
-            pause(wait, stop)
-    return _got_once(client, budget, operation, arn, created_at, stop, patience)
+            return self._of_a_young_record()
+        except NotFound as problem:
+            stamp = problem.stamp or stamped_now()
+            return Missing(self.operation, self.arn, stamp.at, stamp)
+        except BadBody as error:
+            return self._rejected(error.error, error.payload, error.stamp)
+        except AwsProblem as problem:
+            if problem.code in _NEVER_A_RECORD:
+                return self._rejected(problem.message, "", stamped_now())
+            raise
 
+    def _of_a_young_record(self) -> Fetched | Rejected:
+        is_young = self.created_at is not None and datetime.now(UTC) - self.created_at < _YOUNG
+        for wait in _YOUNG_WAITS if is_young else ():
+            try:
+                return self._once()
+            except NotFound:
+                pause(wait, self.stop)
+        return self._once()
 
-def _got_once(
-    client: Any,
-    budget: Budget | None,
-    operation: str,
-    arn: str,
-    created_at: datetime | None,
-    stop: threading.Event | None,
-    patience: float,
-) -> Fetched | Rejected:
-    member = ARN_MEMBERS[operation]
-    parameters: dict[str, Any] = {member: arn}
-    if operation in _WITH_QUEUE_INFO:
-        parameters["additionalAttributeNames"] = ["QueueInfo"]
-    response = call(client, operation, parameters, budget, stop=stop, patience=patience)
-    stamp = response.stamp
-    if response.body.get(member) != arn:
-        return Rejected(operation, arn, "the answer is of another record", response.raw, stamp.at, stamp)
-    return Fetched(operation, arn, response.body, stamp.at, stamp, created_at)
+    def _once(self) -> Fetched | Rejected:
+        member = ARN_MEMBERS[self.operation]
+        parameters: dict[str, Any] = {member: self.arn}
+        if self.operation in _WITH_QUEUE_INFO:
+            parameters["additionalAttributeNames"] = ["QueueInfo"]
+        response = call(
+            self.client, self.operation, parameters, self.budget, stop=self.stop, patience=self.patience
+        )
+        stamp = response.stamp
+        if response.body.get(member) != self.arn:
+            return self._rejected("the answer is of another record", response.raw, stamp)
+        return Fetched(self.operation, self.arn, response.body, stamp.at, stamp, self.created_at)
+
+    def _rejected(self, error: str, payload: str, stamp: Stamp) -> Rejected:
+        return Rejected(self.operation, self.arn, error, payload, stamp.at, stamp)
