@@ -28,6 +28,9 @@ class _Stoppable(dg.Executor):
     def __init__(self, inner: dg.Executor) -> None:
         self._inner = inner
 
+    def __getattr__(self, name: str) -> Any:
+        return getattr(self._inner, name)  # Celery's loop asks the run's executor for its broker
+
     @property
     def retries(self) -> dg.RetryMode:
         return self._inner.retries
