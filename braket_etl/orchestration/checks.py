@@ -14,6 +14,7 @@ from braket_etl.costs.checks import CHECKS as COST_CHECKS
 from braket_etl.orchestration.assets import OPEN_RECORDS
 from braket_etl.orchestration.assets.common import results_of
 from braket_etl.orchestration.resources import RuntimeResource
+from braket_etl.pull.moved import unite_moved
 from braket_etl.tables import JOBS, QUANTUM_TASKS
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.checks import (
@@ -69,6 +70,8 @@ def check_records(
     selected = context.selected_asset_check_keys
     with runtime.warehouse.writing("checking records") as connection:
         results = results_of(context, connection, STEP)
+        if moved := unite_moved(runtime.warehouse, connection, results, context.run.run_id):
+            context.log.info(f"{len(moved):,} records moved to another time of creation: {moved[0].arn}")
         yield from _asked(results, RECORD_CHECKS, selected)
         for table in _BY_DAY:
             if dg.AssetCheckKey(dg.AssetKey(table.name), YESTERDAY) in selected:

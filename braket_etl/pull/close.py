@@ -8,6 +8,7 @@ from uuid import uuid4
 
 from braket_etl import stopping
 from braket_etl.analysis.stored import compute_statistics
+from braket_etl.pull.moved import unite_moved
 from braket_etl.pull.outcome import Outcome
 from braket_etl.warehouse import runs
 from braket_etl.warehouse.connection import Warehouse
@@ -68,10 +69,11 @@ def close_run(
     Where it stored something, the statistics are computed first, so that they are of the same records as all else.
     """
     with warehouse.writing("publishing") as connection:
+        results = Results(connection, STEP)
+        unite_moved(warehouse, connection, results, run_id)
         if any(counts.new or counts.changed for counts in outcome.counts.values()):
             compute_statistics(connection)
         runs.note_step(connection, run_id, kind, kind, outcome.summary())
-        results = Results(connection, STEP)
         let_run_through(warehouse, connection, run_id, results)
         runs.finish(connection, run_id)
         publish(warehouse, connection, group=group, results=results)

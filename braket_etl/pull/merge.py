@@ -84,7 +84,7 @@ def _stored(connection: Connection, prepared: _Prepared, batch: Batch, run_id: s
     for table, rows in records:
         merged.counts[table.name] = upsert(connection, table, rows, _asked_as(batch, table))
         if rows.num_rows and (found := moved_records(connection, table)):
-            _follow(connection, table, found)
+            follow(connection, table, found)
             drift.add(Drift(table.name, "moved", "createdAt", None))
             moved += [arn for arn, _, _ in found]
     for table, rows in observations:
@@ -207,8 +207,11 @@ def store_rejects(connection: Connection, rejects: Sequence[Reject], run_id: str
             _insert(connection, REJECTED_RECORDS, row)
 
 
-def _follow(connection: Connection, table: Table, moved: Sequence[tuple[str, datetime, datetime]]) -> None:
-    """Let what else goes by a record's time of creation follow it: the events of a job, and the sums of its day."""
+def follow(connection: Connection, table: Table, moved: Sequence[tuple[str, datetime, datetime]]) -> None:
+    """Let what else goes by a record's time of creation follow it: the events of a job, and the sums of its day.
+
+    `moved` has the ARN of each, the time that was stored and the one that is now (aware UTC). Inside a transaction.
+    """
     for arn, was, now in moved:
         if table is JOBS:
             connection.execute(

@@ -1,12 +1,17 @@
 """Making one row of rows that share a key: no index refuses the second, so a fault of a merge or a hand can leave it.
 
-`merge_doubles` runs inside a transaction that the caller opens, on a file and on a lake alike. Rows go, so whoever calls
-it notes the new row counts before it commits: fewer rows than were noted are taken for damage.
+So can Braket: a record that has ended is looked for under the time of creation that it was stored with, and where Braket
+moves that into a day that is not whole yet, it is stored as a new one. `merge_moved` takes these; the runs that store call
+it. `merge_doubles` takes whatever stands twice, and is for `maintain --repair`: what no move explains, a person looks at.
+
+Both run inside a transaction that the caller opens, on a file and on a lake alike. Rows go, so whoever calls them notes the
+new row counts before the transaction ends: fewer rows than were noted are taken for damage.
 """
 
 from __future__ import annotations
 
 from dataclasses import dataclass
+from datetime import datetime
 
 from braket_etl.tables import JOB_EVENTS, JOB_OBSERVATIONS, JOBS, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.declaration import Table
@@ -20,6 +25,20 @@ _SPLIT = """SELECT e.job_arn FROM job_events AS e LEFT JOIN jobs AS j ON j.job_a
 GROUP BY e.job_arn
 HAVING min(e.job_created_at) <> max(e.job_created_at)
     OR bool_or(abs(date_diff('microsecond', j.created_at, e.job_created_at)) > 1000000)"""
+
+
+#: A record moved where each of its rows has a time of creation and a first sight of its own; a copy shares its first sight.
+_HAS_MOVED = "count(*) = count(DISTINCT created_at) AND count(*) = count(DISTINCT first_seen_at)"
+
+
+@dataclass(frozen=True, slots=True)
+class Moved:
+    """A record that was stored under a time of creation (aware UTC) and is now stored under another alone."""
+
+    table: Table
+    arn: str
+    was: datetime
+    now: datetime
 
 
 @dataclass(frozen=True, slots=True)
@@ -54,22 +73,52 @@ def merge_doubles(connection: Connection) -> list[Merged]:
     return [each for each in done if each.keys or each.split]
 
 
+def merge_moved(connection: Connection) -> list[Moved]:
+    """Make one row of each task or job whose time of creation moved so far that it was stored anew; what moved.
+
+    The newest answer is kept, and when the record was first seen. The events of a job go together, as in `merge_doubles`.
+    """
+    moved: list[Moved] = []
+    for table in (QUANTUM_TASKS, JOBS):
+        (arn,) = table.key
+        name = table.qualified_name
+        connection.execute(
+            f"CREATE OR REPLACE TEMP TABLE moved AS SELECT {arn} AS arn, created_at FROM {name} "
+            f"WHERE {arn} IN (SELECT {arn} FROM {name} GROUP BY {arn} HAVING count(*) > 1 AND {_HAS_MOVED})"
+        )
+        if not _count(connection, "moved"):
+            continue
+        _merged(connection, table, f"{arn} IN (SELECT arn FROM moved)")
+        if table is JOBS:
+            _merged(connection, JOB_EVENTS, "job_arn IN (SELECT arn FROM moved)")
+        moved += [
+            Moved(table, *row)
+            for row in connection.execute(
+                f"SELECT m.arn, m.created_at, t.created_at FROM moved AS m JOIN {name} AS t ON t.{arn} = m.arn "
+                "WHERE m.created_at <> t.created_at ORDER BY ALL"
+            ).fetchall()
+        ]
+    return moved
+
+
 def split_events(connection: Connection) -> list[str]:
     """The jobs whose events stand under several times of creation, or under another than their job's."""
     return [arn for (arn,) in connection.execute(f"{_SPLIT} ORDER BY ALL").fetchall()]
 
 
-def _merged(connection: Connection, table: Table) -> Merged:
+def _merged(connection: Connection, table: Table, of: str = "true") -> Merged:
+    """Make one row of rows that share a key, of those rows for which the condition holds."""
     name, keys = table.qualified_name, ", ".join(table.key)
     connection.execute(
-        f"CREATE OR REPLACE TEMP TABLE doubled AS SELECT {keys} FROM {name} GROUP BY {keys} HAVING count(*) > 1"
+        f"CREATE OR REPLACE TEMP TABLE doubled AS "
+        f"SELECT {keys} FROM {name} WHERE {of} GROUP BY {keys} HAVING count(*) > 1"
     )
     doubled, split = _count(connection, "doubled"), 0
     anew = table.key
     if table is JOB_EVENTS:
         # positions are those of a job's whole list
         anew = table.key[:1]
-        connection.execute(f"CREATE OR REPLACE TEMP TABLE split AS {_SPLIT}")
+        connection.execute(f"CREATE OR REPLACE TEMP TABLE split AS FROM ({_SPLIT}) WHERE {of}")
         connection.execute(
             "CREATE OR REPLACE TEMP TABLE doubled AS SELECT job_arn FROM doubled UNION SELECT job_arn FROM split"
         )

@@ -14,7 +14,8 @@ import duckdb
 import pytest
 
 from braket_emulator import Emulator, running
-from braket_etl.tables import JOB_EVENTS
+from braket_etl.pull.moved import unite_moved
+from braket_etl.tables import JOB_EVENTS, JOBS
 from braket_etl.tables.job_events import event_bodies
 from braket_etl.tables.normalize import normalize
 from braket_etl.warehouse import door
@@ -26,9 +27,10 @@ from braket_etl.warehouse.publish import publish
 from braket_etl.warehouse.repair import Merged, merge_doubles, split_events
 from braket_etl.warehouse.restore import restore
 from braket_etl.warehouse.statements import transaction
-from braket_etl.warehouse.upsert import append_events
+from braket_etl.warehouse.upsert import append_events, upsert
 from tests.conftest import NOW, Program
 from tests.integration.test_upsert import AT, JOB_ARN, Response, arn, later, load, many, poll
+from tests.unit.test_tables import job_body
 
 DOUBLED = "INSERT INTO quantum_tasks FROM quantum_tasks LIMIT 1"
 
@@ -154,6 +156,77 @@ def test_events_of_one_job_are_one_list_whatever_time_of_creation_they_stand_und
     assert rows == [(0, "A", 1), (1, "B", 1), (2, "B", 1), (3, "C", 1)]
     assert split_events(connection) == []
     assert repaired(connection) == []
+
+
+# Records that Braket moved to another time of creation
+
+
+@pytest.mark.warehouse
+def test_a_record_that_moved_to_another_day_is_one_row_and_its_old_day_does_not_miss_it(
+    warehouse: Warehouse, connection: Connection
+) -> None:
+    ended = later(hours=1).isoformat()
+    load(connection, *many([1, 2], endedAt=ended), at=later(days=2))
+    was = connection.execute("SELECT min(created_at) FROM quantum_tasks").fetchall()[0][0]
+    connection.execute(
+        "INSERT INTO etl.coverage (account, account_id, region, table_name, day, searched_at, listed, stored, "
+        "rejected, run_id) VALUES ('default', '123456789012', 'us-east-1', 'quantum_tasks', ?, ?, 2, 2, 0, 'before')",
+        [was.date(), AT],
+    )
+    # the whole table is not looked through for what is listed on a day that is not whole yet
+    load(
+        connection,
+        *many([1], endedAt=ended, createdAt=(was + timedelta(days=2)).isoformat()),
+        at=later(days=3),
+    )
+    assert connection.execute("SELECT count(*) FROM quantum_tasks").fetchall() == [(3,)]
+    results = door.Results(connection, door.STEP)
+    (moved,) = unite_moved(warehouse, connection, results, "run")
+    assert (moved.arn, moved.was, moved.now) == (arn(1), was, was + timedelta(days=2))
+    assert connection.execute(
+        "SELECT created_at - ?, first_seen_at, fetched_at FROM quantum_tasks WHERE quantum_task_arn = ?",
+        [was, arn(1)],
+    ).fetchall() == [(timedelta(days=2), later(days=2), later(days=3))]
+    assert connection.execute("SELECT listed, stored FROM etl.coverage").fetchall() == [(1, 1)]
+    assert connection.execute("SELECT kind, path, run_id FROM etl.schema_drift").fetchall() == [
+        ("moved", "createdAt", "run")
+    ]
+    let_through(warehouse, connection, results)
+    assert unite_moved(warehouse, connection, results, "run") == []
+
+
+@pytest.mark.warehouse
+def test_the_events_of_a_job_that_moved_stay_one_list(warehouse: Warehouse, connection: Connection) -> None:
+    for days in (0, 2):
+        created = later(days=days).isoformat()
+        body = job_body(createdAt=created, endedAt=later(hours=1).isoformat())
+        with transaction(connection):
+            job = Response(body, "GetJob", JOB_ARN, later(days=days + 2))
+            upsert(connection, JOBS, normalize(JOBS, [job], bookkeeping={"origin": "api"}).rows)
+        see_events(connection, "A", "B", "B", created=created, minutes=days * 1440)
+    assert connection.execute("SELECT count(*) FROM jobs").fetchall() == [(2,)]
+    assert len(unite_moved(warehouse, connection, door.Results(connection, door.STEP), "run")) == 1
+    assert connection.execute("SELECT created_at FROM jobs").fetchall() == [(later(days=2),)]
+    rows = connection.execute(
+        "SELECT event_index, event_type, job_created_at FROM job_events ORDER BY 1"
+    ).fetchall()
+    assert rows == [(0, "A", later(days=2)), (1, "B", later(days=2)), (2, "B", later(days=2))]
+
+
+@pytest.mark.warehouse
+@pytest.mark.parametrize(
+    "changed",
+    [{}, {"created_at": later(days=-9)}, {"fetched_at": later(days=9)}, {"first_seen_at": later(days=9)}],
+)
+def test_a_copy_of_a_row_is_no_move_and_holds_publishing_back(
+    warehouse: Warehouse, connection: Connection, changed: dict[str, Any]
+) -> None:
+    load(connection, *many([1]))
+    again(connection, "quantum_tasks", **changed)
+    results = door.Results(connection, door.STEP)
+    assert unite_moved(warehouse, connection, results, "run") == []
+    with pytest.raises(HeldBackError):
+        let_through(warehouse, connection, results)
 
 
 @pytest.mark.warehouse

@@ -24,11 +24,14 @@ from botocore.awsrequest import AWSResponse
 
 from braket_etl.aws import call, fetch
 from braket_etl.aws.sessions import Account, Sessions, Target
+from braket_etl.pull.moved import unite_moved
 from braket_etl.pull.plan import days_between
 from braket_etl.pull.pull import Puller
 from braket_etl.pull.rejects import plan_retry, retry_due, retry_rejects
 from braket_etl.pull.resources import RESOURCES
 from braket_etl.warehouse.connection import Connection, Warehouse, configured
+from braket_etl.warehouse.door import STEP
+from braket_etl.warehouse.results import Results
 from tests.faults.histories.draw import ACCOUNT_IDS, HOUR, MINUTE, History, Step
 from tests.faults.histories.world import Place, World
 
@@ -206,7 +209,13 @@ def _run(
     puller = Puller(warehouse, sessions, None, run_id, threads_per_target=2)
     if step.kind == "retry":
         retry_rejects(puller, plan_retry(warehouse, sessions))
-        return
+    else:
+        _pull(step, history, puller, targets, clock)
+    with warehouse.writing("checking") as connection:
+        unite_moved(warehouse, connection, Results(connection, STEP), run_id)
+
+
+def _pull(step: Step, history: History, puller: Puller, targets: list[Target], clock: Any) -> None:
     if step.kind != "observe":
         days = days_between(*(step.days or (history.first_day, step.at.date())))
         puller.pull_days(targets, RESOURCES, days, only_due=step.kind == "sync", again=step.kind == "again")
