@@ -82,7 +82,7 @@ class Api:
         device = BY_ARN.get(call.label)
         if device is None or call.caller.region not in device.called_from:
             raise _not_found(call.label)
-        return device.record_at(call.now)
+        return render.device_record(device, call.now)
 
     def _search_tasks(self, call: Call) -> dict[str, Any]:
         request = _request(call)
@@ -125,7 +125,7 @@ class Api:
             search.token(_query(call, request), (start + size, start + size - 1), call.now) if rest else None
         )
         page = devices[start : start + size]
-        return _answer(call, [device.summary_at(call.now) for device in page], token)
+        return _answer(call, [render.device_summary(device, call.now) for device in page], token)
 
     def _create_task(self, call: Call) -> dict[str, Any]:
         return {"quantumTaskArn": self.intake.create_task(call.caller, _request(call), call.now)}

@@ -7,12 +7,10 @@ of the real one.
 from __future__ import annotations
 
 import json
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
+from braket_emulator.devices import Device
 from braket_emulator.instants import DAY, HOUR, iso
-
-if TYPE_CHECKING:
-    from braket_emulator.devices import Device
 
 _GATES = ["x", "y", "z", "h", "s", "t", "v", "rx", "ry", "rz", "cnot", "cz", "swap"]
 _NATIVE_GATES = {

@@ -6,24 +6,17 @@ Rates marked as made up in `offers.py` are made up too; none of this is a price 
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, field
 from decimal import Decimal
 from functools import cached_property
-from hashlib import blake2s
 from typing import Any
 
-from braket_emulator.capabilities import capabilities
-from braket_emulator.instants import DAY, MINUTE, SECOND, iso
+from braket_emulator.instants import SECOND, iso
 from braket_emulator.windows import ALWAYS, WeeklySchedule, Window
 
 REGIONS = ("us-east-1", "us-west-1", "us-west-2", "eu-west-2", "eu-north-1")
 SIMULATOR_REGIONS = ("us-east-1", "us-west-1", "us-west-2", "eu-west-2")
 SIMULATOR_MINIMUM = 3 * SECOND
-
-_QUEUE_STEP = 5 * MINUTE  # how often the drawn length of a queue changes
-_TASK_QUEUE_CAP = 4_000
-_JOB_QUEUE_CAP = 1_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -120,62 +113,10 @@ class Device:
                 }
         return None
 
-    def summary_at(self, now: int) -> dict[str, Any]:
-        """The record in a page of SearchDevices."""
-        return {
-            "deviceArn": self.arn,
-            "deviceName": display_name(self),
-            "providerName": self.provider_name,
-            "deviceType": self.kind,
-            "deviceStatus": self.status_at(now),
-        }
-
-    def record_at(self, now: int) -> dict[str, Any]:
-        """The answer of GetDevice."""
-        reason = self.reason_at(now)
-        return {
-            **self.summary_at(now),
-            **({"deviceStatusReason": reason} if reason else {}),
-            "deviceCapabilities": capabilities(self, now),
-            "deviceQueueInfo": _queues(self, now),
-        }
-
 
 def display_name(device: Device) -> str:
     """The name a console shows; Braket spells some of them otherwise than in the ARN."""
     return {"sv1": "SV1", "dm1": "DM1", "tn1": "TN1", "Forte-1": "Forte 1"}.get(device.name, device.name)
-
-
-def _queues(device: Device, now: int) -> list[dict[str, str]]:
-    """The three queues of a device; lengths are a function of the device and the instant."""
-    if device.status == "RETIRED":
-        return []
-    step = now // _QUEUE_STEP
-    busy = 1.0 if device.schedule.is_open(now) else 2.5  # what comes in while it is closed piles up
-    day = 1.0 + 0.5 * math.sin(2 * math.pi * (now % DAY) / DAY)
-    normal = int(device.pace.queue_length * busy * day * math.exp(1.2 * _noise(device.arn, step, "normal")))
-    priority = int(2 * busy * math.exp(_noise(device.arn, step, "priority")))
-    jobs = int(3 * busy * math.exp(_noise(device.arn, step, "jobs")) - 1)
-    if not device.is_qpu:
-        normal, priority, jobs = normal // 4, 0, 0
-    size = _capped(jobs, _JOB_QUEUE_CAP)
-    if device.is_qpu and _noise(device.arn, step // 6, "running") > 0:
-        size = f"{size} (1 prioritized job(s) running)"
-    return [
-        {"queue": "QUANTUM_TASKS_QUEUE", "queuePriority": "Normal", "queueSize": _capped(normal)},
-        {"queue": "QUANTUM_TASKS_QUEUE", "queuePriority": "Priority", "queueSize": _capped(priority)},
-        {"queue": "JOBS_QUEUE", "queueSize": size},
-    ]
-
-
-def _noise(*parts: object) -> float:
-    """A number between -1 and 1, the same for the same parts."""
-    digest = blake2s("|".join(map(str, parts)).encode(), digest_size=4).digest()
-    return int.from_bytes(digest) / 2**31 - 1
-
-
-def _capped(length: int, cap: int = _TASK_QUEUE_CAP) -> str:
-    return f">{cap}" if length > cap else str(max(0, length))
 
 
 def _simulator(name: str, qubits: int, **more: Any) -> Device:

@@ -5,14 +5,21 @@ Members and their spelling are those of botocore's service model, which the test
 
 from __future__ import annotations
 
+import math
 from decimal import Decimal
+from hashlib import blake2s
 from typing import Any
 
-from braket_emulator.instants import SECOND, iso
+from braket_emulator.capabilities import capabilities
+from braket_emulator.devices import Device, display_name
+from braket_emulator.instants import DAY, MINUTE, SECOND, iso
 from braket_emulator.records import Job, JobEvent, SpendingLimit, Task, default_bucket
 
 _TASK_POSITION_CAP = 2_000
 _JOB_POSITION_CAP = 15
+_QUEUE_STEP = 5 * MINUTE  # how often the drawn length of a queue changes
+_TASK_QUEUE_CAP = 4_000
+_JOB_QUEUE_CAP = 1_000
 
 
 def task_record(task: Task, now: int, *, queue_info: bool) -> dict[str, Any]:
@@ -126,6 +133,28 @@ def job_summary(job: Job, now: int) -> dict[str, Any]:
     return body
 
 
+def device_record(device: Device, now: int) -> dict[str, Any]:
+    """The answer of GetDevice."""
+    reason = device.reason_at(now)
+    return {
+        **device_summary(device, now),
+        **({"deviceStatusReason": reason} if reason else {}),
+        "deviceCapabilities": capabilities(device, now),
+        "deviceQueueInfo": _queues(device, now),
+    }
+
+
+def device_summary(device: Device, now: int) -> dict[str, Any]:
+    """The record in a page of SearchDevices."""
+    return {
+        "deviceArn": device.arn,
+        "deviceName": display_name(device),
+        "providerName": device.provider_name,
+        "deviceType": device.kind,
+        "deviceStatus": device.status_at(now),
+    }
+
+
 def limit_summary(limit: SpendingLimit, queued: Decimal, total: Decimal) -> dict[str, Any]:
     """The record in a page of SearchSpendingLimits; its period is in epoch seconds, as no other time."""
     body: dict[str, Any] = {
@@ -182,3 +211,35 @@ def _position(position: int | None, cap: int, kind: str, status: str) -> dict[st
         reason = f"{kind} is in {status} status. AmazonBraket does not show queue position for this status."
         return {"position": "None", "message": reason}
     return {"position": f">{cap}" if position > cap else str(position)}
+
+
+def _queues(device: Device, now: int) -> list[dict[str, str]]:
+    """The three queues of a device; lengths are a function of the device and the instant."""
+    if device.status == "RETIRED":
+        return []
+    step = now // _QUEUE_STEP
+    busy = 1.0 if device.schedule.is_open(now) else 2.5  # what comes in while it is closed piles up
+    day = 1.0 + 0.5 * math.sin(2 * math.pi * (now % DAY) / DAY)
+    normal = int(device.pace.queue_length * busy * day * math.exp(1.2 * _noise(device.arn, step, "normal")))
+    priority = int(2 * busy * math.exp(_noise(device.arn, step, "priority")))
+    jobs = int(3 * busy * math.exp(_noise(device.arn, step, "jobs")) - 1)
+    if not device.is_qpu:
+        normal, priority, jobs = normal // 4, 0, 0
+    size = _capped(jobs, _JOB_QUEUE_CAP)
+    if device.is_qpu and _noise(device.arn, step // 6, "running") > 0:
+        size = f"{size} (1 prioritized job(s) running)"
+    return [
+        {"queue": "QUANTUM_TASKS_QUEUE", "queuePriority": "Normal", "queueSize": _capped(normal)},
+        {"queue": "QUANTUM_TASKS_QUEUE", "queuePriority": "Priority", "queueSize": _capped(priority)},
+        {"queue": "JOBS_QUEUE", "queueSize": size},
+    ]
+
+
+def _noise(*parts: object) -> float:
+    """A number between -1 and 1, the same for the same parts."""
+    digest = blake2s("|".join(map(str, parts)).encode(), digest_size=4).digest()
+    return int.from_bytes(digest) / 2**31 - 1
+
+
+def _capped(length: int, cap: int = _TASK_QUEUE_CAP) -> str:
+    return f">{cap}" if length > cap else str(max(0, length))

@@ -10,7 +10,7 @@ import pytest
 from braket_emulator.devices import BY_ARN, DEVICES, REGIONS
 from braket_emulator.instants import DAY, HOUR, SECOND, iso, milliseconds, parsed
 from braket_emulator.records import EVENTS_SHOWN, TERMINAL, Job, JobEvent, Task
-from braket_emulator.render import job_record, task_record
+from braket_emulator.render import device_record, job_record, task_record
 from braket_emulator.service_model import braket, violations
 from braket_emulator.windows import WEEK, WeeklySchedule, Window
 from braket_emulator.world import World, generate
@@ -231,7 +231,7 @@ class TestWindows:
         reasons = Counter()
         for device in DEVICES:
             for at in range(END, END + WEEK, HOUR // 2):
-                record = device.record_at(at)
+                record = device_record(device, at)
                 reason = record.get("deviceStatusReason")
                 assert list(violations(braket().operations["GetDevice"].output, record, strict=True)) == []
                 assert (reason is not None) == (record["deviceStatus"] in ("OFFLINE", "PAUSED"))
@@ -260,7 +260,7 @@ class TestWindows:
             queue["queueSize"]
             for device in DEVICES
             for at in range(END, END + 2 * DAY, HOUR // 4)
-            for queue in device.record_at(at)["deviceQueueInfo"]
+            for queue in device_record(device, at)["deviceQueueInfo"]
         }
         assert any(size.endswith(" (1 prioritized job(s) running)") for size in sizes)
         assert all(size.lstrip(">").split(" ")[0].isdecimal() for size in sizes)
