@@ -4,7 +4,15 @@ it, and what was probably meant."""
 from __future__ import annotations
 
 import difflib
+import re
 from collections.abc import Iterable
+
+_SECRETS = (
+    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{8,}\b"), "<access key>"),
+    (re.compile(r"//[^/@\s]+@"), "//<credentials>@"),
+    (re.compile(r"(?i)(signature|security-token|credential)=[^\s&,]+"), r"\1=<hidden>"),
+)
+_LONGEST_MESSAGE = 500
 
 
 def duration(seconds: float) -> str:
@@ -21,6 +29,17 @@ def printable(text: str, *, but: str = "") -> str:
         c if c.isprintable() or c in but else c.encode("unicode_escape", "backslashreplace").decode()
         for c in text
     )
+
+
+def safe_text(value: object) -> str:
+    """One short printable line of a text that came from elsewhere, with credentials struck out."""
+    text = " ".join(str(value).split())
+    text = "".join(
+        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
+    )
+    for pattern, replacement in _SECRETS:
+        text = pattern.sub(replacement, text)
+    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
 
 
 def did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:

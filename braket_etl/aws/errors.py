@@ -2,17 +2,17 @@
 
 Belongs here: the exceptions of this layer and the one place where a driver's exception becomes one of them.
 Does not belong here: deciding whether to try again (see call.py), and anything about a body's content.
-No message holds a credential: access keys and passwords in URLs are struck out, control characters too.
+No message holds a credential or a control character: see safe_text in shown.py.
 """
 
 from __future__ import annotations
 
-import re
 from typing import Any
 
 from botocore import exceptions as boto
 
 from braket_etl.aws.stamp import Stamp
+from braket_etl.shown import safe_text
 
 THROTTLING_CODES = frozenset(
     {
@@ -46,12 +46,6 @@ _ACCESS_CODES = frozenset(
         "UnrecognizedClientException",
     }
 )
-_SECRETS = (
-    (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{8,}\b"), "<access key>"),
-    (re.compile(r"//[^/@\s]+@"), "//<credentials>@"),
-    (re.compile(r"(?i)(signature|security-token|credential)=[^\s&,]+"), r"\1=<hidden>"),
-)
-_LONGEST_MESSAGE = 500
 
 
 class AwsProblem(Exception):  # noqa: N818 - named for what the user has
@@ -120,17 +114,6 @@ class NotFound(AwsProblem):
 
 class SearchFailed(AwsProblem):
     """A search could not be finished, so nothing may be concluded about its window."""
-
-
-def safe_text(value: object) -> str:
-    """One short printable line of a text that came from elsewhere, with credentials struck out."""
-    text = " ".join(str(value).split())
-    text = "".join(
-        character if character.isprintable() else "\N{REPLACEMENT CHARACTER}" for character in text
-    )
-    for pattern, replacement in _SECRETS:
-        text = pattern.sub(replacement, text)
-    return text if len(text) <= _LONGEST_MESSAGE else text[: _LONGEST_MESSAGE - 1] + "…"
 
 
 def status_of(error: boto.ClientError) -> int:

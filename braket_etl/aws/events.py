@@ -1,6 +1,6 @@
 """Fetching EventBridge's events: message bodies from an SQS queue, JSON files from under an S3 prefix.
 
-Belongs here: the calls. Does not belong here: what an event means (analysis/events.py). Clients are passed in, as
+Belongs here: the calls. Does not belong here: what an event means (pull/events.py). Clients are passed in, as
 made by `sessions.py`; a call that AWS refuses raises botocore's ClientError or a BotoCoreError.
 """
 

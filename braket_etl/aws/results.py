@@ -28,11 +28,11 @@ from braket_etl.aws.errors import (
     EndpointUnreachable,
     classify,
     code_of,
-    safe_text,
     status_of,
 )
 from braket_etl.aws.sessions import Account, Sessions, ambient_s3
 from braket_etl.json_text import DEEPEST
+from braket_etl.shown import safe_text
 
 RESULTS_FILE = "results.json"
 _TASK_ARN = re.compile(r"arn:aws[a-z-]*:braket:[a-z0-9-]+:\d+:quantum-task/\S+")

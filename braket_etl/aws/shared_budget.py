@@ -15,8 +15,9 @@ from functools import cached_property
 from typing import Any, TypeVar
 from urllib.parse import urlsplit
 
-from braket_etl.aws.errors import AwsProblem, BadConfiguration, safe_text
+from braket_etl.aws.errors import AwsProblem, BadConfiguration
 from braket_etl.aws.throttle import state_name
+from braket_etl.shown import safe_text
 
 T = TypeVar("T")
 _PREFIX = "braket_etl:budget:"

@@ -6,7 +6,7 @@ import pytest
 from botocore import exceptions as boto
 
 from braket_etl.aws import errors
-from braket_etl.aws.errors import AwsProblem, classify, safe_text
+from braket_etl.aws.errors import AwsProblem, classify
 
 
 def answer(code: str, status: int, message: str = "said", operation: str = "GetJob") -> boto.ClientError:
@@ -73,9 +73,3 @@ def test_a_problem_is_not_classified_twice() -> None:
 def test_no_credential_is_shown(text: str, secret: str) -> None:
     assert secret in text
     assert secret not in str(classify(answer("Odd", 400, text)))
-
-
-def test_a_message_cannot_drive_the_terminal() -> None:
-    said = safe_text("a\x1b[31mred\r\nnext\u202eright-to-left" + "x" * 5000)
-    assert said.isprintable()
-    assert len(said) <= 500
