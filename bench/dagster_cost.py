@@ -25,7 +25,7 @@ _PLAIN = [sys.executable, "-m", "bench.dagster_cost", "--plain"]
 def sync_without_dagster() -> None:
     """Pull, compute, publish and report, without a run, an event or a check."""
     from braket_etl.costs.load import install_seed, refresh_prices
-    from braket_etl.pull.close import close_run, open_run
+    from braket_etl.orchestration.outside_dagster import close_run, open_run
     from braket_etl.pull.plan import days_between
     from braket_etl.pull.reference import pull_devices, pull_spending_limits
     from braket_etl.pull.resources import RESOURCES

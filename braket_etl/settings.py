@@ -11,7 +11,7 @@ import os
 import re
 import tomllib
 from collections.abc import Collection, Iterable
-from datetime import UTC, date, datetime, timedelta
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from pathlib import Path
 from typing import Annotated, Any, Literal
@@ -36,6 +36,7 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from braket_etl.facts import REMEMBERED
 from braket_etl.packaged import checkout
 from braket_etl.shown import did_you_mean
 
@@ -44,8 +45,6 @@ CONFIG_FILE = "braket_etl.toml"
 #: Variables that are no settings: which file counts, --quiet, and switches of this project's own tests and benchmarks.
 _NO_SETTINGS = ("CONFIG", "QUIET", "BENCH", "CLUSTER", "REQUIRE_BROWSER", "REQUIRE_SERVERS", "SCREENSHOTS")
 DEMO_SUFFIX = "-demo"
-#: Braket deletes a task's metadata after so long; how long it keeps jobs is not told. SQL says it in `day_coverage`.
-REMEMBERED = timedelta(days=90)
 #: Begins the name of a warehouse that is a DuckLake.
 LAKE = "ducklake:"
 #: A comma may stand in an address; one that ends it is followed by the next scheme.

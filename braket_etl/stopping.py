@@ -1,7 +1,8 @@
 """Being told to stop: by Ctrl-C, by SIGTERM, by Terminate in the Dagster UI, which sends one of them.
 
 Belongs here: noticing it, whatever the process is doing; how long what ends may still wait; telling a request to
-stop from an error. Does not belong here: what is kept and published then (`pull/close.py`, `cli/pull.py`).
+stop from an error. Does not belong here: what is kept and published then (`orchestration/outside_dagster.py`,
+`cli/pull.py`).
 
 A signal raises KeyboardInterrupt in the main thread (Dagster's own exception while a step runs). Whoever catches it
 to keep what has come does so in `ending`, which no further signal disturbs; a second one, on the command line, ends

@@ -7,7 +7,7 @@ from collections.abc import Sequence
 
 from braket_etl.cli.output import fail, is_quiet, show_table, warn
 from braket_etl.cli.rejects import check_credentials
-from braket_etl.pull.close import close_run, open_run, publishing_when_stopped
+from braket_etl.orchestration.outside_dagster import close_run, open_run, publishing_when_stopped
 from braket_etl.pull.rejects import get_again, operation_of, plan_gets
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError

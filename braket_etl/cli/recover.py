@@ -14,7 +14,7 @@ from braket_etl.aws.sessions import Account
 from braket_etl.cli.output import err, fail, is_quiet, say, show_table, warn
 from braket_etl.cli.verb import exit_code_of
 from braket_etl.costs.load import install_seed
-from braket_etl.pull.close import close_run, open_run, publishing_when_stopped
+from braket_etl.orchestration.outside_dagster import close_run, open_run, publishing_when_stopped
 from braket_etl.pull.recover import Recovery, Source, Tally, recover
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError

@@ -15,7 +15,7 @@ import typer
 from braket_etl.aws.errors import MissingCredentials
 from braket_etl.cli.output import fail, is_quiet, printable, say, show_table, warn
 from braket_etl.json_text import read_json
-from braket_etl.pull.close import close_run, open_run, publishing_when_stopped
+from braket_etl.orchestration.outside_dagster import close_run, open_run, publishing_when_stopped
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.rejects import (
     Retried,

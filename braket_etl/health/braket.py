@@ -31,8 +31,8 @@ from braket_etl.aws.results import results_key
 from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.aws.stamp import Stamp
 from braket_etl.aws.throttle import Budget, Stopped
+from braket_etl.facts import REMEMBERED
 from braket_etl.health.finding import Finding, Status
-from braket_etl.settings import REMEMBERED
 
 T = TypeVar("T")
 CONNECT_SECONDS = 3.0

@@ -11,7 +11,7 @@ from dagster._core.definitions.executor_definition import IN_PROC_CONFIG, MULTI_
 
 from braket_etl import stopping
 from braket_etl.orchestration.instance import report_canceling
-from braket_etl.pull.close import what_came
+from braket_etl.orchestration.outside_dagster import what_came
 from braket_etl.runtime import Runtime
 from braket_etl.settings import load_settings
 

@@ -11,10 +11,10 @@ from logging import Logger
 import dagster as dg
 import duckdb
 
-from braket_etl.costs.spend_alerts import Spend, spends
 from braket_etl.notify import Message, tell
 from braket_etl.orchestration.failures import failure_lines, step_failures
 from braket_etl.orchestration.resources import RuntimeResource
+from braket_etl.orchestration.spend_alerts import Watched, watched
 from braket_etl.runtime import Runtime
 from braket_etl.warehouse import runs
 from braket_etl.warehouse.errors import DamagedError, NotPublishedError
@@ -64,22 +64,22 @@ def tell_of_spend(
         return dg.SkipReason("no amount is set in BRAKET_ETL_SPEND_ALERTS")
     try:
         with runtime.warehouse.reading() as connection:
-            found = list(spends(connection, settings.spend_alerts, settings.today))
+            found = list(watched(connection, settings.spend_alerts, settings.today))
     except (NotPublishedError, DamagedError, duckdb.Error) as error:
         return dg.SkipReason(f"the published copy cannot be asked: {error}")
     told = set(json.loads(context.cursor or "[]"))
-    news = [spend for spend in found if spend.is_reached and spend.key not in told]
-    reached = [spend for spend in news if _told(context.log, runtime, spend_message(spend))]
-    cursor = sorted(told & {spend.key for spend in found} | {spend.key for spend in reached})
+    news = [each for each in found if each.is_reached and each.key not in told]
+    reached = [each for each in news if _told(context.log, runtime, spend_message(each))]
+    cursor = sorted(told & {each.key for each in found} | {each.key for each in reached})
     return dg.SensorResult(
         skip_reason=f"{len(reached)} of {len(found)} spends told, {len(cursor)} in all have been reached",
         cursor=json.dumps(cursor),
     )
 
 
-def spend_message(spend: Spend) -> Message:
+def spend_message(reached: Watched) -> Message:
     """What people are told of a spend that reached its alert's amount."""
-    alert, period = spend.alert, spend.period
+    alert, period, spend = reached.alert, reached.period, reached.spend
     account = f"account {alert.account}" if alert.account else "all accounts"
     tag = f", tag {alert.tag}" if alert.tag else ""
     lines = [

@@ -14,10 +14,10 @@ from typing import Any
 import boto3
 from botocore.exceptions import BotoCoreError, ClientError
 
-from braket_etl.analysis.events import event_rows, folder_texts
 from braket_etl.aws.errors import AwsProblem, classify
 from braket_etl.aws.events import Message, delete_messages, prefix_texts, queue_region, queued_messages
 from braket_etl.aws.sessions import Account, Sessions
+from braket_etl.pull.events import event_rows, folder_texts
 from braket_etl.pull.merge import store_rejects
 from braket_etl.pull.outcome import Outcome
 from braket_etl.tables import STATE_CHANGE_EVENTS

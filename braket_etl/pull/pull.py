@@ -28,13 +28,13 @@ from braket_etl.aws.sessions import Sessions, Target
 from braket_etl.aws.stamp import Stamp
 from braket_etl.aws.throttle import Budget, Budgets, Stopped
 from braket_etl.crew import Crew
+from braket_etl.facts import REMEMBERED
 from braket_etl.pull import plan
 from braket_etl.pull.clock import TOLERANCE, Clock
 from braket_etl.pull.merge import Batch, dated, merge, store_drift
 from braket_etl.pull.outcome import Outcome, Problem
 from braket_etl.pull.owners import owners
 from braket_etl.pull.resources import BY_GET, TASKS, Resource
-from braket_etl.settings import REMEMBERED
 from braket_etl.tables.arns import account_id_of
 from braket_etl.tables.bookkeeping import COVERAGE
 from braket_etl.tables.normalize import Drift

@@ -13,9 +13,9 @@ from typing import Any
 import pyarrow as pa
 
 from braket_etl.aws.sessions import Target
+from braket_etl.facts import REMEMBERED
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.resources import RESOURCES, Resource
-from braket_etl.settings import REMEMBERED
 from braket_etl.tables.bookkeeping import WANTED
 from braket_etl.warehouse.connection import Connection
 from braket_etl.warehouse.statements import transaction

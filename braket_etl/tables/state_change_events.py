@@ -1,6 +1,6 @@
 """`state_change_events`: what EventBridge says about tasks and jobs, one row an event.
 
-Here is the declaration only; reading events from files, S3 or a queue is `braket_etl.analysis.events`. The feed
+Here is the declaration only; reading events from files, S3 or a queue is `braket_etl.pull.events`. The feed
 is optional: it is delivered at least once, in any order, and an event may be missing.
 """
 

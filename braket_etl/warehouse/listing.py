@@ -13,7 +13,7 @@ from datetime import date, datetime, timedelta
 
 import pyarrow as pa
 
-from braket_etl.settings import REMEMBERED
+from braket_etl.facts import REMEMBERED
 from braket_etl.tables.bookkeeping import UNSETTLED_RECORDS
 from braket_etl.tables.declaration import STRING_MAP, TIMESTAMP, Table
 from braket_etl.warehouse.statements import Connection, affected

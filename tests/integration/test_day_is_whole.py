@@ -9,13 +9,13 @@ from datetime import UTC, date, datetime, timedelta
 
 import pytest
 
+from braket_etl.facts import REMEMBERED
 from braket_etl.health.here import coverage_finding
 from braket_etl.health.standing import standing
 from braket_etl.pull.plan import DAY, days_between, due_days, midnight
 from braket_etl.report.blocks import QUALITY, answer
 from braket_etl.report.filters import Filters
 from braket_etl.report.page import rendered
-from braket_etl.settings import REMEMBERED
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.coverage import gaps, missing, places_not_whole
 from braket_etl.warehouse.models import create_view, models

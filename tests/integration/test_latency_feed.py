@@ -12,9 +12,9 @@ import boto3
 import pytest
 
 from braket_emulator import running
-from braket_etl.analysis.events import event_rows
 from braket_etl.aws.events import delete_messages, prefix_texts, queued_messages
 from braket_etl.aws.sessions import Sessions, ambient_account
+from braket_etl.pull.events import event_rows
 from braket_etl.pull.feed import read_feed
 from braket_etl.tables import QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.normalize import normalize

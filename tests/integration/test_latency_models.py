@@ -9,9 +9,9 @@ from datetime import UTC, datetime, timedelta
 import pyarrow as pa
 import pytest
 
-from braket_etl.analysis.events import event_rows
 from braket_etl.analysis.forecast import compute
 from braket_etl.analysis.next_wait import closed_now, next_wait
+from braket_etl.pull.events import event_rows
 from braket_etl.tables import DEVICES, JOB_EVENTS, JOBS, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.devices import DEVICE_OBSERVATIONS, DEVICE_STATE, with_depths
 from braket_etl.tables.job_events import event_bodies

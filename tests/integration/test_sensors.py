@@ -20,13 +20,13 @@ from dagster._core.remote_origin import (
 )
 
 from braket_emulator import running
-from braket_etl.costs.spend_alerts import period_of
+from braket_etl.costs.spend import period_of
 from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.instance import code_location
 from braket_etl.orchestration.jobs import OBSERVE_CONFIG, pull_config
 from braket_etl.orchestration.sensors import tell_of_failed_runs, tell_of_spend
 from braket_etl.runtime import Runtime
-from braket_etl.settings import DEMO_MARK, SpendAlert
+from braket_etl.settings import DEMO_MARK
 from tests.receivers import Hook, free_port
 
 
@@ -142,9 +142,9 @@ def test_the_spend_sensor_says_why_it_does_nothing(home: Path, monkeypatch: pyte
 
 def test_periods_are_utc_days_and_months() -> None:
     leap_day = datetime(2028, 2, 29, tzinfo=UTC).date()
-    month = period_of(SpendAlert(name="m", usd=Decimal(1)), leap_day)
+    month = period_of("month", leap_day)
     assert (month.name, month.first.day, month.last.day) == ("2028-02", 1, 29)
-    day = period_of(SpendAlert(name="d", usd=Decimal(1), period="day"), leap_day)
+    day = period_of("day", leap_day)
     assert (day.name, day.first, day.last) == ("2028-02-29", leap_day, leap_day)
 
 

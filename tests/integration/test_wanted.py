@@ -16,9 +16,9 @@ from dagster import DagsterRunStatus
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from braket_emulator import Emulator, running
+from braket_etl.facts import REMEMBERED
 from braket_etl.orchestration.partitions import CREATION_DAYS
 from braket_etl.pull.plan import DAY, days_between, midnight
-from braket_etl.settings import REMEMBERED
 from tests.conftest import Program
 from tests.integration.daemons import instance_of
 

@@ -7,11 +7,11 @@ from typing import Any
 
 import pytest
 
-from braket_etl.analysis.events import event_rows
 from braket_etl.aws.wire import json_object
 from braket_etl.costs.errors import PriceListError
 from braket_etl.costs.price_list import parse
 from braket_etl.json_text import DEEPEST, read_json
+from braket_etl.pull.events import event_rows
 from braket_etl.tables.devices import execution_windows
 from braket_etl.tables.redact import Redactor
 

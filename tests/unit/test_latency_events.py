@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from braket_etl.analysis.events import event_rows, folder_texts
+from braket_etl.pull.events import event_rows, folder_texts
 from braket_etl.tables.devices import execution_windows, queue_depths
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
