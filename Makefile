@@ -110,9 +110,10 @@ $(VENV)-bench/.set-up: requirements/bench.lock
 	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
 	@touch $@
 
-lint: $(SET_UP) ## Check style and format
+lint: $(SET_UP) ## Check style, format and the layers of imports
 	@$(BIN)/ruff check .
 	@$(BIN)/ruff format --check .
+	@$(BIN)/lint-imports --no-logo --no-cache
 
 types: $(SET_UP) ## Check types
 	@$(BIN)/mypy
