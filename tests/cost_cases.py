@@ -15,10 +15,11 @@ from tempfile import TemporaryDirectory
 from typing import Any
 
 import duckdb
+import pyarrow as pa
 
 from braket_etl.costs.load import store_publication
 from braket_etl.costs.price_list import parse
-from braket_etl.costs.results import result_rows
+from braket_etl.pull.results import result_row
 from braket_etl.tables import JOBS, QUANTUM_TASKS, TASK_RESULTS
 from braket_etl.tables.normalize import normalize
 from braket_etl.warehouse.connection import STORAGE_VERSION, Warehouse, configured
@@ -166,7 +167,8 @@ def store(connection: duckdb.DuckDBPyConnection, *bodies: dict[str, Any]) -> Non
 
 def store_results(connection: duckdb.DuckDBPyConnection, *results: Result) -> None:
     """Store what results.json files say."""
-    replace_rows(connection, TASK_RESULTS, result_rows((result, START) for result in results))
+    rows = [result_row(result, START) for result in results]
+    replace_rows(connection, TASK_RESULTS, pa.concat_tables(rows).combine_chunks())
 
 
 def price(family: str, usd: str, unit: str = "quantum-task", **columns: str) -> dict[str, str]:

@@ -107,11 +107,6 @@ class Failed:
 Outcome = Fetched | Rejected | Missing | Failed
 
 
-def get_device(client: Any, budget: Budget | None, arn: str) -> Fetched | Missing | Rejected:
-    """One device, now. Raises AwsProblem where it could not be asked for."""
-    return _Get(client, budget, "GetDevice", arn, None).outcome()
-
-
 def fetch_all(
     sessions: Sessions,
     budgets: Budgets | None,

@@ -43,8 +43,8 @@ class Quota:
     burst: float
 
 
-QUOTA_SOURCE = "https://docs.aws.amazon.com/braket/latest/developerguide/braket-quotas.html"
 ALL_OPERATIONS = "*"
+# Documented at https://docs.aws.amazon.com/braket/latest/developerguide/braket-quotas.html
 # An account may have been granted up to twice these rates, which no API tells; throttling is always obeyed.
 QUOTAS: dict[str, Quota] = {
     ALL_OPERATIONS: Quota(140, 600),

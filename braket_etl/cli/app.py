@@ -37,7 +37,6 @@ Share = Annotated[
     Optional[float],
     typer.Option("--quota-share", help="Share of the documented request rates to use, 0 to 1."),
 ]
-Day = Annotated[datetime, typer.Option(formats=["%Y-%m-%d"], help="UTC day, as 2026-11-20.")]
 
 
 def _version(wanted: bool) -> None:

@@ -8,8 +8,6 @@ from typing import Any
 from braket_etl.tables.arns import account_id_of, region_of
 from braket_etl.tables.declaration import Column, Row, flag, instant, integer, text
 
-ORIGINS = ("api", "results_file")
-
 
 def owner_columns(arn_column: str) -> tuple[Column, ...]:
     """`account_id` and `region`, read from the record's own ARN."""

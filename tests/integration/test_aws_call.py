@@ -23,7 +23,7 @@ from braket_etl.aws.errors import (
     NotFound,
     SearchFailed,
 )
-from braket_etl.aws.fetch import Rejected, get_device
+from braket_etl.aws.fetch import Rejected, Request, fetch_all
 from braket_etl.aws.search import Window, search_devices, search_pages
 from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.aws.throttle import Budget, Files, Stopped
@@ -44,6 +44,9 @@ TASK = {
 WHOLE = json.dumps(TASK).encode()
 DATE = "Fri, 20 Nov 2026 22:00:00 GMT"
 JANUARY = Window(datetime(2026, 1, 1, tzinfo=UTC), datetime(2026, 2, 1, tzinfo=UTC))
+
+
+HERE = Target(Account("default"), "us-east-1")
 
 
 @dataclass
@@ -125,7 +128,7 @@ def sessions() -> Sessions:
 
 @pytest.fixture
 def client(sessions: Sessions) -> Any:
-    return sessions.braket(Target(Account("default"), "us-east-1"))
+    return sessions.braket(HERE)
 
 
 @pytest.fixture
@@ -294,7 +297,9 @@ def test_a_value_that_cannot_be_sent_is_a_problem_and_not_a_crash(
             call(client, "GetQuantumTask", {"quantumTaskArn": arn}, None)
 
 
-def test_the_answer_of_another_record_is_rejected(client_for: Callable[[Script], Any]) -> None:
+def test_the_answer_of_another_record_is_rejected(
+    client_for: Callable[[Script], Any], sessions: Sessions
+) -> None:
     device = {
         "deviceArn": "arn:aws:braket:::device/quantum-simulator/amazon/dm1",
         "deviceName": "DM1",
@@ -303,8 +308,9 @@ def test_the_answer_of_another_record_is_rejected(client_for: Callable[[Script],
         "deviceStatus": "ONLINE",
         "deviceCapabilities": "{}",
     }
-    script = Script([Answer(json.dumps(device).encode())])
-    got = get_device(client_for(script), None, "arn:aws:braket:::device/quantum-simulator/amazon/sv1")
+    client_for(Script([Answer(json.dumps(device).encode())]))
+    asked = Request(HERE, "GetDevice", "arn:aws:braket:::device/quantum-simulator/amazon/sv1")
+    [got] = fetch_all(sessions, None, [asked])
     assert isinstance(got, Rejected)
     assert "another record" in got.error
 

@@ -14,7 +14,7 @@ import pytest
 
 from braket_emulator import Emulator, running
 from braket_etl.aws.errors import AccessDenied, BadConfiguration, ExpiredCredentials, SearchFailed
-from braket_etl.aws.fetch import Failed, Fetched, Missing, Rejected, Request, fetch_all, get_device
+from braket_etl.aws.fetch import Failed, Fetched, Missing, Rejected, Request, fetch_all
 from braket_etl.aws.search import (
     Kind,
     Window,
@@ -181,13 +181,14 @@ def test_a_search_that_cannot_be_finished_fails(
 
 
 def test_devices_and_spending_limits_are_listed(braket: Emulator, sessions: Sessions) -> None:
-    client = sessions.braket(in_region("us-east-1"))
-    devices = search_devices(client, None)
+    devices = search_devices(sessions.braket(in_region("us-east-1")), None)
     assert all(device["deviceArn"] for device in devices)
-    got = get_device(client, None, devices[0]["deviceArn"])
-    assert isinstance(got, Fetched)
-    assert got.body["deviceCapabilities"].startswith("{")
-    assert isinstance(get_device(client, None, devices[0]["deviceArn"] + "-none"), Missing)
+    known = devices[0]["deviceArn"]
+    asked = [Request(in_region("us-east-1"), "GetDevice", arn) for arn in (known, f"{known}-none")]
+    got = {outcome.arn: outcome for outcome in fetch_all(sessions, None, asked)}
+    assert isinstance(got[known], Fetched)
+    assert got[known].body["deviceCapabilities"].startswith("{")
+    assert isinstance(got[f"{known}-none"], Missing)
     limits = [limit for region in braket_regions() for limit in limits_in(sessions, region)]
     assert all(limit["spendingLimitArn"] for limit in limits)
 
