@@ -5,6 +5,9 @@ BIN := $(VENV)/bin
 SET_UP := $(VENV)/.set-up
 LOCK := requirements/dev.lock
 
+# The tests of parts: seconds, and run on every version.
+PARTS := tests/unit tests/emulator/test_parts.py tests/emulator/test_world.py
+
 # The Pythons that pyproject.toml allows, newest first; each is looked for on PATH and where pyenv keeps them.
 PYTHONS := 3.14 3.13 3.12 3.11
 python = $(shell for p in python$(1) $$HOME/.pyenv/versions/$(1).*/bin/python; do $$p -c '' 2>/dev/null && echo $$p && break; done)
@@ -50,14 +53,14 @@ test-newest: newest-set-up ## Run every test on the newest Python that is found 
 	@$(VENV)-newest/bin/python -m pytest -q -n auto --dist worksteal -p no:cacheprovider
 
 test-newest-parts: newest-set-up ## The tests of parts, of the warehouse and of the sql verb on the same, for CI (the whole takes as long as `make test`)
-	@$(VENV)-newest/bin/python -m pytest -q -n auto -p no:cacheprovider tests/unit tests/integration/test_sql_verb.py
+	@$(VENV)-newest/bin/python -m pytest -q -n auto -p no:cacheprovider $(PARTS) tests/integration/test_sql_verb.py
 	@$(VENV)-newest/bin/python -m pytest -q -n auto -p no:cacheprovider -m warehouse tests/integration
 
 test-lowest: ## Run the tests of parts and of the warehouse on the lowest versions that pyproject.toml allows
 	@test -x $(VENV)-lowest/bin/python || $(or $(call python,3.11),$(PYTHON)) -m venv $(VENV)-lowest
 	@$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements/lowest.txt --editable '.[dev,cluster]'
 	@$(VENV)-lowest/bin/python -m tests.versions
-	@$(VENV)-lowest/bin/python -m pytest -q -n auto -p no:cacheprovider tests/unit
+	@$(VENV)-lowest/bin/python -m pytest -q -n auto -p no:cacheprovider $(PARTS)
 	@$(VENV)-lowest/bin/python -m pytest -q -n auto -p no:cacheprovider -m warehouse tests/integration
 
 test-pythons: $(SET_UP) ## Run the tests of parts on every Python that is allowed and found, but for those of the two whole runs
@@ -69,7 +72,7 @@ test-pythons: $(SET_UP) ## Run the tests of parts on every Python that is allowe
 	  test -x $$venv/bin/python || $$python -m venv $$venv; \
 	  $$venv/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r $(LOCK) && \
 	  $$venv/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable . && \
-	  $$venv/bin/python -m pytest -q -n auto -p no:cacheprovider tests/unit || exit 1; \
+	  $$venv/bin/python -m pytest -q -n auto -p no:cacheprovider $(PARTS) || exit 1; \
 	done
 
 test-readers: $(SET_UP) ## Read every table, view and question of a published copy with DuckDB 1.4, 1.5 and 2.x

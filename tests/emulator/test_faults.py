@@ -289,4 +289,4 @@ def test_a_fault_that_makes_no_sense_is_refused(emulator: Emulator, fault: Any) 
 def test_a_denied_bucket_concerns_s3_alone(emulator: Emulator, wire: Wire, arn: str) -> None:
     emulator.set_faults([{"kind": "bucket_denied"}])
     assert wire.task(arn)[0].status == 200
-    assert emulator.stats()["faults"] == {}  # what it does to S3 is in test_emulator_storage
+    assert emulator.stats()["faults"] == {}  # what it does to S3 is in test_storage

@@ -113,7 +113,7 @@ class TestProtocol:
                 braket.get_device(deviceArn=each["deviceArn"])
             listed(braket, "search_spending_limits", "spendingLimits", 1)
         creating = {"CreateQuantumTask", "CancelQuantumTask", "CreateJob", "CancelJob"}
-        assert set(seen) == set(service().operations) - creating  # those are in test_emulator_intake
+        assert set(seen) == set(service().operations) - creating  # those are in test_intake
         assert seen["GetQuantumTask"] > 150
         assert seen["GetJob"] == JOBS
 
