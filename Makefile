@@ -84,7 +84,7 @@ test-readers: $(SET_UP) ## Read every table, view and question of a published co
 	@BRAKET_ETL_READERS=$(VENV)-duckdb-1.4/bin/python,$(VENV)-duckdb-1.5/bin/python,$(VENV)-duckdb-2/bin/python \
 	  $(BIN)/python -m pytest -q -p no:cacheprovider tests/readers
 
-test-sdk: $(VENV)-sdk/.set-up ## Hold costs against Amazon Braket's own SDK, in a large environment beside
+test-sdk: $(VENV)-sdk/.set-up ## Hold costs and the emulator's README against Amazon Braket's own SDK, in a large environment beside
 	@$(VENV)-sdk/bin/python -c 'import braket.aws'
 	@$(VENV)-sdk/bin/python -m pytest -q -p no:cacheprovider tests/sdk
 

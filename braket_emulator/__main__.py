@@ -3,10 +3,12 @@
 from __future__ import annotations
 
 import argparse
+import shlex
 import sys
 from collections.abc import Sequence
 
-from braket_emulator.options import Options, instant
+from braket_emulator.options import DEFAULTS, Options, instant
+from braket_emulator.process import Emulator
 
 
 def main(arguments: Sequence[str] | None = None) -> int:
@@ -31,7 +33,11 @@ def main(arguments: Sequence[str] | None = None) -> int:
     from braket_emulator.server import serve  # uvicorn only where something is served
 
     try:
-        serve(options, lambda url: print(url, flush=True), stop_at_end_of_input=chosen.stop_at_end_of_input)
+        serve(
+            options,
+            lambda url: print(greeting(url, options), flush=True),
+            stop_at_end_of_input=chosen.stop_at_end_of_input,
+        )
     except (ValueError, OSError) as error:
         print(f"braket_emulator: {error}", file=sys.stderr)
         return 2
@@ -40,8 +46,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     return 0
 
 
+def greeting(url: str, options: Options) -> str:
+    """What is said once an emulator is ready: its URL in a line of its own, then what to paste into a client's shell."""
+    exports = (f"export {name}={shlex.quote(value)}" for name, value in Emulator(url, options).env().items())
+    return "\n".join((url, "# Paste this into the shell of a client; the keys are dummies:", *exports))
+
+
 def _parser() -> argparse.ArgumentParser:
-    defaults = Options()
+    defaults = DEFAULTS
     parser = argparse.ArgumentParser(
         prog="python -m braket_emulator",
         description="A local Amazon Braket endpoint with a synthetic account. It listens on 127.0.0.1 only.",

@@ -7,6 +7,7 @@ from dataclasses import dataclass
 from datetime import UTC, datetime
 
 DEMO_ACCOUNT = "123456789012"
+DEFAULT_REGION = "us-east-1"
 
 
 @dataclass(frozen=True, slots=True)
@@ -33,6 +34,11 @@ class Options:
     quick: bool = False
     s3_endpoint: str | None = None
 
+    @property
+    def first_region(self) -> str:
+        """The Region of a client that names none."""
+        return self.regions[0] if self.regions else DEFAULT_REGION
+
     def arguments(self) -> list[str]:
         """The options as command-line arguments."""
         pairs = {
@@ -58,6 +64,9 @@ class Options:
         if self.s3_endpoint is not None:
             arguments.append(f"--s3-endpoint={self.s3_endpoint}")
         return arguments
+
+
+DEFAULTS = Options()
 
 
 def instant(text: str) -> datetime:

@@ -20,7 +20,7 @@ from datetime import datetime
 from pathlib import Path
 from typing import IO, Any
 
-from braket_emulator.options import DEMO_ACCOUNT, Options, instant
+from braket_emulator.options import DEFAULTS, Options, instant
 
 _START_SECONDS = 180.0  # the largest worlds take their time
 _ANSWER_SECONDS = 60.0
@@ -29,10 +29,11 @@ _ANSWER_SECONDS = 60.0
 class Emulator:
     """A running emulator, seen from outside."""
 
-    def __init__(self, url: str, account: str = DEMO_ACCOUNT, s3_endpoint: str | None = None) -> None:
+    def __init__(self, url: str, options: Options = DEFAULTS) -> None:
         self.url = url
-        self.s3_url = s3_endpoint or f"{url}/s3"
-        self._account = account
+        self.s3_url = options.s3_endpoint or f"{url}/s3"
+        self._account = options.accounts[0]
+        self._region = options.first_region
 
     @property
     def price_list_url(self) -> str:
@@ -40,7 +41,10 @@ class Emulator:
         return f"{self.url}/offers/v1.0/aws/AmazonBraket/current"
 
     def env(self, account: str | None = None) -> dict[str, str]:
-        """Environment variables that point a boto3 client at it, as the first account or as `account`."""
+        """Environment variables that make boto3 and the AWS CLI its clients, as the first account or as `account`.
+
+        Requests go to its first Region unless a client names another. The keys are dummies.
+        """
         from braket_emulator.callers import access_key_for
 
         return {
@@ -48,6 +52,7 @@ class Emulator:
             "AWS_ENDPOINT_URL_S3": self.s3_url,
             "AWS_ACCESS_KEY_ID": access_key_for(account or self._account),
             "AWS_SECRET_ACCESS_KEY": "dummy",
+            "AWS_DEFAULT_REGION": self._region,
             "AWS_EC2_METADATA_DISABLED": "true",
         }
 
@@ -135,7 +140,7 @@ def running(**options: Any) -> Iterator[Emulator]:
             env={**os.environ, "PYTHONPATH": path},
         )
         try:
-            yield Emulator(_url(process, errors), chosen.accounts[0], chosen.s3_endpoint)
+            yield Emulator(_url(process, errors), chosen)
         finally:
             process.kill()
             process.communicate()
@@ -151,7 +156,7 @@ def _said(errors: IO[bytes]) -> str:
 
 
 def _url(process: subprocess.Popen[bytes], errors: IO[bytes]) -> str:
-    """The line that the emulator prints when it is ready."""
+    """The first line that the emulator prints when it is ready."""
     lines: queue.Queue[bytes] = queue.Queue()
     threading.Thread(target=_read_line, args=(process.stdout, lines), daemon=True).start()
     try:

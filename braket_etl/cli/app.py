@@ -443,7 +443,11 @@ def emulator(
         Optional[str], typer.Option(help="URL of an S3 that gets the results of what clients create, too.")
     ] = None,
 ) -> int:
-    """Serve a synthetic Amazon Braket account on this machine, until Ctrl-C."""
+    """Serve a synthetic Amazon Braket account on this machine, until Ctrl-C.
+
+    When it is ready, it prints its address in the first line, then what to paste into the shell of a client: the
+    endpoints, a Region and dummy credentials.
+    """
     from braket_etl.cli.serve import run_emulator
 
     return run_emulator(

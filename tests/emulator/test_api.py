@@ -592,6 +592,8 @@ def _started(*arguments: str) -> subprocess.Popen[bytes]:
     )
     assert process.stdout is not None
     assert process.stdout.readline().startswith(b"http://127.0.0.1:")
+    while not process.stdout.readline().startswith(b"export AWS_EC2_METADATA_DISABLED="):
+        assert process.poll() is None, "it ended before it said all that a client needs"
     return process
 
 

@@ -14,7 +14,7 @@ import pytest
 from botocore.config import Config
 from botocore.exceptions import ClientError
 
-from braket_emulator import Emulator, running
+from braket_emulator import Emulator, Options, running
 from braket_emulator.service_model import braket as service
 from braket_emulator.service_model import violations
 from tests.conftest import Program
@@ -364,7 +364,7 @@ def test_the_verb_ends_what_is_created_at_once_and_writes_its_results_elsewhere(
     port = free_port()
     arguments = ("--tasks", "0", "--jobs", "0", "--days", "1", "--quick", "--s3-endpoint", s3_url)
     with serving(program, "emulator", "--port", str(port), *arguments):
-        verbs = Emulator(f"http://127.0.0.1:{port}", s3_endpoint=s3_url)
+        verbs = Emulator(f"http://127.0.0.1:{port}", Options(s3_endpoint=s3_url))
         wait_for(lambda: answers(port), "the emulator answers")
         braket, s3 = client(verbs, "braket"), client(verbs, "s3")
         if BUCKET not in {bucket["Name"] for bucket in s3.list_buckets()["Buckets"]}:
