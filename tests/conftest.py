@@ -27,6 +27,24 @@ settings.load_profile("ours")
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
+#: By marker, the fixtures that ask for what it names.
+_ASKED_FOR = {
+    "slow": {"program", "pulled", "demo_home", "demo", "in_file", "in_lake"},
+    "browser": {"browser"},
+    "cluster": {"postgres_server", "redis_server"},
+}
+
+
+def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
+    """Mark each test by the fixtures that it asks for, and the injected faults as slow."""
+    for item in items:
+        fixtures = set(getattr(item, "fixturenames", ()))
+        for marker, asked_for in _ASKED_FOR.items():
+            if fixtures & asked_for:
+                item.add_marker(marker)
+        if item.path.parent.name == "faults":
+            item.add_marker("slow")
+
 
 @pytest.fixture(autouse=True)
 def clean_environment(monkeypatch: pytest.MonkeyPatch) -> None:
