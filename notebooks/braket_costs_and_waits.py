@@ -162,11 +162,11 @@ def _(mo):
 @app.cell
 def _(Figure, colours, drawn, mo, rows):
     waits = rows("""
-        SELECT timezone('UTC', created_at)::DATE AS day, string_split(device_arn, '/')[-1] AS device, count(*) AS tasks,
+        SELECT timezone('UTC', created_at)::DATE AS day, device_name AS device, count(*) AS tasks,
                quantile_disc(wait_seconds_lower, 0.5) / 60 AS low,
-               quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), 0.5) / 60 AS high
-        FROM task_latency
-        WHERE is_counted
+               quantile_disc(wait_seconds_at_most, 0.5) / 60 AS high
+        FROM waits
+        WHERE record_kind = 'task' AND is_counted
         GROUP BY ALL
         ORDER BY ALL
     """)

@@ -44,10 +44,8 @@ SELECT
     1 AS scale,
     stat_seconds_lower AS lower,
     coalesce(stat_seconds_upper, 'infinity'::DOUBLE) AS upper
-FROM task_latency
-WHERE is_counted AND created_at >= $since AND created_at < $now
-  AND (stat_seconds_upper IS NULL OR basis <> 'bounds_only' OR stat_seconds_upper <= 86400
-       OR wait_and_overhead_seconds IS NOT NULL)
+FROM waits
+WHERE record_kind = 'task' AND is_estimated_from AND created_at >= $since AND created_at < $now
 QUALIFY row_number() OVER (PARTITION BY device_arn ORDER BY created_at DESC) <= $limit
 ORDER BY device_arn, created_at
 """
@@ -62,12 +60,12 @@ WITH first_positions AS (
 ),
 remaining AS (
     SELECT
-        l.device_arn, l.created_at, p.observed_at, p.position,
-        (epoch_us(p.observed_at) - epoch_us(l.created_at)) / 1e6 AS waited,
-        l.stat_seconds_lower, l.stat_seconds_upper
+        w.device_arn, w.created_at, p.observed_at, p.position,
+        (epoch_us(p.observed_at) - epoch_us(w.created_at)) / 1e6 AS waited,
+        w.stat_seconds_lower, w.stat_seconds_upper
     FROM first_positions AS p
-    JOIN task_latency AS l ON l.quantum_task_arn = p.quantum_task_arn
-    WHERE l.is_counted AND l.created_at >= $since AND l.created_at < $now
+    JOIN waits AS w ON w.record_arn = p.quantum_task_arn
+    WHERE w.record_kind = 'task' AND w.is_counted AND w.created_at >= $since AND w.created_at < $now
 )
 SELECT
     device_arn,

@@ -1,7 +1,7 @@
 """Quantiles of queue waits by device and week: the rows of `queue_wait_quantiles`.
 
-What the intervals of single tasks are is said in sql/models/task_latency.sql, how a distribution is estimated from
-them in `npmle.py`; here the two meet. Reads through a DuckDB connection and writes nothing.
+What counts as a wait, and which an estimate may rest on, is said in sql/models/waits.sql, how a distribution is
+estimated from them in `npmle.py`; here the two meet. Reads through a DuckDB connection and writes nothing.
 """
 
 from __future__ import annotations
@@ -31,33 +31,30 @@ TOLERANCE = 1e-4
 _Z = NormalDist().inv_cdf(0.5 + CI_LEVEL / 2)
 
 # One pass for both: the bounds are certain for the tasks at hand, whatever the distribution of their waits is; the list
-# is what the distribution is estimated from. A task that was first seen long after its end says nothing of that, and
-# when it was first seen does not depend on its wait, so leaving it out is fair. Leaving it out because it had *ended*
-# would not be.
+# is what the distribution is estimated from.
 _GROUPS = f"""
 WITH counted AS (
     SELECT
-        device_arn, created_at, wait_seconds_lower, wait_seconds_upper, stat_seconds_lower, stat_seconds_upper,
+        device_arn, created_at, wait_seconds_lower, wait_seconds_at_most, stat_seconds_lower, stat_seconds_upper,
         CASE WHEN end_kind = 'cancelled_in_queue' THEN turnaround_seconds END AS cancelled_seconds,
         end_kind IS NOT DISTINCT FROM 'cancelled_in_queue' AS is_cancelled,
-        basis = 'bounds_only' AND coalesce(stat_seconds_upper > 86400, false) AND wait_and_overhead_seconds IS NULL
-            AS is_left_out,
+        is_estimated_from,
         date_trunc('week', make_timestamp(epoch_us(created_at)))::DATE AS week
-    FROM task_latency
-    WHERE is_counted
+    FROM waits
+    WHERE record_kind = 'task' AND is_counted
 ),
 grouped AS (
     SELECT
         CASE WHEN grouping(week) = 1 THEN 'device' ELSE 'device_week' END AS scope, device_arn, week AS week_start,
-        count(*) FILTER (is_left_out) AS n_bounds_only,
+        count(*) FILTER (NOT is_estimated_from) AS n_bounds_only,
         quantile_disc(wait_seconds_lower, {list(QUANTILES)}) AS lower_bounds,
-        quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), {list(QUANTILES)}) AS upper_bounds,
+        quantile_disc(wait_seconds_at_most, {list(QUANTILES)}) AS upper_bounds,
         max_by({{
             'lower': stat_seconds_lower,
             'upper': coalesce(stat_seconds_upper, 'infinity'::DOUBLE),
             'is_cancelled': is_cancelled,
             'cancelled': greatest(stat_seconds_lower, cancelled_seconds)
-        }}, created_at, {max(MAX_TASKS.values())}) FILTER (NOT is_left_out) AS newest
+        }}, created_at, {max(MAX_TASKS.values())}) FILTER (is_estimated_from) AS newest
     FROM counted
     GROUP BY GROUPING SETS ((device_arn), (device_arn, week))
 )
@@ -80,7 +77,7 @@ class Waits:
 
 
 def compute(connection: duckdb.DuckDBPyConnection, *, now: datetime | None = None) -> pa.Table:
-    """All rows of queue_wait_quantiles from task_latency, as of `now` (UTC; the present where none is given)."""
+    """All rows of queue_wait_quantiles from waits, as of `now` (UTC; the present where none is given)."""
     computed_at = now or datetime.now(UTC)
     groups = connection.sql(_GROUPS).to_arrow_table()
     rows = []

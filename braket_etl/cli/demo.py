@@ -26,10 +26,10 @@ GROUP BY device_name ORDER BY usd DESC NULLS LAST, tasks DESC
 """
 _WAIT = """
 SELECT device_name AS device, count(*) AS tasks,
-       median(wait_seconds_lower) AS at_least, median(coalesce(wait_seconds_upper, 'infinity')) AS at_most,
-       count(*) FILTER (is_censored) AS still_waiting
-FROM task_latency JOIN quantum_tasks USING (quantum_task_arn)
-WHERE NOT is_reservation
+       quantile_disc(wait_seconds_lower, 0.5) AS at_least, quantile_disc(wait_seconds_at_most, 0.5) AS at_most,
+       count(*) FILTER (certainty = 'censored') AS still_waiting
+FROM waits
+WHERE record_kind = 'task' AND is_counted
 GROUP BY device_name ORDER BY at_most DESC
 """
 _TRY = (

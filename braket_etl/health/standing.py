@@ -159,21 +159,15 @@ WHERE NOT is_terminal
 """
 #: `$oldest`: nothing that is open was created before.
 _WAITING = """
-WITH waits AS (
-    SELECT device_arn, 'task' AS kind, quantum_task_arn AS record_arn, wait_seconds_lower
-    FROM task_latency WHERE is_censored AND end_kind IS NULL AND created_at >= $oldest
-    UNION ALL
-    SELECT device_arn, 'job', job_arn, wait_seconds_lower
-    FROM job_latency WHERE is_censored AND end_kind IS NULL AND created_at >= $oldest
-),
-latest AS (
+WITH latest AS (
     SELECT record_arn, arg_max(ahead, observed_at) AS ahead
     FROM queue_depth WHERE record_arn IS NOT NULL
     GROUP BY record_arn
 )
-SELECT device_arn, kind, count(*), max(wait_seconds_lower), max(ahead)
+SELECT device_arn, record_kind, count(*), max(wait_seconds_lower), max(ahead)
 FROM waits LEFT JOIN latest USING (record_arn)
-GROUP BY device_arn, kind ORDER BY 3 DESC, 1, 2
+WHERE is_waiting AND created_at >= $oldest
+GROUP BY device_arn, record_kind ORDER BY 3 DESC, 1, 2
 """
 _RUNS = """
 SELECT kind, outcome, started_at, epoch(ended_at) - epoch(started_at),

@@ -84,8 +84,8 @@ NOT_ENDED = "coalesce(status, '') NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')"
 _CHARGES = Scope(day="charge_date", account="account_id", tags="tags")
 _OPEN_CHARGES = Scope(account="account_id", tags="tags", always=NOT_ENDED)
 _TASKS = Scope(day="t.created_date", account="t.account_id", tags="t.tags")
-_TASK_WAITS = Scope(instant="l.created_at", account="t.account_id", tags="t.tags")
-_OPEN_TASKS = Scope(account="t.account_id", tags="t.tags")
+_WAITS = Scope(instant="w.created_at", account="w.account_id", tags="w.tags")
+_OPEN_WAITS = Scope(account="w.account_id", tags="w.tags")
 _JOBS = Scope(day="j.created_date", account="j.account_id", tags="j.tags")
 _JOB_WAITS = Scope(instant="l.created_at", account="j.account_id", tags="j.tags")
 
@@ -358,21 +358,19 @@ WAITS = Section(
             "whole turnaround.",
             """
 SELECT
-    t.device_name AS device,
+    w.device_name AS device,
     count(*) AS n_tasks,
-    count(*) FILTER (l.is_censored) AS n_still_waiting_or_cancelled,
-    quantile_disc(l.wait_seconds_lower, 0.5) AS median_at_least_seconds,
-    nullif(quantile_disc(coalesce(l.wait_seconds_upper, 'infinity'::DOUBLE), 0.5), 'infinity'::DOUBLE)
-        AS median_at_most_seconds,
-    quantile_disc(l.wait_seconds_lower, 0.9) AS p90_at_least_seconds,
-    nullif(quantile_disc(coalesce(l.wait_seconds_upper, 'infinity'::DOUBLE), 0.9), 'infinity'::DOUBLE)
-        AS p90_at_most_seconds
-FROM task_latency AS l JOIN quantum_tasks AS t ON t.quantum_task_arn = l.quantum_task_arn
-WHERE l.is_counted AND l.wait_seconds_lower IS NOT NULL AND {filter}
-GROUP BY t.device_name
+    count(*) FILTER (w.certainty = 'censored') AS n_still_waiting_or_cancelled,
+    quantile_disc(w.wait_seconds_lower, 0.5) AS median_at_least_seconds,
+    nullif(quantile_disc(w.wait_seconds_at_most, 0.5), 'infinity'::DOUBLE) AS median_at_most_seconds,
+    quantile_disc(w.wait_seconds_lower, 0.9) AS p90_at_least_seconds,
+    nullif(quantile_disc(w.wait_seconds_at_most, 0.9), 'infinity'::DOUBLE) AS p90_at_most_seconds
+FROM waits AS w
+WHERE w.record_kind = 'task' AND w.is_counted AND {filter}
+GROUP BY w.device_name
 ORDER BY median_at_most_seconds DESC NULLS FIRST, device
 """,
-            _TASK_WAITS,
+            _WAITS,
             chart=charts.wait_bounds,
             empty="No task of the period says anything about its wait.",
         ),
@@ -384,12 +382,12 @@ ORDER BY median_at_most_seconds DESC NULLS FIRST, device
             "in the table.",
             """
 WITH counted AS (
-    SELECT l.device_arn, isodow(l.created_at AT TIME ZONE 'UTC') AS weekday,
-        hour(l.created_at AT TIME ZONE 'UTC') AS hour_utc,
+    SELECT w.device_arn, isodow(w.created_at AT TIME ZONE 'UTC') AS weekday,
+        hour(w.created_at AT TIME ZONE 'UTC') AS hour_utc,
         count(*) AS n,
-        quantile_disc(coalesce(l.wait_seconds_upper, 'infinity'::DOUBLE), 0.5) AS at_most
-    FROM task_latency AS l JOIN quantum_tasks AS t ON t.quantum_task_arn = l.quantum_task_arn
-    WHERE l.is_counted AND t.device_type = 'QPU' AND {filter}
+        quantile_disc(w.wait_seconds_at_most, 0.5) AS at_most
+    FROM waits AS w
+    WHERE w.record_kind = 'task' AND w.is_counted AND w.device_type = 'QPU' AND {filter}
     GROUP BY ALL
 ),
 busiest AS (
@@ -408,7 +406,7 @@ JOIN busiest AS b USING (device_arn)
 WHERE c.n > 0 OR o.open_share < 1
 ORDER BY b.place, weekday, hour_utc
 """,
-            _TASK_WAITS,
+            _WAITS,
             chart=charts.wait_heatmap,
             empty="No task was sent to a QPU in the period.",
         ),
@@ -447,23 +445,22 @@ ORDER BY expected_back_at NULLS LAST, device
             "Waiting now",
             "The ten open tasks that have waited longest, up to the last time they were seen.",
             """
-SELECT l.quantum_task_arn AS task_arn, l.wait_seconds_lower AS waited_at_least_seconds,
-    CASE WHEN d.is_capped THEN 'more than ' ELSE '' END || d.ahead AS ahead, t.device_name AS device, c.committed_usd,
-    l.created_at
-FROM task_latency AS l
-JOIN quantum_tasks AS t ON t.quantum_task_arn = l.quantum_task_arn
-LEFT JOIN charges AS c ON c.record_arn = l.quantum_task_arn AND c.meter <> 'task'
+SELECT w.record_arn AS task_arn, w.wait_seconds_lower AS waited_at_least_seconds,
+    CASE WHEN d.is_capped THEN 'more than ' ELSE '' END || d.ahead AS ahead, w.device_name AS device, c.committed_usd,
+    w.created_at
+FROM waits AS w
+LEFT JOIN charges AS c ON c.record_arn = w.record_arn AND c.meter <> 'task'
     AND c.status NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')
 LEFT JOIN (
     SELECT * FROM queue_depth
     WHERE record_arn IS NOT NULL
     QUALIFY row_number() OVER (PARTITION BY record_arn ORDER BY observed_at DESC) = 1
-) AS d ON d.record_arn = l.quantum_task_arn
-WHERE l.is_censored AND l.end_kind IS NULL AND {filter}
+) AS d ON d.record_arn = w.record_arn
+WHERE w.record_kind = 'task' AND w.is_waiting AND {filter}
 ORDER BY waited_at_least_seconds DESC, task_arn
 LIMIT 10
 """,
-            _OPEN_TASKS,
+            _OPEN_WAITS,
             empty="No task waits.",
         ),
     ),
@@ -499,18 +496,20 @@ LIMIT 100
         Block(
             "job_waits",
             "How long jobs took",
-            "Medians over the jobs created in the period, exact: in the queue, starting up, running, in all.",
+            "Medians over the jobs created in the period, exact: in the queue and starting up, of those that "
+            "started; running; in all. Jobs in a reservation are not counted.",
             """
-SELECT coalesce(j.device_name, '(no device)') AS device, count(*) AS n_jobs,
-    median(l.queue_seconds) AS queue_seconds, median(l.startup_seconds) AS startup_seconds,
-    median(l.run_seconds) AS run_seconds, median(l.turnaround_seconds) AS in_all_seconds
-FROM job_latency AS l JOIN jobs AS j ON j.job_arn = l.job_arn
-WHERE {filter}
+SELECT coalesce(w.device_name, '(no device)') AS device, count(*) AS n_jobs,
+    quantile_disc(w.queue_seconds, 0.5) FILTER (w.certainty <> 'censored') AS queue_seconds,
+    quantile_disc(w.startup_seconds, 0.5) FILTER (w.certainty <> 'censored') AS startup_seconds,
+    quantile_disc(w.run_seconds_upper, 0.5) AS run_seconds, quantile_disc(w.turnaround_seconds, 0.5) AS in_all_seconds
+FROM waits AS w
+WHERE w.record_kind = 'job' AND w.is_counted AND {filter}
 GROUP BY device
 ORDER BY n_jobs DESC, device
 LIMIT 20
 """,
-            _JOB_WAITS,
+            _WAITS,
             empty="No job was created in the period.",
         ),
     ),

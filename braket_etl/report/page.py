@@ -40,7 +40,7 @@ DEFAULT_DAYS = REMEMBERED.days
 #: them: what belongs to the period, and what is open.
 _SHARED_MODELS = {
     "charges": (Scope(day="charge_date"), NOT_ENDED),
-    "task_latency": (Scope(instant="created_at"), "ended_at IS NULL"),
+    "waits": (Scope(instant="created_at"), "ended_at IS NULL"),
 }
 #: A block as it stands in a page; all that is in it is escaped, so its end is its own.
 _ARTICLE = re.compile(r'<article [^>]*data-made-of="(?P<made_of>[0-9a-f]+)">.*?</article>', re.DOTALL)

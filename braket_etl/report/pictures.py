@@ -54,7 +54,7 @@ def _at_most(seconds: float) -> str:
 #: By asset the block whose chart says more than its rows do.
 PICTURES = {
     "daily_costs": _Picture("cost_over_time", _costs, lambda usd: f"${money(usd)}"),
-    "task_latency": _Picture("waits_by_device", _waits, _at_most),
+    "waits": _Picture("waits_by_device", _waits, _at_most),
     "queue_wait_quantiles": _Picture("wait_estimates", _estimates, duration),
 }
 

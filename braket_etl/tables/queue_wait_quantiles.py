@@ -7,7 +7,7 @@ import pyarrow as pa
 from braket_etl.tables.declaration import Column, Table, day, instant, integer, text
 
 #: What the estimates are made of.
-INTERVALS = ("task_latency.stat_seconds_lower", "task_latency.stat_seconds_upper")
+INTERVALS = ("waits.stat_seconds_lower", "waits.stat_seconds_upper")
 
 
 def seconds(name: str, description: str, reads: tuple[str, ...] = INTERVALS) -> Column:
@@ -25,11 +25,11 @@ QUEUE_WAIT_QUANTILES = Table(
     key=("scope", "device_arn", "week_start", "quantile"),
     columns=(
         text("scope", "device (all weeks) or device_week", required=True),
-        text("device_arn", "The device", required=True, reads=("task_latency.device_arn",)),
+        text("device_arn", "The device", required=True, reads=("waits.device_arn",)),
         day(
             "week_start",
             "Monday of the UTC week in which the tasks were created; NULL for scope device",
-            reads=("task_latency.created_at",),
+            reads=("waits.created_at",),
         ),
         Column("quantile", pa.float64(), "0.5, 0.75, 0.9, 0.95 or 0.99", required=True),
         seconds("wait_seconds", "The quantile; NULL unless status is ok"),
@@ -43,32 +43,32 @@ QUEUE_WAIT_QUANTILES = Table(
         seconds(
             "bound_lower_seconds",
             "Certain: at least so much, as the same quantile of wait_seconds_lower",
-            reads=("task_latency.wait_seconds_lower",),
+            reads=("waits.wait_seconds_lower",),
         ),
         seconds(
             "bound_upper_seconds",
             "Certain: at most so much, of wait_seconds_upper; NULL is no bound",
-            reads=("task_latency.wait_seconds_upper",),
+            reads=("waits.wait_seconds_at_most",),
         ),
         Column(
             "cancelled_in_queue_share",
             pa.float64(),
             "Share of tasks that were cancelled in the queue by wait_seconds (Aalen-Johansen)",
-            reads=(*INTERVALS, "task_latency.end_kind", "task_latency.turnaround_seconds"),
+            reads=(*INTERVALS, "waits.end_kind", "waits.turnaround_seconds"),
         ),
         integer("n", "Tasks in the estimate", required=True, reads=INTERVALS),
         integer(
             "n_censored",
             "Those of them whose wait is only known to exceed something",
             required=True,
-            reads=("task_latency.stat_seconds_upper",),
+            reads=("waits.stat_seconds_upper",),
         ),
         integer("n_exact", "Those of them whose wait is known to the second", required=True, reads=INTERVALS),
         integer(
             "n_bounds_only",
             "Further tasks, first seen after their end and over a day after creation; only in the bounds",
             required=True,
-            reads=("task_latency.basis", "task_latency.stat_seconds_upper"),
+            reads=("waits.is_estimated_from",),
         ),
         text(
             "status",

@@ -31,7 +31,7 @@ WAIT_FORECAST = Table(
     ),
     key=("device_arn", "method", "hour_utc"),
     columns=(
-        text("device_arn", "The device", required=True, reads=("task_latency.device_arn",)),
+        text("device_arn", "The device", required=True, reads=("waits.device_arn",)),
         text(
             "method",
             "hour: tasks sent at that hour in the last weeks; depth: the queue as it is",
@@ -79,7 +79,7 @@ WAIT_FORECAST = Table(
             required=True,
             reads=(*INTERVALS, *_POSITION),
         ),
-        integer("backtest_weeks", "Held-out weeks", required=True, reads=("task_latency.created_at",)),
+        integer("backtest_weeks", "Held-out weeks", required=True, reads=("waits.created_at",)),
         instant(
             "computed_at",
             "The instant as of which it was computed: the newest answer",

@@ -19,6 +19,10 @@
 -- is_censored: whether its wait is only known to exceed wait_seconds_lower
 -- end_kind: completed, failed, cancelled, or cancelled_in_queue (it never started); NULL while it has not ended
 -- basis: exact, or events where only an event tells the start; NULL where it has not started
+-- account_id: account that owns it
+-- region: Region in which it was created
+-- device_name: last part of the device ARN
+-- tags: its tags
 WITH phases AS (
     SELECT
         *,
@@ -63,5 +67,9 @@ SELECT
         WHEN status = 'CANCELLED' AND started_at IS NULL THEN 'cancelled_in_queue'
         WHEN status IN ('COMPLETED', 'FAILED', 'CANCELLED') THEN lower(status)
     END AS end_kind,
-    basis
+    basis,
+    account_id,
+    region,
+    device_name,
+    tags
 FROM started

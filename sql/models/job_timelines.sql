@@ -12,6 +12,10 @@
 -- started_at: startedAt of Braket; NULL where it gives none
 -- ended_at: when it ended; NULL while it has not
 -- last_seen_at: its end, or when it was last seen; never before created_at
+-- account_id: account that owns it
+-- region: Region in which it was created
+-- device_name: last part of the device ARN
+-- tags: its tags
 -- stages: its stages in order, each with stage, phase, started_at, ended_at and seconds, without a gap from created_at to
 --   last_seen_at
 WITH last_seen AS (
@@ -111,5 +115,9 @@ SELECT
     started_at,
     CASE WHEN is_terminal THEN ended_at END AS ended_at,
     last_seen_at,
+    account_id,
+    region,
+    device_name,
+    tags,
     stages
 FROM phased

@@ -17,25 +17,25 @@
 WITH sent AS (
     -- the UTC hour without asking a calendar, which AT TIME ZONE does for each row
     SELECT
-        device_arn, is_censored, wait_seconds_lower, wait_seconds_upper, make_timestamp(epoch_us(created_at)) AS utc
-    FROM task_latency
-    WHERE is_counted
+        device_arn, certainty, wait_seconds_lower, wait_seconds_at_most, make_timestamp(epoch_us(created_at)) AS utc
+    FROM waits
+    WHERE record_kind = 'task' AND is_counted
 ),
-waits AS (
+by_hour AS (
     SELECT
         device_arn,
         isodow(utc) AS weekday,
         hour(utc) AS hour_utc,
         count(*) AS n,
-        count(*) FILTER (is_censored) AS n_censored,
+        count(*) FILTER (certainty = 'censored') AS n_censored,
         quantile_disc(wait_seconds_lower, [0.5, 0.9]) AS lowers,
-        quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), [0.5, 0.9]) AS uppers
+        quantile_disc(wait_seconds_at_most, [0.5, 0.9]) AS uppers
     FROM sent
     GROUP BY ALL
 ),
 hours_of_week AS (
     SELECT d.device_arn, w.weekday, h.hour_utc
-    FROM (SELECT DISTINCT device_arn FROM waits) AS d
+    FROM (SELECT DISTINCT device_arn FROM by_hour) AS d
     CROSS JOIN (SELECT unnest(range(1, 8)) AS weekday) AS w
     CROSS JOIN (SELECT unnest(range(0, 24)) AS hour_utc) AS h
 )
@@ -51,6 +51,6 @@ SELECT
     CASE WHEN w.n >= 5 AND isfinite(w.uppers[2]) THEN w.uppers[2] END AS p90_wait_seconds_upper,
     o.open_share
 FROM hours_of_week AS g
-LEFT JOIN waits AS w ON w.device_arn = g.device_arn AND w.weekday = g.weekday AND w.hour_utc = g.hour_utc
+LEFT JOIN by_hour AS w ON w.device_arn = g.device_arn AND w.weekday = g.weekday AND w.hour_utc = g.hour_utc
 LEFT JOIN device_open_week AS o
     ON o.device_arn = g.device_arn AND o.weekday = g.weekday AND o.hour_utc = g.hour_utc

@@ -23,6 +23,11 @@
 -- wait_and_overhead_seconds: on simulators, turnaround less execution: the wait plus the service's own overhead
 -- overhead_seconds: on simulators, the least wait_and_overhead_seconds of the device, that is, of an idle one
 -- is_counted: whether queue statistics count it: no reservation, and something is known of when its wait ended
+-- account_id: account that owns it
+-- region: Region in which it was created
+-- device_name: last part of the device ARN
+-- device_type: QPU or SIMULATOR
+-- tags: its tags
 WITH sights AS (
     -- who saw which status, from when to when: polls, events, and the stored record of an open task itself
     SELECT
@@ -58,6 +63,11 @@ timed AS (
     SELECT
         t.quantum_task_arn,
         t.device_arn,
+        t.device_name,
+        t.device_type,
+        t.account_id,
+        t.region,
+        t.tags,
         t.created_at,
         t.ended_at,
         t.status,
@@ -175,5 +185,10 @@ SELECT
     END::DOUBLE AS stat_seconds_upper,
     wait_and_overhead::DOUBLE AS wait_and_overhead_seconds,
     overhead::DOUBLE AS overhead_seconds,
-    NOT is_reservation AND (has_started OR last_waiting IS NOT NULL) AS is_counted
+    NOT is_reservation AND (has_started OR last_waiting IS NOT NULL) AS is_counted,
+    account_id,
+    region,
+    device_name,
+    device_type,
+    tags
 FROM bounds

@@ -42,13 +42,14 @@ devices_seen AS (
 ),
 moments AS (
     SELECT
-        l.*,
+        w.*,
         d.device_arn IS NOT NULL AS is_device_seen,
-        epoch_us(l.created_at) AS created_us,
-        epoch_us(l.created_at) + (l.wait_seconds_lower * 1e6)::BIGINT AS lower_us,
-        epoch_us(l.created_at) + (l.wait_seconds_upper * 1e6)::BIGINT AS upper_us
-    FROM task_latency AS l
-    LEFT JOIN devices_seen AS d ON d.device_arn = l.device_arn
+        epoch_us(w.created_at) AS created_us,
+        epoch_us(w.created_at) + (w.wait_seconds_lower * 1e6)::BIGINT AS lower_us,
+        epoch_us(w.created_at) + (w.wait_seconds_upper * 1e6)::BIGINT AS upper_us
+    FROM waits AS w
+    LEFT JOIN devices_seen AS d ON d.device_arn = w.device_arn
+    WHERE w.record_kind = 'task'
 ),
 opened AS (
     SELECT
@@ -86,20 +87,20 @@ split AS (
     FROM opened
 )
 SELECT
-    quantum_task_arn,
+    record_arn AS quantum_task_arn,
     device_arn,
     created_at,
     CASE WHEN is_device_seen THEN open_lower END AS open_wait_seconds_lower,
     CASE WHEN is_device_seen THEN open_upper END AS open_wait_seconds_upper,
     CASE WHEN is_device_seen THEN wait_seconds_lower - open_lower END AS closed_wait_seconds_lower,
     CASE WHEN is_device_seen THEN wait_seconds_upper - open_upper END AS closed_wait_seconds_upper,
-    CASE WHEN NOT is_censored AND run_seconds_upper > 0 THEN turnaround_seconds / run_seconds_upper
+    CASE WHEN certainty <> 'censored' AND run_seconds_upper > 0 THEN turnaround_seconds / run_seconds_upper
     END AS slowdown_lower,
-    CASE WHEN NOT is_censored AND run_seconds_lower > 0 THEN turnaround_seconds / run_seconds_lower
+    CASE WHEN certainty <> 'censored' AND run_seconds_lower > 0 THEN turnaround_seconds / run_seconds_lower
     END AS slowdown_upper,
-    CASE WHEN NOT is_censored AND turnaround_seconds IS NOT NULL
+    CASE WHEN certainty <> 'censored' AND turnaround_seconds IS NOT NULL
         THEN greatest(1, turnaround_seconds / greatest(10, run_seconds_upper)) END AS bounded_slowdown_lower,
-    CASE WHEN NOT is_censored AND turnaround_seconds IS NOT NULL
+    CASE WHEN certainty <> 'censored' AND turnaround_seconds IS NOT NULL
         THEN greatest(1, turnaround_seconds / greatest(10, run_seconds_lower)) END AS bounded_slowdown_upper,
     is_counted
 FROM split

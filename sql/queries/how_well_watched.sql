@@ -13,15 +13,15 @@ WITH polls AS (
     GROUP BY t.device_arn
 )
 SELECT
-    l.device_arn,
+    w.device_arn,
     count(*) AS tasks,
-    count(*) FILTER (l.basis = 'exact') AS exact,
-    count(*) FILTER (l.basis = 'polled') AS polled,
-    count(*) FILTER (l.basis = 'bounds_only') AS bounds_only,
-    round(median(l.wait_seconds_upper - l.wait_seconds_lower) / 60, 1) AS p50_width_minutes,
+    count(*) FILTER (w.basis = 'exact') AS exact,
+    count(*) FILTER (w.basis = 'polled') AS polled,
+    count(*) FILTER (w.basis = 'bounds_only') AS bounds_only,
+    round(median(w.wait_seconds_upper - w.wait_seconds_lower) / 60, 1) AS p50_width_minutes,
     round(any_value(p.poll_every), 1) AS poll_every_minutes
-FROM task_latency AS l
-LEFT JOIN polls AS p ON p.device_arn = l.device_arn
-WHERE NOT l.is_reservation
-GROUP BY l.device_arn
-ORDER BY l.device_arn
+FROM waits AS w
+LEFT JOIN polls AS p ON p.device_arn = w.device_arn
+WHERE w.record_kind = 'task' AND w.left_out IS DISTINCT FROM 'reservation'
+GROUP BY w.device_arn
+ORDER BY w.device_arn

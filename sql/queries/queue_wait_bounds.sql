@@ -5,16 +5,12 @@
 SELECT
     device_arn,
     count(*) AS n,
-    count(*) FILTER (is_censored) AS n_censored,
+    count(*) FILTER (certainty = 'censored') AS n_censored,
     round(quantile_disc(wait_seconds_lower, 0.5) / 60, 1) AS p50_low_minutes,
-    CASE WHEN isfinite(quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), 0.5))
-        THEN round(quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), 0.5) / 60, 1)
-    END AS p50_high_minutes,
+    round(nullif(quantile_disc(wait_seconds_at_most, 0.5), 'infinity'::DOUBLE) / 60, 1) AS p50_high_minutes,
     round(quantile_disc(wait_seconds_lower, 0.9) / 60, 1) AS p90_low_minutes,
-    CASE WHEN isfinite(quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), 0.9))
-        THEN round(quantile_disc(coalesce(wait_seconds_upper, 'infinity'::DOUBLE), 0.9) / 60, 1)
-    END AS p90_high_minutes
-FROM task_latency
-WHERE is_counted
+    round(nullif(quantile_disc(wait_seconds_at_most, 0.9), 'infinity'::DOUBLE) / 60, 1) AS p90_high_minutes
+FROM waits
+WHERE record_kind = 'task' AND is_counted
 GROUP BY device_arn
 ORDER BY device_arn

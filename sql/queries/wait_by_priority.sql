@@ -10,16 +10,14 @@ WITH seen AS (
     GROUP BY quantum_task_arn
 )
 SELECT
-    l.device_arn,
+    w.device_arn,
     s.queue_priority,
     count(*) AS n,
-    count(*) FILTER (l.is_censored) AS n_censored,
-    round(quantile_disc(l.wait_seconds_lower, 0.5) / 60, 1) AS p50_low_minutes,
-    CASE WHEN isfinite(quantile_disc(coalesce(l.wait_seconds_upper, 'infinity'::DOUBLE), 0.5))
-        THEN round(quantile_disc(coalesce(l.wait_seconds_upper, 'infinity'::DOUBLE), 0.5) / 60, 1)
-    END AS p50_high_minutes
+    count(*) FILTER (w.certainty = 'censored') AS n_censored,
+    round(quantile_disc(w.wait_seconds_lower, 0.5) / 60, 1) AS p50_low_minutes,
+    round(nullif(quantile_disc(w.wait_seconds_at_most, 0.5), 'infinity'::DOUBLE) / 60, 1) AS p50_high_minutes
 FROM seen AS s
-JOIN task_latency AS l ON l.quantum_task_arn = s.quantum_task_arn
-WHERE NOT l.is_reservation
-GROUP BY l.device_arn, s.queue_priority
-ORDER BY l.device_arn, s.queue_priority
+JOIN waits AS w ON w.record_arn = s.quantum_task_arn
+WHERE w.record_kind = 'task' AND w.is_counted
+GROUP BY w.device_arn, s.queue_priority
+ORDER BY w.device_arn, s.queue_priority

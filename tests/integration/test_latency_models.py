@@ -107,6 +107,11 @@ def wait(row):
     return row["wait_seconds_lower"], row["wait_seconds_upper"]
 
 
+def counted(con):
+    (row,) = rows(con, "FROM waits")
+    return {key: row[key] for key in ("certainty", "is_counted", "left_out", "is_waiting")}
+
+
 def run(row):
     return row["run_seconds_lower"], row["run_seconds_upper"]
 
@@ -218,6 +223,75 @@ def test_tasks_of_a_reservation_are_marked_and_not_counted(con):
     seen(con, (60, "QUEUED"), (120, "RUNNING"), associations=[reservation])
     row = latency(con)
     assert (row["is_reservation"], row["is_counted"], wait(row)) == (True, False, (60, 120))
+
+
+RESERVED = {
+    "associations": [
+        {"type": "RESERVATION_TIME_WINDOW_ARN", "arn": "arn:aws:braket:us-east-1:123456789012:r/1"}
+    ]
+}
+
+
+@pytest.mark.parametrize(
+    ("sights", "more", "expected"),
+    [
+        ([(60, "QUEUED"), (120, "RUNNING"), (240, "COMPLETED", 200)], {}, ("bounded", True, None, False)),
+        ([(60, "QUEUED"), (200, "QUEUED"), (260, "COMPLETED", 150)], {}, ("exact", True, None, False)),
+        ([(60, "QUEUED")], {}, ("censored", True, None, True)),
+        ([(60, "QUEUED"), (180, "CANCELLED", 130)], {}, ("censored", True, None, False)),
+        ([(60, "QUEUED"), (120, "RUNNING")], RESERVED, ("bounded", False, "reservation", False)),
+        ([(900, "CANCELLED", 100)], {}, ("bounded", False, "end_not_seen", False)),
+        ([(900, "FAILED", 100)], {}, ("bounded", False, "end_not_seen", False)),
+        ([(60, "CANCELLING")], {}, ("censored", False, "end_not_seen", True)),
+    ],
+)
+def test_a_wait_says_how_it_is_known_and_why_it_is_not_counted(con, sights, more, expected):
+    seen(con, *sights, **more)
+    assert tuple(counted(con).values()) == expected
+
+
+@pytest.mark.parametrize(
+    ("seconds", "rests_on_it"),
+    [([(86_400, "COMPLETED", 100)], True), ([(86_402, "COMPLETED", 100)], False),
+     ([(60, "QUEUED"), (90_000, "COMPLETED", 100)], True), ([(900, "CANCELLED", 100)], False)],
+)  # fmt: skip
+def test_no_estimate_rests_on_what_was_first_seen_a_day_after_its_creation_when_it_had_ended(
+    con, seconds, rests_on_it
+):
+    seen(con, *seconds)
+    assert rows(con, "FROM waits")[0]["is_estimated_from"] is rests_on_it
+
+
+def test_a_wait_without_bound_is_longer_than_every_other(con):
+    for number in range(3):
+        seen(con, (60 + number, "QUEUED"), arn=f"{ARN}{number}")
+    for number in range(3, 5):
+        seen(con, (60, "QUEUED"), (100 + number, "RUNNING"), arn=f"{ARN}{number}")
+    job_seen(con, 300, [happened(1, "WAITING_FOR_PRIORITY")], status="QUEUED")
+    (row,) = rows(
+        con,
+        "SELECT quantile_disc(wait_seconds_at_most, [0.4, 0.5]) AS found FROM waits WHERE record_kind = 'task'",
+    )
+    assert row["found"] == [104, float("inf")]
+
+
+def test_a_job_waits_as_a_task_does(con):
+    job_seen(
+        con,
+        999,
+        [happened(2, "WAITING_FOR_PRIORITY"), happened(30, "STARTING_INSTANCE")],
+        started=71,
+        ended=200,
+    )
+    (row,) = rows(con, "FROM waits")
+    assert (row["record_kind"], row["record_arn"], wait(row), row["certainty"]) == (
+        "job",
+        JOB,
+        (71, 71),
+        "exact",
+    )
+    assert (row["queue_seconds"], row["startup_seconds"], row["is_counted"]) == (30, 41, True)
+    assert (row["account_id"], row["region"], row["device_name"]) == ("123456789012", "us-east-1", "Forte-1")
 
 
 def event(seconds, status, number, **detail):

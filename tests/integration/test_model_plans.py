@@ -38,6 +38,11 @@ def scans(plan: Node, table: str) -> list[tuple[Node, ...]]:
     ]
 
 
+def filtered(plan: Node, table: str, condition: str) -> bool:
+    """Whether a scan of the table itself leaves out what does not fulfil the condition."""
+    return any(condition in str(scan["extra_info"].get("Filters")) for *_, scan in scans(plan, table))
+
+
 def columns_read(scan: Node) -> set[str]:
     """The columns that a scan reads."""
     read = scan["extra_info"].get("Projections", [])
@@ -54,6 +59,16 @@ def columns_read(scan: Node) -> set[str]:
         ("SELECT sum(cost_usd) FROM charges", "jobs", {"tags", "account_id", "device_config_device"}),
         ("SELECT count(is_censored) FROM task_latency", "task_results", {"execution_duration_ms"}),
         ("SELECT count(started_at) FROM job_latency", "jobs", {"device_config_device"}),
+        (
+            "SELECT max(wait_seconds_at_most) FROM waits",
+            "quantum_tasks",
+            {"tags", "account_id", "region", "shots"},
+        ),
+        (
+            "SELECT max(wait_seconds_at_most) FROM waits",
+            "jobs",
+            {"tags", "account_id", "device_config_device"},
+        ),
     ],
 )
 def test_a_question_reads_the_columns_that_it_needs(
@@ -80,11 +95,48 @@ def test_a_question_about_some_days_prices_no_other(
         assert upwards.index("FILTER") < joins[0]
 
 
-def test_a_question_about_the_waits_of_some_days_reads_no_other(demo: duckdb.DuckDBPyConnection) -> None:
+@pytest.mark.parametrize(
+    ("model", "table"),
+    [
+        ("task_latency", "quantum_tasks"),
+        ("job_latency", "jobs"),
+        ("waits", "quantum_tasks"),
+        ("waits", "jobs"),
+    ],
+)
+def test_a_question_about_the_waits_of_some_days_reads_no_other(
+    demo: duckdb.DuckDBPyConnection, model: str, table: str
+) -> None:
     # in the midst of all: where every row is newer, DuckDB leaves the filter out
-    since = demo.execute("SELECT median(created_at) FROM quantum_tasks").fetchall()[0][0]
+    since = demo.execute(f"SELECT median(created_at) FROM {table}").fetchall()[0][0]
     plan = plan_of(
-        demo, f"SELECT max(wait_seconds_upper) FROM task_latency WHERE created_at >= TIMESTAMPTZ '{since}'"
+        demo, f"SELECT max(wait_seconds_upper) FROM {model} WHERE created_at >= TIMESTAMPTZ '{since}'"
     )
-    tasks = [scan["extra_info"] for *_, scan in scans(plan, "quantum_tasks")]
-    assert any("created_at>=" in str(scan.get("Filters")) for scan in tasks)
+    assert filtered(plan, table, "created_at>=")
+
+
+@pytest.mark.parametrize(
+    ("table", "condition", "filters"),
+    [
+        ("quantum_tasks", "device_name = 'Aquila'", "device_name='Aquila'"),
+        ("quantum_tasks", "device_arn = 'a'", "device_arn='a'"),
+        ("quantum_tasks", "record_kind = 'task' AND account_id = '1'", "account_id='1'"),
+        ("jobs", "device_name = 'Aquila'", "device_name='Aquila'"),
+        ("jobs", "device_arn = 'a'", "device_config_device='a'"),
+    ],
+)
+def test_a_question_about_the_waits_of_a_device_reads_no_other(
+    demo: duckdb.DuckDBPyConnection, table: str, condition: str, filters: str
+) -> None:
+    assert filtered(
+        plan_of(demo, f"SELECT max(wait_seconds_upper) FROM waits WHERE {condition}"), table, filters
+    )
+
+
+@pytest.mark.parametrize(("kind", "unread"), [("task", "job_events"), ("job", "task_observations")])
+def test_a_question_about_the_waits_of_tasks_reads_no_jobs(
+    demo: duckdb.DuckDBPyConnection, kind: str, unread: str
+) -> None:
+    plan = plan_of(demo, f"SELECT max(wait_seconds_upper) FROM waits WHERE record_kind = '{kind}'")
+    assert not scans(plan, unread)
+    assert scans(plan_of(demo, "SELECT max(wait_seconds_upper) FROM waits"), unread)

@@ -44,6 +44,7 @@ CONSTANTS = {
     "queue_depth": {"kind"},
     "queue_heatmap": {"weekday", "hour_utc"},
     "tag_costs": {"is_untagged"},
+    "waits": {"record_kind"},
 }
 #: Observations of tasks and jobs have one declaration; a job's queue has no priority.
 NOT_IN_BOTOCORE = {Upstream("GetJob", "queueInfo.queuePriority")}
