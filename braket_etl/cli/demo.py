@@ -8,6 +8,7 @@ import shutil
 import sys
 import time
 from datetime import timedelta
+from decimal import Decimal
 from pathlib import Path
 
 from braket_emulator import running
@@ -19,10 +20,10 @@ from braket_etl.settings import DEMO_MARK, Settings, SettingsError, load_setting
 from braket_etl.warehouse.connection import Warehouse
 
 _COST = """
-SELECT device_name AS device, count(*) AS tasks, sum(cost_usd) FILTER (cost_usd > 0) AS usd,
-       sum(committed_usd) AS committed_usd, count(*) FILTER (cost_status IN ('no_price', 'no_duration')) AS unpriced
-FROM task_costs JOIN quantum_tasks USING (quantum_task_arn)
-GROUP BY device_name ORDER BY usd DESC NULLS LAST, tasks DESC
+SELECT coalesce(device_name, '(no device)') AS device, sum(n_tasks)::BIGINT AS tasks, sum(n_jobs)::BIGINT AS jobs,
+       sum(cost_usd) AS usd, sum(committed_usd) AS committed_usd, sum(n_unknown)::BIGINT AS n_unknown
+FROM daily_costs
+GROUP BY device ORDER BY usd DESC, tasks DESC, device
 """
 _WAIT = """
 SELECT device_name AS device, count(*) AS tasks,
@@ -79,8 +80,11 @@ def _show_answers(warehouse: Warehouse) -> None:
         wait = connection.execute(_WAIT).fetchall()
     show_table(
         "What did it cost? (US dollars, list prices)",
-        ["device", "tasks", "cost", "committed by open tasks", "tasks without a known cost"],
-        [(d, n, _dollars(usd), _dollars(more), unpriced or "") for d, n, usd, more, unpriced in cost],
+        ["device", "tasks", "jobs", "cost", "committed by open tasks", "without a known cost"],
+        [
+            (device, tasks, jobs, _dollars(usd), _dollars(more), unknown or "")
+            for device, tasks, jobs, usd, more, unknown in cost
+        ],
     )
     show_table(
         "How long did it wait in the queue? (median over tasks, bounds that hold for certain)",
@@ -108,5 +112,5 @@ def _shown(path: Path) -> str:
     return shlex.quote(str(path.relative_to(Path.cwd()) if path.is_relative_to(Path.cwd()) else path))
 
 
-def _dollars(value: object) -> str:
-    return "" if value is None else f"{value:,.2f}"
+def _dollars(value: Decimal) -> str:
+    return f"{value:,.2f}" if value else ""

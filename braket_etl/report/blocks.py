@@ -136,8 +136,7 @@ SELECT
     count(*) FILTER (status = 'COMPLETED') AS n_completed,
     count(*) FILTER (status = 'FAILED') AS n_failed,
     count(*) FILTER (status = 'CANCELLED') AS n_cancelled,
-    count(*) FILTER (status = 'FAILED') / nullif(count(*) FILTER (status IN ('COMPLETED', 'FAILED')), 0)
-        AS failed_of_ended_share
+    count(*) FILTER (status = 'FAILED') / nullif(count(*) FILTER (is_terminal), 0) AS failed_of_ended_share
 FROM quantum_tasks AS t
 WHERE {filter}
 """,
@@ -522,19 +521,20 @@ FAILURES = Section(
         Block(
             "failures_by_device",
             "Failed and cancelled tasks, by device",
-            "Tasks created in the period, by how they ended.",
+            "Tasks created in the period, by how they ended; shares are of those that have ended.",
             """
 SELECT
     coalesce(t.device_name, '(no device)') AS device,
     count(*) AS n_tasks,
+    count(*) FILTER (t.is_terminal) AS n_ended,
     count(*) FILTER (t.status = 'FAILED') AS n_failed,
     count(*) FILTER (t.status = 'CANCELLED') AS n_cancelled,
-    count(*) FILTER (t.status = 'FAILED') / count(*) AS failed_share,
-    count(*) FILTER (t.status = 'CANCELLED') / count(*) AS cancelled_share
+    count(*) FILTER (t.status = 'FAILED') / nullif(count(*) FILTER (t.is_terminal), 0) AS failed_share,
+    count(*) FILTER (t.status = 'CANCELLED') / nullif(count(*) FILTER (t.is_terminal), 0) AS cancelled_share
 FROM quantum_tasks AS t
 WHERE {filter}
 GROUP BY device
-ORDER BY failed_share + cancelled_share DESC, device
+ORDER BY failed_share + cancelled_share DESC NULLS LAST, device
 """,
             _TASKS,
             chart=charts.failures,
@@ -635,13 +635,14 @@ LIMIT 15
             "coverage",
             "Days that were searched",
             "A day is whole when it was searched at least an hour after its end and all that was listed is "
-            "stored or rejected. Today never is. A lost day is one that Braket forgot before it was whole.",
+            "stored or rejected. So far: not over for an hour yet. A lost day is one that Braket forgot before it "
+            "was whole.",
             """
 SELECT
     account, region, table_name AS kind,
     count(*) FILTER (state = 'whole') AS n_whole_days,
-    count(*) FILTER (state <> 'whole' AND searched_at IS NOT NULL) AS n_partial_days,
-    count(*) FILTER (state <> 'not_wanted' AND searched_at IS NULL) AS n_never_searched,
+    count(*) FILTER (state IN ('not_searched', 'not_whole')) AS n_not_whole,
+    count(*) FILTER (state = 'so_far') AS n_so_far,
     count(*) FILTER (state = 'lost') AS n_lost,
     coalesce(sum(listed), 0)::BIGINT AS n_listed,
     coalesce(sum(listed - stored - rejected), 0)::BIGINT AS n_missing,

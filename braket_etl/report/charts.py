@@ -225,8 +225,8 @@ def job_stages(records: Sequence[Record]) -> str | None:
 
 
 def failures(records: Sequence[Record]) -> str | None:
-    """By device the share of tasks that failed and that were cancelled."""
-    shown = records[:_MOST_BARS]
+    """By device the share of ended tasks that failed and that were cancelled."""
+    shown = [r for r in records if r["n_ended"]][:_MOST_BARS]
     if not shown:
         return None
     shares = {
@@ -236,8 +236,8 @@ def failures(records: Sequence[Record]) -> str | None:
     return _shares(
         [r["device"] for r in shown],
         shares,
-        beside=[f"{r['n_failed'] + r['n_cancelled']:,} of {r['n_tasks']:,}" for r in shown],
-        unit="share of tasks",
+        beside=[f"{r['n_failed'] + r['n_cancelled']:,} of {r['n_ended']:,}" for r in shown],
+        unit="share of ended tasks",
         colours=(3, 7),
     )
 

@@ -89,7 +89,7 @@ def failed() -> Records:
     return [
         {
             "device": name,
-            "n_tasks": 10,
+            "n_ended": 10,
             "n_failed": n,
             "n_cancelled": 1,
             "failed_share": n / 10,
