@@ -3,7 +3,7 @@
     python docs/build.py            # write what is not current
     python docs/build.py --check    # write nothing; 1 where something is not current
 
-The questions come from sql/queries, the commands from the command line itself, the settings from `Settings`.
+The questions come from sql/questions, the commands from the command line itself, the settings from `Settings`.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import argparse
 import re
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterator
 from pathlib import Path
 from typing import Any, get_args
 
@@ -25,63 +25,14 @@ from braket_etl.warehouse.queries import Query, queries
 
 DOCS = Path(__file__).resolve().parent
 
-#: The chapters of the cookbook, in the order in which a team comes to ask. Every ready question stands in one.
-CHAPTERS: Mapping[str, tuple[str, ...]] = {
-    "What it cost": (
-        "cost_by_month_and_device",
-        "cost_by_account",
-        "cost_by_tag",
-        "cost_by_task",
-        "cost_by_job",
-        "dearest_tasks",
-        "dearest_hours",
-        "cost_per_shot",
-        "simulators_by_qubits",
-    ),
-    "What it will cost": (
-        "spend_forecast",
-        "week_over_week",
-        "open_by_tag",
-        "spending_limits",
-        "prices_now",
-        "price_changes",
-    ),
-    "Where money can be saved": (
-        "cost_elsewhere",
-        "device_tradeoff",
-        "small_tasks",
-        "program_set_saving",
-        "job_overhead",
-        "failed_jobs",
-        "failures",
-        "cancelled_cost",
-        "reservation_use",
-    ),
-    "How long it waits": (
-        "queue_wait_by_device",
-        "queue_wait_by_week",
-        "queue_wait_bounds",
-        "next_wait",
-        "best_hours",
-        "waiting_now",
-        "queue_depth_over_time",
-        "wait_inside_windows",
-        "wait_by_priority",
-        "cancelled_in_queue",
-        "slowdown",
-        "simulator_overhead",
-        "job_waits",
-        "job_phases",
-    ),
-    "What is not known": (
-        "cost_not_known",
-        "untagged_spend",
-        "bill_differences",
-        "how_well_watched",
-        "days_not_whole",
-        "records_not_stored",
-    ),
-}
+#: The chapters of the cookbook, in the order in which a team comes to ask. Each question says which it stands in.
+CHAPTERS = (
+    "What it cost",
+    "What it will cost",
+    "Where money can be saved",
+    "How long it waits",
+    "What is not known",
+)
 #: Defaults that are no constant.
 DEFAULTS = {
     "home": "`.braket_etl` in the checkout; the user data folder for a wheel",
@@ -123,26 +74,29 @@ def stale_pages(docs: Path) -> dict[Path, str]:
 def cookbook() -> str:
     """The page of all ready questions, by chapter."""
     known = queries()
-    placed = [name for names in CHAPTERS.values() for name in names]
-    if sorted(placed) != sorted(known):
-        raise SystemExit(f"CHAPTERS and sql/queries differ in {sorted(set(placed) ^ set(known))}")
+    if lost := [name for name, query in known.items() if query.chapter not in CHAPTERS]:
+        raise SystemExit(f"{', '.join(lost)} of sql/questions stand in no chapter of {', '.join(CHAPTERS)}")
+    placed = {
+        chapter: sorted(
+            (query for query in known.values() if query.chapter == chapter), key=lambda q: (q.place, q.name)
+        )
+        for chapter in CHAPTERS
+    }
     head = [
         "# SQL cookbook",
         GENERATED,
         f"{len(known)} questions, ready to ask. `braket-etl sql @NAME` answers one from the published warehouse, "
-        "`braket-etl sql --list` names them all. Each is a file in [sql/queries](../sql/queries) that runs as it "
+        "`braket-etl sql --list` names them all. Each is a file in [sql/questions](../sql/questions) that runs as it "
         "stands in any DuckDB client from 1.4 on; parameters are DuckDB variables (`SET VARIABLE key = 'project'`) with a "
         "default. Times are UTC, money is US dollars at list price ([what that means](cost.md)); "
         "waits are intervals ([why](queue-latency.md)).",
         "\n".join(
-            f"- **{chapter}**: " + ", ".join(f"[{known[name].title}](#{name})" for name in names)
-            for chapter, names in CHAPTERS.items()
+            f"- **{chapter}**: " + ", ".join(f"[{query.title}](#{query.name})" for query in found)
+            for chapter, found in placed.items()
         ),
     ]
     chapters = [
-        block
-        for chapter, names in CHAPTERS.items()
-        for block in (f"## {chapter}", *(_recipe(known[name]) for name in names))
+        block for chapter, found in placed.items() for block in (f"## {chapter}", *map(_recipe, found))
     ]
     return "\n\n".join(head + chapters) + "\n"
 

@@ -1,4 +1,4 @@
-"""The ready questions of sql/queries: what each asks, how to read its answer, and its parameters.
+"""The ready questions of sql/questions: what each asks, how to read its answer, and its parameters.
 
 The comment on top of a file says it, one field a line; a line that is indented goes on with the field before it:
 
@@ -6,9 +6,10 @@ The comment on top of a file says it, one field a line; a line that is indented 
     -- question: Which team, project or other tag spent how much?
     -- read: (untagged) is what does not bear the key.
     -- param key (default team): the tag to add up by
+    -- chapter: What it cost, 30
 
-Parameters are DuckDB variables with their default in the SQL, `coalesce(getvariable('key'), 'team')`, so that a file runs
-as it stands in any DuckDB shell.
+The chapter is that of the cookbook, with the question's place in it. Parameters are DuckDB variables with their default in
+the SQL, `coalesce(getvariable('key'), 'team')`, so that a file runs as it stands in any DuckDB shell.
 """
 
 from __future__ import annotations
@@ -24,7 +25,7 @@ from braket_etl.packaged import packaged_sql
 from braket_etl.shown import did_you_mean
 from braket_etl.warehouse.connection import Connection
 
-_FIELD = re.compile(r"(title|question|read|param\s+[^:]+):\s*(.*)")
+_FIELD = re.compile(r"(title|question|read|chapter|param\s+[^:]+):\s*(.*)")
 _PARAMETER = re.compile(r"param\s+(\w+)(?:\s+\(default\s+(.*)\))?")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
@@ -52,7 +53,7 @@ class Parameter:
 
 @dataclass(frozen=True)
 class Query:
-    """One ready question; `sql` is the file's text without its last semicolon."""
+    """One ready question; `sql` is the file's text without its last semicolon, `place` its place in the chapter."""
 
     name: str
     title: str
@@ -60,6 +61,8 @@ class Query:
     read: str
     params: tuple[Parameter, ...]
     sql: str
+    chapter: str = ""
+    place: int = 0
 
     def values_of(self, given: Mapping[str, str]) -> dict[str, str | int | float]:
         """The parameters that were given, as values; raises QueryError for one that the query has not."""
@@ -74,7 +77,7 @@ class Query:
 @cache
 def queries() -> Mapping[str, Query]:
     """All ready questions by name, in the order of their names."""
-    return {path.stem: query_from(path) for path in sorted(packaged_sql("queries").glob("*.sql"))}
+    return {path.stem: query_from(path) for path in sorted(packaged_sql("questions").glob("*.sql"))}
 
 
 def named_query(name: str) -> Query:
@@ -101,6 +104,7 @@ def query_from(path: Path) -> Query:
     for field, value in _fields(text):
         said[field] = f"{said[field]} {value}" if field in said else value
     params = tuple(_parameter(field, value) for field, value in said.items() if field.startswith("param"))
+    chapter, _, place = said.get("chapter", "").rpartition(", ")
     return Query(
         path.stem,
         said.get("title") or path.stem.replace("_", " ").capitalize(),
@@ -108,6 +112,8 @@ def query_from(path: Path) -> Query:
         said.get("read", ""),
         params,
         text,
+        chapter,
+        int(place or 0),
     )
 
 

@@ -1,4 +1,4 @@
-"""The ready questions of sql/queries: each says what it asks, runs anywhere, and does not take unknown for nothing."""
+"""The ready questions of sql/questions: each says what it asks, runs anywhere, and does not take unknown for nothing."""
 
 from __future__ import annotations
 
@@ -46,6 +46,12 @@ def answer(
 def test_there_are_enough_and_each_title_is_its_own() -> None:
     assert len(QUERIES) >= 25
     assert len({query.title for query in QUERIES.values()}) == len(QUERIES)
+
+
+def test_each_has_a_place_of_its_own_in_a_chapter() -> None:
+    places = {(query.chapter, query.place) for query in QUERIES.values()}
+    assert len(places) == len(QUERIES)
+    assert all(chapter and place for chapter, place in places)
 
 
 @EVERY

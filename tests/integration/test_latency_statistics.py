@@ -23,7 +23,7 @@ NOW = datetime(2026, 11, 2, tzinfo=UTC)
 BUSY = "arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1"
 RARE = "arn:aws:braket:us-east-1::device/qpu/quera/Aquila"
 MEDIAN, P95 = 2400.0, 2400.0 * 3.2  # waits are lognormal: 1.163 = ln 3.2 is 1.645 sigma
-QUERIES = sorted(packaged_sql("queries").glob("*.sql"))
+QUERIES = sorted(packaged_sql("questions").glob("*.sql"))
 
 
 def polled_tasks(n, device, weeks=13, gap=900):

@@ -86,4 +86,4 @@ def test_the_demo_looks_as_it_is_shown(demo_home: Path) -> None:
 
 def test_it_counts_the_ready_questions_right() -> None:
     told = int(re.search(r"(\d+) ready questions", README)[1])  # type: ignore[index]
-    assert told == len(list((ROOT / "sql" / "queries").glob("*.sql")))
+    assert told == len(list((ROOT / "sql" / "questions").glob("*.sql")))

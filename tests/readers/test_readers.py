@@ -52,7 +52,7 @@ def read(python: str, copy: Path, threads: int) -> dict[str, dict[str, Any]]:
             python,
             str(Path(__file__).with_name("read_all.py")),
             str(copy),
-            str(packaged_sql("queries")),
+            str(packaged_sql("questions")),
             str(threads),
         ],
         capture_output=True,

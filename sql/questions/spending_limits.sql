@@ -1,0 +1,22 @@
+-- title: How near spending limits are
+-- question: How much of each of AWS's spending limits is used, and does AWS count what we count?
+-- read: used_share is of AWS's own figure where it has one; difference is AWS less ours, near 0 where both count alike.
+--   n_unknown tasks in the period have no cost of ours. Empty where no limit is set.
+-- chapter: What it will cost, 40
+SELECT
+    account_id,
+    device_name AS device,
+    period_start,
+    period_end,
+    is_active,
+    spending_limit_usd,
+    aws_total_usd,
+    aws_queued_usd,
+    our_total_usd,
+    our_committed_usd,
+    difference_usd,
+    remaining_usd,
+    round(used_share, 3) AS used_share,
+    n_unknown
+FROM spend_against_limits
+ORDER BY is_active DESC, used_share DESC NULLS LAST, spending_limit_arn

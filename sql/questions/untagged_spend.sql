@@ -1,0 +1,18 @@
+-- title: Spending that nobody is named for
+-- question: Which devices and accounts have spending that lacks a tag, and how much is it?
+-- read: of everything charged for, the part whose record does not bear the key. Tags of a job do not pass on to its
+--   tasks, so tasks in jobs are shown apart. Where n_unknown is not 0, it was more.
+-- param key (default team): the tag's key
+-- chapter: What is not known, 20
+SELECT
+    account_id,
+    coalesce(device_name, '(no device)') AS device,
+    record_kind = 'task' AND job_arn IS NOT NULL AS is_task_in_job,
+    count(DISTINCT record_arn) AS records,
+    coalesce(sum(cost_usd), 0) AS cost_usd,
+    coalesce(sum(committed_usd), 0) AS committed_usd,
+    count(DISTINCT record_arn) FILTER (cost_status IN ('no_price', 'no_duration')) AS n_unknown
+FROM charges
+WHERE tags[coalesce(getvariable('key'), 'team')] IS NULL
+GROUP BY account_id, device, is_task_in_job
+ORDER BY cost_usd DESC, records DESC, device, account_id, is_task_in_job
