@@ -2,7 +2,7 @@
 -- so all agree on what counts, on the bounds and on the reservations, as all that sums costs reads charges.
 -- A quantile of a wait is the discrete one, quantile_disc, of wait_seconds_lower and of wait_seconds_at_most. The k-th
 -- smallest lower bound is never above the k-th smallest wait, and the k-th smallest upper bound never below, so the
--- two hold for certain. It is the wait of one of the tasks. An interpolated one lies between two tasks, and is lost
+-- two hold for certain. An interpolated quantile lies between the bounds of two tasks, and is lost
 -- where one of them has no upper bound.
 --
 -- group: latency
