@@ -104,7 +104,8 @@ def estimate(
         Optional[str], typer.Option("--region", help="Region; of a QPU its own otherwise.")
     ] = None,
     seconds: Annotated[
-        Optional[str], typer.Option("--seconds", help="Run time of one task in seconds, on a simulator.")
+        Optional[str],
+        typer.Option("--seconds", help="Run time of one task in seconds, where that is paid: simulators."),
     ] = None,
     in_job: Annotated[bool, typer.Option("--in-job", help="As tasks inside a hybrid job.")] = False,
     as_json: Json = False,

@@ -66,7 +66,7 @@ CHECKS = (
     Check(
         "simulator_durations_are_known",
         "task_costs",
-        "The run time of simulator tasks is not known: results.json could not be read.",
+        "The run time of tasks that are paid by it, such as on simulators, is not known: results.json could not be read.",
         """SELECT concat_ws(' ', device_name, 'in', region), count(*) FROM priced_tasks
         WHERE cost_status = 'no_duration' GROUP BY device_name, region""",
     ),

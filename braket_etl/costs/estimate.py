@@ -12,14 +12,13 @@ from decimal import Decimal
 from typing import Any
 
 from braket_etl.costs.errors import UnknownPriceError
-from braket_etl.costs.units import BILLION, FAMILIES, IN_JOB, RESERVATION, SIMULATOR, TASK, TASK_SHOT
+from braket_etl.costs.rules import PriceRule, price_rules
+from braket_etl.costs.units import BILLION
 from braket_etl.tables.arns import device_name_of
 from braket_etl.tables.device_keys import device_key
 from braket_etl.warehouse.connection import Connection
 
 _STEP = Decimal(1).scaleb(-12)
-#: A simulator task is paid for three seconds at least.
-LEAST_MS = 3000
 
 
 @dataclass(frozen=True, slots=True)
@@ -39,8 +38,8 @@ class Line:
 class Estimate:
     """What `tasks` tasks of `shots` shots each will cost.
 
-    `region` is None where the price is the same in all and none was named; `is_minimum`: a simulator's run time is not
-    known before.
+    `region` is None where the price is the same in all and none was named; `is_minimum`: what is paid by run time, which
+    is not known before.
     """
 
     device: str
@@ -60,13 +59,14 @@ class Estimate:
 
 @dataclass(frozen=True, slots=True)
 class _Price:
-    family: str
+    rule: PriceRule
     region: str
-    unit: str
     price_usd: Decimal | None
     usd_per_billion: Decimal | None
     effective_from: datetime
     source: str
+    since: datetime
+    """Begin of the first price in its family."""
 
 
 def estimate(
@@ -82,24 +82,21 @@ def estimate(
 ) -> Estimate:
     """What the next run costs by the prices valid `at` (now).
 
-    `device` is an ARN or its last part, however it is spelled. `seconds` is the run time of one simulator task; without
-    it the estimate is the least that is paid. Raises UnknownPriceError, and ValueError for negative numbers.
+    `device` is an ARN or its last part, however it is spelled. `seconds` is the run time of one task where that is paid,
+    as on simulators; without it the estimate is the least that is paid. Raises UnknownPriceError, and ValueError for
+    negative numbers.
     """
     if shots < 0 or tasks < 1 or (seconds is not None and seconds < 0):
         raise ValueError("shots must be 0 or more, tasks 1 or more, seconds 0 or more")
     key = device_key(device_name_of(device) if "/" in device else device) or ""
     prices = _prices(connection, key, at or datetime.now(UTC))
-    families = {IN_JOB.get(name, name) if in_job else name: name for name in (TASK, TASK_SHOT, SIMULATOR)}
-    regions = (
-        [region] if region else _regions(connection, device, key, [p for p in prices if p.family in families])
-    )
-    known = {families[p.family]: p for p in prices if p.family in families and p.region == regions[0]}
-    shown = regions[0] if len(regions) == 1 else None
-    if SIMULATOR in known:
-        return _of_simulator(device, shown, shots, tasks, seconds, known[SIMULATOR])
-    if TASK in known and TASK_SHOT in known:
-        return _of_qpu(device, shown, shots, tasks, known[TASK], known[TASK_SHOT])
-    raise UnknownPriceError(_not_known(connection, device, region))
+    of_tasks = [p for p in prices if p.rule.device_type and p.rule.is_in_job == in_job]
+    regions = [region] if region else _regions(connection, device, key, of_tasks)
+    paid = _of_one_kind([p for p in of_tasks if p.region == regions[0]])
+    if not paid:
+        raise UnknownPriceError(_not_known(connection, device, region))
+    lines = [_line(price, *_quantity(price.rule, shots, tasks, seconds)) for price in paid]
+    return _estimate(device, regions[0] if len(regions) == 1 else None, shots, tasks, seconds, lines, paid)
 
 
 def reservation_price(
@@ -107,7 +104,7 @@ def reservation_price(
 ) -> Line:
     """What reserving the device for `hours` whole hours costs at list price; raises UnknownPriceError."""
     key = device_key(device_name_of(device) if "/" in device else device) or ""
-    prices = [p for p in _prices(connection, key, at or datetime.now(UTC)) if p.family == RESERVATION]
+    prices = [p for p in _prices(connection, key, at or datetime.now(UTC)) if p.rule.meter == "reservation"]
     chosen = region or _regions(connection, device, key, prices)[0]
     for price in prices:
         if price.region == chosen:
@@ -115,32 +112,29 @@ def reservation_price(
     raise UnknownPriceError(f"no price of a reservation of {device} is known")
 
 
-def _of_qpu(device: str, region: str | None, shots: int, tasks: int, fee: _Price, shot: _Price) -> Estimate:
-    lines = (
-        _line(fee, Decimal(tasks), Decimal(tasks)),
-        _line(shot, Decimal(shots * tasks), Decimal(shots * tasks)),
-    )
-    remarks = (
-        "a task that fails or is cancelled costs nothing; of one that succeeds in part, the successful shots count",
-    )
-    return _estimate(device, region, shots, tasks, lines, remarks, is_minimum=False)
+def _of_one_kind(prices: Sequence[_Price]) -> list[_Price]:
+    """The prices of the kind that holds: of those that are priced whole the one that began last, as in priced_tasks."""
+    by_kind: dict[str, list[_Price]] = {}
+    for price in prices:
+        by_kind.setdefault(price.rule.kind, []).append(price)
+    whole = [found for found in by_kind.values() if len(found) == _meters_of(found[0].rule)]
+    return max(whole, key=lambda found: (max(p.since for p in found), found[0].rule.kind), default=[])
 
 
-def _of_simulator(
-    device: str, region: str | None, shots: int, tasks: int, seconds: Decimal | None, price: _Price
-) -> Estimate:
-    milliseconds = max(LEAST_MS, round((seconds or Decimal(0)) * 1000))
-    paid = Decimal(milliseconds * tasks) / 1000
-    remarks = (
-        ()
-        if seconds is not None
-        else (
-            "the run time of a simulator is not known before: this is the least, 3 s a task; give --seconds",
-        )
+def _meters_of(rule: PriceRule) -> int:
+    return sum(
+        (other.kind, other.is_in_job) == (rule.kind, rule.is_in_job) for other in price_rules().values()
     )
-    return _estimate(
-        device, region, shots, tasks, (_line(price, paid, paid),), remarks, is_minimum=seconds is None
-    )
+
+
+def _quantity(rule: PriceRule, shots: int, tasks: int, seconds: Decimal | None) -> tuple[Decimal, Decimal]:
+    """What is paid for in one meter, in its unit and in base units."""
+    if rule.meter == "run_time":
+        milliseconds = max(rule.least_ms, round((seconds or Decimal(0)) * 1000))
+        paid = Decimal(milliseconds * tasks) / 1000
+    else:
+        paid = Decimal(tasks if rule.meter == "task" else shots * tasks)
+    return paid, paid
 
 
 def _estimate(
@@ -148,12 +142,20 @@ def _estimate(
     region: str | None,
     shots: int,
     tasks: int,
+    seconds: Decimal | None,
     lines: Sequence[Line],
-    remarks: Sequence[str],
-    *,
-    is_minimum: bool,
+    paid: Sequence[_Price],
 ) -> Estimate:
     total = sum((line.cost_usd for line in lines), Decimal(0))
+    by_time = next((p.rule for p in paid if p.rule.meter == "run_time"), None)
+    remarks = []
+    if by_time is None:
+        remarks.append(
+            "a task that fails or is cancelled costs nothing; of one that succeeds in part, the successful shots count"
+        )
+    elif seconds is None:
+        least = f", {by_time.least_ms // 1000} s a task" if by_time.least_ms else ""
+        remarks.append(f"the run time is not known before: this is the least{least}; give --seconds")
     return Estimate(
         device,
         region,
@@ -161,32 +163,39 @@ def _estimate(
         tasks,
         total,
         (total / tasks).quantize(_STEP),
-        is_minimum,
+        by_time is not None and seconds is None,
         tuple(lines),
         (*remarks, "at list price: no credits, free tier, discounts or taxes; storage in S3 is extra"),
     )
 
 
 def _line(price: _Price, quantity: Decimal, base_units: Decimal) -> Line:
+    family = price.rule.product_family
     if price.price_usd is None or price.usd_per_billion is None:
         raise UnknownPriceError(
-            f"the price list gives two prices for {price.family} in {price.region}; `braket-etl prices list` shows them"
+            f"the price list gives two prices for {family} in {price.region}; `braket-etl prices list` shows them"
         )
     cost = (base_units * price.usd_per_billion / BILLION).quantize(_STEP)
-    unit = "hour" if price.family == RESERVATION else FAMILIES[price.family]
     per_unit = cost / quantity if quantity else price.price_usd
     return Line(
-        price.family, quantity, unit, per_unit.quantize(_STEP), cost, price.effective_from, price.source
+        family,
+        quantity,
+        price.rule.unit,
+        per_unit.quantize(_STEP),
+        cost,
+        price.effective_from,
+        price.source,
     )
 
 
 def _prices(connection: Connection, key: str, at: datetime) -> list[_Price]:
     rows = connection.execute(
-        "SELECT product_family, region, unit, price_usd, usd_per_billion, price_effective_from, price_source "
-        "FROM price_periods WHERE item = ? AND valid_from <= ? AND valid_to > ? ORDER BY region",
+        "SELECT product_family, region, price_usd, usd_per_billion, price_effective_from, price_source, "
+        "min(valid_from) OVER (PARTITION BY product_family, region) FROM price_periods WHERE item = ? "
+        "QUALIFY valid_from <= ? AND valid_to > ? ORDER BY region, product_family",
         [key, at, at],
     ).fetchall()
-    return [_Price(*row) for row in rows]
+    return [_Price(price_rules()[family], *row) for family, *row in rows]
 
 
 def _regions(connection: Connection, device: str, key: str, prices: list[_Price]) -> list[str]:
@@ -201,7 +210,7 @@ def _regions(connection: Connection, device: str, key: str, prices: list[_Price]
     regions: list[str] = [region for (region,) in listed] or sorted({price.region for price in prices})
     if not regions:
         raise UnknownPriceError(_not_known(connection, device, None))
-    rates = {(p.family, p.usd_per_billion) for p in prices if p.region in regions}
+    rates = {(p.rule.product_family, p.usd_per_billion) for p in prices if p.region in regions}
     if len(rates) > len({family for family, _ in rates}):
         raise UnknownPriceError(f"{device} has different prices by Region; name one: {', '.join(regions)}")
     return regions

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 
 from braket_etl.costs.errors import BillingFileError
-from braket_etl.costs.units import FAMILIES
+from braket_etl.costs.rules import price_rules
 from braket_etl.tables.arns import account_id_of, device_name_of, region_of
 from braket_etl.tables.declaration import Table
 from braket_etl.tables.device_keys import device_key
@@ -184,7 +184,7 @@ def _from_arns(line: _Line, name: str, part_of: Any, *arns: str) -> str:
 
 
 def _discounts(line: _Line) -> Iterator[dict[str, Any]]:
-    families = list(FAMILIES) if line.text("product_family") == "*" else [_family(line)]
+    families = list(price_rules()) if line.text("product_family") == "*" else [_family(line)]
     percent = line.amount("percent", Decimal(100))
     start, end = line.required_instant("effective_from"), line.instant("effective_to")
     if percent is None:
@@ -203,9 +203,9 @@ def _discounts(line: _Line) -> Iterator[dict[str, Any]]:
 
 def _family(line: _Line) -> str:
     family = line.text("product_family")
-    if family not in FAMILIES:
+    if family not in price_rules():
         raise BillingFileError(
-            f"{line.where}: there is no product family {family!r:.60}; there are {', '.join(FAMILIES)}"
+            f"{line.where}: there is no product family {family!r:.60}; there are {', '.join(price_rules())}"
         )
     return family
 

@@ -17,7 +17,8 @@ from decimal import Decimal, InvalidOperation
 from typing import Any
 
 from braket_etl.costs.errors import PriceListError
-from braket_etl.costs.units import FAMILIES, HIGHEST_PRICE, INSTANCE, VOLUME, unit_of, usd_per_billion
+from braket_etl.costs.rules import price_rules
+from braket_etl.costs.units import HIGHEST_PRICE, unit_of, usd_per_billion
 from braket_etl.json_text import read_json
 from braket_etl.tables.device_keys import device_key
 
@@ -68,8 +69,9 @@ class Price:
     @property
     def is_used(self) -> bool:
         """Whether models price by it."""
-        return self.product_family in FAMILIES and (
-            "Simulator" not in self.product_family or (self.operation or "") in _SIMULATOR_OPERATIONS
+        rule = price_rules().get(self.product_family)
+        return rule is not None and (
+            rule.device_type != "SIMULATOR" or (self.operation or "") in _SIMULATOR_OPERATIONS
         )
 
     def row(self) -> dict[str, Any]:
@@ -113,7 +115,7 @@ class Publication:
     @property
     def unknown_families(self) -> tuple[str, ...]:
         """Product families that this version does not know; their prices are kept and not used."""
-        return tuple(sorted({price.product_family for price in self.prices} - FAMILIES.keys()))
+        return tuple(sorted({price.product_family for price in self.prices} - price_rules().keys()))
 
 
 def parse(content: bytes) -> Publication:
@@ -249,7 +251,8 @@ def _check(where: str, price: Price) -> None:
     """What a price of a known family must have to be used."""
     if not price.is_used:
         return
-    expected = FAMILIES[price.product_family]
+    rule = price_rules()[price.product_family]
+    expected = rule.base_unit
     unit = unit_of(price.unit)
     if unit is None or unit.base != expected:
         raise PriceListError(
@@ -258,14 +261,15 @@ def _check(where: str, price: Price) -> None:
         )
     if price.region is None:
         raise PriceListError(f"{where} of the price list has no Region Code")
-    if price.product_family == INSTANCE and price.instance_type is None:
+    if rule.item == "instance_type" and price.instance_type is None:
         raise PriceListError(f"{where} of the price list tells no instance type")
-    if price.product_family not in (INSTANCE, VOLUME) and price.device_name is None:
+    if rule.item == "device" and price.device_name is None:
         raise PriceListError(f"{where} of the price list tells no device")
 
 
 def _device(where: str, family: str, attributes: Mapping[str, str], devices: list[str]) -> str | None:
-    if family in (INSTANCE, VOLUME):
+    rule = price_rules().get(family)
+    if rule is not None and rule.item != "device":
         return None
     if len({device_key(name) for name in devices}) > 1:
         raise PriceListError(
@@ -273,12 +277,13 @@ def _device(where: str, family: str, attributes: Mapping[str, str], devices: lis
         )
     if devices:
         return devices[0]
-    return attributes.get("version") if "Simulator" in family else None
+    return attributes.get("version") if rule is not None and rule.device_type == "SIMULATOR" else None
 
 
 def _instance_type(family: str, attributes: Mapping[str, str], usage_type: str | None) -> str | None:
     """The instance type; where it has no column of its own, from the usage type."""
-    if family != INSTANCE:
+    rule = price_rules().get(family)
+    if rule is None or rule.item != "instance_type":
         return None
     for candidate in (attributes.get("instancetype"), attributes.get("instancename"), usage_type):
         if candidate and (found := _INSTANCE_TYPE.search(candidate)):

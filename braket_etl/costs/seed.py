@@ -19,7 +19,7 @@ import duckdb
 import pyarrow as pa
 
 from braket_etl.costs.price_list import Price
-from braket_etl.costs.units import IN_JOB
+from braket_etl.costs.rules import family_in_job
 from braket_etl.tables import PRICES
 from braket_etl.warehouse.connection import configured
 from braket_etl.warehouse.migrate import migrate
@@ -84,9 +84,9 @@ def _prices() -> Iterator[tuple[Price, str]]:
     for line in csv.DictReader(text.splitlines()):
         family = line["product_family"]
         yield _price(line, family, f"{line['source']} ({line['certainty']})"), SOURCE
-        if family in IN_JOB:
+        if in_job := family_in_job(family):
             described = f"assumed equal to {family}, whose source is: {line['source']} ({line['certainty']})"
-            yield _price(line, IN_JOB[family], described), ASSUMED
+            yield _price(line, in_job, described), ASSUMED
 
 
 def _price(line: dict[str, str], family: str, description: str) -> Price:

@@ -31,27 +31,6 @@ _SPELLINGS = {
     "gb-month": ("gb_second", MONTH_SECONDS),
 }
 
-TASK, TASK_SHOT = "Quantum Task", "Quantum Task-Shot"
-JOB_TASK, JOB_TASK_SHOT = "Braket Managed Jobs QPU Task", "Braket Managed Jobs QPU Task Shot"
-SIMULATOR, JOB_SIMULATOR = "Simulator Task", "Braket Managed Jobs Simulator Task"
-INSTANCE, VOLUME = "Braket Managed Jobs Instance", "Braket Managed Jobs Volume"
-RESERVATION = "Quantum Reservation"
-
-#: The product families of AmazonBraket, each with what its units must count.
-FAMILIES = {
-    TASK: "task",
-    TASK_SHOT: "shot",
-    JOB_TASK: "task",
-    JOB_TASK_SHOT: "shot",
-    SIMULATOR: "second",
-    JOB_SIMULATOR: "second",
-    INSTANCE: "second",
-    VOLUME: "gb_second",
-    RESERVATION: "second",
-}
-#: The family of a task by itself → the family of the same thing inside a hybrid job.
-IN_JOB = {TASK: JOB_TASK, TASK_SHOT: JOB_TASK_SHOT, SIMULATOR: JOB_SIMULATOR}
-
 
 @dataclass(frozen=True, slots=True)
 class Unit:

@@ -186,7 +186,7 @@ SELECT
     coalesce(device_name, '(no device)') AS device,
     coalesce(sum(cost_usd), 0) AS cost_usd,
     coalesce(sum(cost_usd) FILTER (meter IN ('task', 'shot')), 0) AS tasks_and_shots_usd,
-    coalesce(sum(cost_usd) FILTER (meter = 'run_time'), 0) AS simulation_usd,
+    coalesce(sum(cost_usd) FILTER (meter = 'run_time'), 0) AS run_time_usd,
     coalesce(sum(cost_usd) FILTER (meter IN ('instance', 'volume')), 0) AS job_instances_usd,
     coalesce(sum(cost_usd) FILTER (meter = 'reservation'), 0) AS reservations_usd,
     count(*) FILTER (record_kind = 'task' AND meter <> 'task') AS n_tasks,

@@ -41,41 +41,30 @@ WITH task_rows AS (
         t.region,
         t.device_arn,
         t.device_name,
-        CASE
-            WHEN t.device_type = 'QPU' AND m.is_fee
-                THEN CASE WHEN t.job_arn IS NULL THEN 'Quantum Task' ELSE 'Braket Managed Jobs QPU Task' END
-            WHEN t.device_type = 'QPU'
-                THEN CASE WHEN t.job_arn IS NULL
-                    THEN 'Quantum Task-Shot' ELSE 'Braket Managed Jobs QPU Task Shot' END
-            WHEN t.device_type = 'SIMULATOR'
-                THEN CASE WHEN t.job_arn IS NULL THEN 'Simulator Task' ELSE 'Braket Managed Jobs Simulator Task' END
-        END AS product_family,
+        r.product_family,
         NULL AS instance_type,
-        CASE WHEN m.is_fee THEN 'task' WHEN t.device_type = 'QPU' THEN 'shot' ELSE 'run_time' END AS meter,
+        coalesce(r.meter, 'run_time') AS meter,
         t.charged_at,
         t.charge_date,
         t.created_at AS began_at,
         CASE
-            WHEN m.is_fee THEN CASE WHEN t.billed_shots IS NOT NULL THEN
-                CASE WHEN t.cost_status IN ('not_billed', 'reservation') THEN 0 ELSE 1 END END
-            WHEN t.device_type = 'QPU' THEN t.billed_shots
+            WHEN NOT t.is_terminal THEN NULL
+            WHEN t.cost_status IN ('not_billed', 'reservation') THEN 0
+            WHEN r.meter = 'task' THEN 1
+            WHEN r.meter = 'shot' THEN t.billed_shots
             ELSE t.billed_seconds
         END::DECIMAL(38, 12) AS quantity,
-        CASE WHEN m.is_fee THEN 'task' WHEN t.device_type = 'QPU' THEN 'shot' ELSE 'second' END AS unit,
+        coalesce(r.unit, 'second') AS unit,
         t.cost_status,
-        CASE
-            WHEN m.is_fee THEN t.task_fee_usd
-            WHEN t.device_type = 'QPU' THEN t.shot_fee_usd
-            ELSE t.cost_usd
-        END AS cost_usd,
+        CASE r.meter WHEN 'task' THEN t.task_fee_usd WHEN 'shot' THEN t.shot_fee_usd ELSE t.run_fee_usd END AS cost_usd,
         -- the whole of what is committed stands on the row of the shots: it is no fee for anything yet
-        CASE WHEN NOT m.is_fee THEN t.committed_usd END AS committed_usd,
+        CASE WHEN r.meter = 'shot' THEN t.committed_usd END AS committed_usd,
         t.price_source,
         t.status,
-        CASE WHEN NOT m.is_fee THEN t.requested_shots END AS shots,
+        CASE WHEN r.meter = 'task' THEN NULL ELSE t.requested_shots END AS shots,
         t.tags
     FROM priced_tasks AS t
-    JOIN (VALUES (true), (false)) AS m (is_fee) ON NOT m.is_fee OR t.device_type = 'QPU'
+    LEFT JOIN price_rules AS r ON r.kind = t.kind AND r.is_in_job = (t.job_arn IS NOT NULL)
 ),
 job_rows AS (
     SELECT
@@ -87,54 +76,54 @@ job_rows AS (
         j.region,
         j.device_arn,
         j.device_name,
-        CASE WHEN m.is_instance THEN 'Braket Managed Jobs Instance' ELSE 'Braket Managed Jobs Volume' END
-            AS product_family,
-        CASE WHEN m.is_instance THEN j.instance_type END AS instance_type,
-        CASE WHEN m.is_instance THEN 'instance' ELSE 'volume' END AS meter,
+        r.product_family,
+        CASE r.meter WHEN 'instance' THEN j.instance_type END AS instance_type,
+        r.meter,
         j.charged_at,
         j.charge_date,
         j.created_at AS began_at,
-        CASE WHEN m.is_instance
-            THEN TRY(j.billed_seconds * j.instance_count)
+        CASE r.meter
+            WHEN 'instance' THEN TRY(j.billed_seconds * j.instance_count)
             ELSE TRY(j.billed_seconds * j.instance_count * j.volume_gb)
         END::DECIMAL(38, 12) AS quantity,
-        CASE WHEN m.is_instance THEN 'second' ELSE 'GB-second' END AS unit,
-        CASE WHEN m.is_instance THEN j.instance_cost_status ELSE j.volume_cost_status END AS cost_status,
-        CASE WHEN m.is_instance THEN j.instance_cost_usd ELSE j.volume_cost_usd END AS cost_usd,
+        r.unit,
+        CASE r.meter WHEN 'instance' THEN j.instance_cost_status ELSE j.volume_cost_status END AS cost_status,
+        CASE r.meter WHEN 'instance' THEN j.instance_cost_usd ELSE j.volume_cost_usd END AS cost_usd,
         NULL AS committed_usd,
         j.price_source,
         j.status,
         NULL AS shots,
         j.tags
     FROM job_meters AS j
-    CROSS JOIN (VALUES (true), (false)) AS m (is_instance)
+    CROSS JOIN (SELECT * FROM price_rules WHERE kind = 'job') AS r
 ),
 reservation_rows AS (
     SELECT
         'reservation' AS record_kind,
-        reservation_arn AS record_arn,
+        c.reservation_arn AS record_arn,
         NULL AS job_arn,
-        reservation_arn,
-        account_id,
-        region,
-        device_arn,
-        device_name,
-        'Quantum Reservation' AS product_family,
+        c.reservation_arn,
+        c.account_id,
+        c.region,
+        c.device_arn,
+        c.device_name,
+        r.product_family,
         NULL AS instance_type,
-        'reservation' AS meter,
-        start_at AS charged_at,
-        timezone('UTC', start_at)::DATE AS charge_date,
-        start_at AS began_at,
-        CASE WHEN cost_status = 'not_billed' THEN 0 ELSE hours END::DECIMAL(38, 12) AS quantity,
-        'hour' AS unit,
-        cost_status,
-        cost_usd,
-        committed_usd,
-        price_source,
+        r.meter,
+        c.start_at AS charged_at,
+        timezone('UTC', c.start_at)::DATE AS charge_date,
+        c.start_at AS began_at,
+        CASE WHEN c.cost_status = 'not_billed' THEN 0 ELSE c.hours END::DECIMAL(38, 12) AS quantity,
+        r.unit,
+        c.cost_status,
+        c.cost_usd,
+        c.committed_usd,
+        c.price_source,
         NULL AS status,
         NULL AS shots,
         NULL AS tags
-    FROM reservation_costs
+    FROM reservation_costs AS c
+    CROSS JOIN (SELECT * FROM price_rules WHERE kind = 'reservation') AS r
 ),
 -- Jobs and reservations are sorted, and come before the tasks, for clients of DuckDB 1.4: there a result that is streamed
 -- waits for ever where a UNION ALL begins with rows that are made on the way. These are few, so sorting costs nothing.

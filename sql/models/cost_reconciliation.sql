@@ -75,7 +75,7 @@ billed AS (
         region,
         charge_date,
         product_family,
-        CASE WHEN product_family IN ('Braket Managed Jobs Instance', 'Braket Managed Jobs Volume')
+        CASE WHEN product_family IN (SELECT product_family FROM price_rules WHERE item <> 'device')
             THEN '' ELSE device_key END AS device_key,
         sum(billed_usd) FILTER (charge_kind NOT IN ('credit', 'tax')) AS billed_usd,
         sum(list_usd) FILTER (charge_kind IN ('usage', 'fee')) AS billed_list_usd,

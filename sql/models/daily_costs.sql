@@ -13,7 +13,7 @@
 -- net_usd: cost_usd less discount_usd
 -- task_fee_usd: fees of tasks, at list price like the next ones
 -- shot_fee_usd: fees of shots
--- run_fee_usd: run time of simulators
+-- run_fee_usd: run time of tasks, where it is paid: simulators
 -- instance_cost_usd: instances of jobs
 -- volume_cost_usd: volumes of jobs
 -- reservation_cost_usd: reservations

@@ -80,12 +80,12 @@ checked AS (
 instance_prices AS (
     SELECT *, TRY(usd_per_billion * 0.000000000001) AS usd_per_ms
     FROM price_periods
-    WHERE product_family = 'Braket Managed Jobs Instance'
+    WHERE meter = 'instance'
 ),
 volume_prices AS (
     SELECT *, TRY(usd_per_billion * 0.000000000001) AS usd_per_ms
     FROM price_periods
-    WHERE product_family = 'Braket Managed Jobs Volume'
+    WHERE meter = 'volume'
 ),
 timed AS (
     SELECT

@@ -4,6 +4,7 @@
 --
 -- group: costs
 -- key: product_family, item, region, valid_from
+-- meter: what is paid in that family, as price_rules says
 -- product_family: product family of the price list
 -- item: what is priced in it: the device key, the instance type, or empty for the volume of jobs
 -- region: Region of the usage. A thing listed in one Region only has that price in all; so has the seed
@@ -21,9 +22,10 @@
 -- is_seed: whether it is of the seed
 -- is_contradictory: whether the publication gives two prices
 WITH listed AS (
-    SELECT *, coalesce(device_key, instance_type, '') AS item
-    FROM prices
-    WHERE is_used
+    SELECT p.*, r.meter, coalesce(p.device_key, p.instance_type, '') AS item
+    FROM prices AS p
+    JOIN price_rules AS r ON r.product_family = p.product_family
+    WHERE p.is_used
 ),
 regions AS (
     SELECT unnest(['us-east-1', 'us-west-1', 'us-west-2', 'eu-west-2', 'eu-north-1']) AS region
@@ -46,6 +48,7 @@ items AS (
 ),
 offers AS (
     SELECT
+        l.meter,
         l.product_family,
         l.item,
         r.region,
@@ -64,12 +67,13 @@ offers AS (
     CROSS JOIN regions AS r
     WHERE l.region IS NULL OR l.region = r.region
         OR (len(i.listed_in) = 1 AND l.region = i.listed_in[1])
-    GROUP BY l.product_family, l.item, r.region, l.is_seed, l.published_at, l.effective_from
+    GROUP BY l.meter, l.product_family, l.item, r.region, l.is_seed, l.published_at, l.effective_from
 ),
--- At each date on which any offer begins, the best of those that hold by then: loaded before seed, then the newest
+-- A meter is one with its family, and stands before it so that a question about one meter sorts no other. At each date on which any offer begins, the best of those that hold by then: loaded before seed, then the newest
 -- publication, then its newest date. A struct compares member by member, in this order.
 best AS (
     SELECT DISTINCT
+        meter,
         product_family,
         item,
         region,
@@ -86,19 +90,20 @@ best AS (
             'rate_code': rate_code,
             'price_source': price_source
         }) OVER (
-            PARTITION BY product_family, item, region
+            PARTITION BY meter, product_family, item, region
             ORDER BY effective_from
             RANGE BETWEEN UNBOUNDED PRECEDING AND CURRENT ROW
         ) AS offer
     FROM offers
 )
 SELECT
+    meter,
     product_family,
     item,
     region,
     valid_from,
     coalesce(
-        lead(valid_from) OVER (PARTITION BY product_family, item, region ORDER BY valid_from),
+        lead(valid_from) OVER (PARTITION BY meter, product_family, item, region ORDER BY valid_from),
         TIMESTAMPTZ '9999-12-31 00:00:00+00'
     ) AS valid_to,
     offer.unit AS unit,

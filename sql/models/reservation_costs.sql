@@ -41,7 +41,7 @@ priced AS (
     FROM reservations AS r
     LEFT JOIN device_keys AS k ON k.device_name = r.device_name
     LEFT JOIN price_periods AS p
-        ON p.product_family = 'Quantum Reservation' AND p.item = k.device_key AND p.region = r.region
+        ON p.meter = 'reservation' AND p.item = k.device_key AND p.region = r.region
         AND r.start_at >= p.valid_from AND r.start_at < p.valid_to
 ),
 classified AS (

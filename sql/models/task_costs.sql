@@ -8,14 +8,14 @@
 -- cost_usd: what it costs: task_fee_usd + shot_fee_usd + run_fee_usd; 0 for not_billed and reservation, else NULL
 -- cost_status: priced; not_billed (failed, cancelled); reservation (paid by the hour); pending (not ended);
 --   no_price (none known, or contradictory ones, or a count that cannot be priced); no_duration (run time not known)
--- committed_usd: pending on a QPU: what it will cost if all its shots succeed
--- task_fee_usd: fee for the task, on QPUs
--- shot_fee_usd: fee for its shots, on QPUs
+-- committed_usd: pending where shots are paid: what it will cost if all of them succeed
+-- task_fee_usd: fee for the task, where there is one
+-- shot_fee_usd: fee for its shots, where they are paid
 -- billed_shots: shots that are paid: those that succeeded, else those requested
--- billed_seconds: run time that is paid, on simulators: at least 3 s, to the millisecond
+-- billed_seconds: run time that is paid, where it is paid by time (simulators: at least 3 s), to the millisecond
 -- price_effective_from: date from which its price holds (the later one, if those of task and shot differ)
 -- price_source: where its price comes from: price_list or seed, with the date
--- run_fee_usd: fee for the run time, on simulators
+-- run_fee_usd: fee for the run time, where it is paid
 -- cost_usd_lower: it costs at least so much, where that is known
 -- cost_usd_upper: it costs at most so much, where that is known
 -- cost_rule: the rule that was applied, in words

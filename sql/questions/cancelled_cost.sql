@@ -7,10 +7,13 @@ WITH cancelled AS (
     SELECT
         t.*,
         k.device_key,
-        CASE WHEN t.job_arn IS NULL THEN 'Quantum Task' ELSE 'Braket Managed Jobs QPU Task' END AS fee_family,
-        CASE WHEN t.job_arn IS NULL THEN 'Quantum Task-Shot' ELSE 'Braket Managed Jobs QPU Task Shot' END AS shot_family
+        f.product_family AS fee_family,
+        s.product_family AS shot_family
     FROM quantum_tasks AS t
     LEFT JOIN device_keys AS k ON k.device_name = t.device_name
+    LEFT JOIN price_rules AS s
+        ON s.device_type = t.device_type AND s.meter = 'shot' AND s.is_in_job = (t.job_arn IS NOT NULL)
+    LEFT JOIN price_rules AS f ON f.kind = s.kind AND f.meter = 'task' AND f.is_in_job = s.is_in_job
     WHERE t.status = 'CANCELLED'
 ),
 valued AS (

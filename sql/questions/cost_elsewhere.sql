@@ -12,10 +12,11 @@ WITH sent AS (
     WHERE t.device_name = coalesce(getvariable('device'), 'Garnet') AND t.status = 'COMPLETED' AND c.billed_shots > 0
 ),
 prices_now AS (
-    SELECT product_family, item, min(price_usd) AS price_usd, arg_min(price_source, price_usd) AS price_source
-    FROM price_periods
-    WHERE valid_from <= now() AND valid_to > now() AND price_usd IS NOT NULL
-    GROUP BY product_family, item
+    SELECT r.meter, p.item, min(p.price_usd) AS price_usd, arg_min(p.price_source, p.price_usd) AS price_source
+    FROM price_periods AS p
+    JOIN price_rules AS r ON r.product_family = p.product_family
+    WHERE p.valid_from <= now() AND p.valid_to > now() AND p.price_usd IS NOT NULL AND r.kind = 'QPU' AND NOT r.is_in_job
+    GROUP BY r.meter, p.item
 ),
 qpus AS (
     -- the name as ARNs write it; a device that was never used has no row in device_keys
@@ -32,8 +33,8 @@ offers AS (
         sent.tasks * fee.price_usd + sent.shots * shot.price_usd AS cost_usd,
         shot.price_source
     FROM qpus
-    JOIN prices_now AS shot ON shot.item = qpus.device_key AND shot.product_family = 'Quantum Task-Shot'
-    JOIN prices_now AS fee ON fee.item = qpus.device_key AND fee.product_family = 'Quantum Task'
+    JOIN prices_now AS shot ON shot.item = qpus.device_key AND shot.meter = 'shot'
+    JOIN prices_now AS fee ON fee.item = qpus.device_key AND fee.meter = 'task'
     CROSS JOIN sent
     WHERE sent.tasks > 0
 ),

@@ -11,7 +11,7 @@ import pytest
 
 from braket_etl.costs.errors import BillingFileError
 from braket_etl.costs.kept_files import read_discounts, read_reservations, read_usage_types
-from braket_etl.costs.units import FAMILIES
+from braket_etl.costs.rules import price_rules
 
 ARN = "arn:aws:braket:us-east-1:123456789012:reservation/1"
 AQUILA = "arn:aws:braket:us-east-1::device/qpu/quera/Aquila"
@@ -47,7 +47,7 @@ def test_whole_hours_are_not_rounded_up_and_zones_are_minded(tmp_path: Path) -> 
 
 def test_a_discount_on_all_is_one_on_each_family(tmp_path: Path) -> None:
     rows = read_discounts(_file(tmp_path, "product_family,percent,effective_from", "*,12.5,2026-01-01"))
-    assert {row["product_family"] for row in rows} == FAMILIES.keys()
+    assert {row["product_family"] for row in rows} == price_rules().keys()
     assert {row["rate"] for row in rows} == {Decimal("0.125")}
 
 

@@ -11,8 +11,9 @@ import pytest
 from braket_emulator import offers
 from braket_etl.costs.errors import PriceListError
 from braket_etl.costs.price_list import parse
+from braket_etl.costs.rules import price_rules
 from braket_etl.costs.seed import ASSUMED, SOURCE, seed_rows
-from braket_etl.costs.units import FAMILIES, Unit, unit_of, usd_per_billion
+from braket_etl.costs.units import Unit, unit_of, usd_per_billion
 from braket_etl.tables.device_keys import device_key
 from tests.cost_cases import COLUMNS, instance_and_volume, offer, price, qpu
 
@@ -24,7 +25,7 @@ def test_csv_and_json_of_one_publication_are_the_same_prices() -> None:
     from_json = parse(json.dumps(offers.as_json()).encode())
     assert set(from_csv.prices) == set(from_json.prices)
     assert from_csv.published_at == from_json.published_at == datetime(2026, 9, 11, tzinfo=UTC)
-    assert {found.product_family for found in from_csv.prices} == FAMILIES.keys()
+    assert {found.product_family for found in from_csv.prices} == price_rules().keys()
 
 
 def test_both_spellings_of_the_device_column_are_read() -> None:

@@ -1,0 +1,151 @@
+"""A QPU that is paid by run time is one line more in sql/models/price_rules.sql, and everything agrees on its cost.
+
+Braket has no such device yet: the family and the prices are made up. The line is added to a copy of the program, which
+then runs in a process of its own.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import shutil
+import subprocess
+import sys
+from decimal import Decimal
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+pytestmark = pytest.mark.warehouse
+
+ROOT = Path(__file__).parents[2]
+LAST_LINE = (
+    "    ('reservation', NULL, false, 'reservation', 'Quantum Reservation', 'hour', 'second', 0, 'device')"
+)
+LINES = """,
+    ('QPU by time', 'QPU', false, 'run_time', 'Made-up QPU Time', 'second', 'second', 0, 'device'),
+    ('QPU by time', 'QPU', true, 'run_time', 'Made-up Jobs QPU Time', 'second', 'second', 0, 'device')"""
+
+#: What the copy is asked: it stores through the normal merge and loads through the normal reader of price lists.
+SCRIPT = """
+import json
+from datetime import date
+from decimal import Decimal
+
+from braket_etl.costs.checks import CHECKS
+from braket_etl.costs.estimate import estimate
+from braket_etl.report.blocks import AT_A_GLANCE, SPENDING
+from braket_etl.report.filters import Filters
+from braket_etl.warehouse.checks import run_check
+from tests.cost_cases import Result, load, price, qpu, store, store_results, task, warehouse
+
+HELIOS = "arn:aws:braket:us-east-1::device/qpu/quantinuum/Helios"
+JOB = "arn:aws:braket:us-east-1:123456789012:job/1"
+with warehouse() as connection:
+    load(connection, [
+        *qpu("Helios", "0.30", "0.01", "us-east-1", EffectiveDate="2026-01-01"),
+        price("Made-up QPU Time", "3", "minutes", device="Helios"),
+        price("Made-up Jobs QPU Time", "2", "minutes", device="Helios"),
+    ])
+    before = {"createdAt": "2026-07-31T12:00:00Z", "endedAt": "2026-07-31T12:40:00Z"}
+    bodies = [
+        task(1, device=HELIOS),
+        task(2, device=HELIOS, jobArn=JOB),
+        task(3, device=HELIOS),
+        task(4, device=HELIOS, status="QUEUED", endedAt=None),
+        task(5, device=HELIOS, **before),
+    ]
+    store(connection, *bodies)
+    timed = [Result(body["quantumTaskArn"], 1_800_000) for body in bodies if body is not bodies[2]]
+    store_results(connection, *timed)
+
+    def rows(query):
+        found = connection.execute(query)
+        names = [column[0] for column in found.description]
+        return [dict(zip(names, row)) for row in found.fetchall()]
+
+    period = Filters(date(2026, 7, 1), date(2026, 9, 30))
+    blocks = {block.key: block for section in (AT_A_GLANCE, SPENDING) for block in section.blocks}
+    print(json.dumps({
+        "tasks": rows("SELECT * FROM task_costs ORDER BY quantum_task_arn"),
+        "charges": rows("SELECT * FROM charges ORDER BY record_arn, meter"),
+        "days": rows("SELECT sum(cost_usd) AS cost_usd, sum(run_fee_usd) AS run_fee_usd FROM daily_costs"),
+        "estimate": estimate(connection, "Helios", 100, seconds=Decimal(1800)).as_json(),
+        "in_job": estimate(connection, "Helios", 100, seconds=Decimal(1800), in_job=True).as_json(),
+        "unknown_time": estimate(connection, "Helios", 100).as_json(),
+        "spent": rows(blocks["spent"].query(period)),
+        "by_device": rows(blocks["cost_by_device"].query(period)),
+        "failed": [check.name for check in CHECKS if not run_check(connection, check).passed],
+    }, default=str))
+"""
+
+
+@pytest.fixture(scope="module")
+def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
+    copy = tmp_path_factory.mktemp("copy")
+    passed_over = shutil.ignore_patterns("__pycache__")
+    for folder in ("braket_etl", "sql"):
+        shutil.copytree(ROOT / folder, copy / folder, ignore=passed_over)
+    (copy / "tests").mkdir()
+    for file in ("pyproject.toml", "tests/__init__.py", "tests/cost_cases.py"):
+        shutil.copyfile(ROOT / file, copy / file)
+    rules = copy / "sql" / "models" / "price_rules.sql"
+    text = rules.read_text()
+    assert LAST_LINE in text
+    rules.write_text(text.replace(LAST_LINE, LAST_LINE + LINES))
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT],
+        cwd=copy,
+        env=os.environ | {"PYTHONPATH": str(copy)},
+        capture_output=True,
+        text=True,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    found: dict[str, Any] = json.loads(done.stdout)
+    return found
+
+
+def test_a_task_costs_its_run_time(answers: dict[str, Any]) -> None:
+    alone, in_job, untimed, is_open, _ = answers["tasks"]
+    assert (alone["cost_status"], Decimal(alone["cost_usd"])) == ("priced", 90)
+    assert (Decimal(alone["run_fee_usd"]), Decimal(alone["billed_seconds"])) == (90, 1800)
+    assert (alone["billed_shots"], alone["cost_rule"]) == (None, "run time")
+    assert Decimal(in_job["cost_usd"]) == 60
+    assert (untimed["cost_status"], untimed["cost_usd"]) == ("no_duration", None)
+    assert (Decimal(untimed["cost_usd_lower"]), Decimal(untimed["cost_usd_upper"])) == (0, 15)
+    assert (is_open["cost_status"], is_open["committed_usd"]) == ("pending", None)
+
+
+def test_before_its_first_price_by_time_it_was_paid_by_the_shot(answers: dict[str, Any]) -> None:
+    *_, before = answers["tasks"]
+    assert (Decimal(before["cost_usd"]), before["billed_shots"]) == (Decimal("1.3"), 100)
+    assert [row["meter"] for row in answers["charges"] if row["record_arn"].endswith("/5")] == [
+        "shot",
+        "task",
+    ]
+
+
+def test_charges_have_one_row_of_run_time_in_its_family(answers: dict[str, Any]) -> None:
+    alone, in_job, *_ = answers["charges"]
+    assert [(row["meter"], row["unit"], Decimal(row["quantity"])) for row in (alone, in_job)] == [
+        ("run_time", "second", 1800)
+    ] * 2
+    assert [row["product_family"] for row in (alone, in_job)] == ["Made-up QPU Time", "Made-up Jobs QPU Time"]
+    assert [Decimal(row["cost_usd"]) for row in (alone, in_job)] == [90, 60]
+
+
+def test_an_estimate_says_the_same(answers: dict[str, Any]) -> None:
+    assert [answers[name]["cost_usd"] for name in ("estimate", "in_job")] == ["90", "60"]
+    assert (answers["unknown_time"]["cost_usd"], answers["unknown_time"]["is_minimum"]) == ("0", True)
+    assert "--seconds" in answers["unknown_time"]["remarks"][0]
+
+
+def test_days_report_and_checks_agree(answers: dict[str, Any]) -> None:
+    assert [Decimal(value) for value in answers["days"][0].values()] == [Decimal("151.3"), 150]
+    assert Decimal(answers["spent"][0]["cost_usd"]) == Decimal("151.3")
+    assert answers["spent"][0]["n_without_a_known_cost"] == 1
+    assert Decimal(answers["by_device"][0]["run_time_usd"]) == 150
+    # the time of one task is not known, and the job of another was never stored
+    assert answers["failed"] == ["simulator_durations_are_known"]
