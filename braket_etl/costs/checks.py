@@ -60,7 +60,7 @@ CHECKS = (
         "every_job_has_a_price",
         "job_costs",
         "No price is known for the instances or volumes of jobs: load a price list that has them.",
-        """SELECT concat_ws(' ', coalesce(instance_type, meter), 'in', region), count(*) FROM charges
+        """SELECT concat_ws(' ', coalesce(instance_type, meter), 'in', region), count(DISTINCT record_arn) FROM charges
         WHERE record_kind = 'job' AND cost_status = 'no_price' GROUP BY instance_type, meter, region""",
     ),
     Check(
@@ -94,7 +94,7 @@ CHECKS = (
         ),
         charged AS (
             SELECT record_kind, sum(cost_usd) AS usd, sum(committed_usd) AS committed,
-                count(*) FILTER (meter NOT IN ('task', 'volume')) AS n  -- each record has exactly one of the other rows
+                count(*) FILTER (is_record) AS n
             FROM charges GROUP BY record_kind
         )
         SELECT concat_ws(' ', s.kind, 'costs', s.usd, 'charged', c.usd, 'committed', s.committed, 'charged', c.committed),

@@ -96,15 +96,14 @@ AT_A_GLANCE = Section(
         Block(
             "spent",
             "Spent in the period",
-            "Estimates at list price, on the UTC day a task or job ended; credits, taxes and the free tier are not known.",
+            "Estimates at list price, on the UTC day a task ended or a job ran; credits, taxes, free tier are not known.",
             """
 SELECT
     coalesce(sum(cost_usd), 0) AS cost_usd,
     coalesce(sum(net_usd), 0) AS after_discounts_usd,
-    count(*) FILTER (record_kind = 'task' AND meter <> 'task' AND cost_status <> 'pending') AS n_tasks_ended,
-    count(*) FILTER (meter = 'instance' AND cost_status <> 'pending') AS n_jobs_ended,
-    count(*) FILTER (meter NOT IN ('task', 'volume') AND cost_status IN ('no_price', 'no_duration'))
-        AS n_without_a_known_cost
+    count(*) FILTER (is_record AND record_kind = 'task' AND cost_status <> 'pending') AS n_tasks_ended,
+    count(*) FILTER (is_record AND record_kind = 'job' AND cost_status <> 'pending') AS n_jobs_ended,
+    count(DISTINCT record_arn) FILTER (cost_status IN ('no_price', 'no_duration')) AS n_without_a_known_cost
 FROM charges
 WHERE {filter}
 """,
@@ -118,8 +117,8 @@ WHERE {filter}
             """
 SELECT
     coalesce(sum(committed_usd), 0) AS committed_usd,
-    count(*) FILTER (record_kind = 'task' AND meter <> 'task') AS n_open_tasks,
-    count(*) FILTER (meter = 'instance') AS n_open_jobs
+    count(*) FILTER (is_record AND record_kind = 'task') AS n_open_tasks,
+    count(*) FILTER (is_record AND record_kind = 'job') AS n_open_jobs
 FROM charges
 WHERE cost_status = 'pending' AND {filter}
 """,
@@ -189,9 +188,9 @@ SELECT
     coalesce(sum(cost_usd) FILTER (meter = 'run_time'), 0) AS run_time_usd,
     coalesce(sum(cost_usd) FILTER (meter IN ('instance', 'volume')), 0) AS job_instances_usd,
     coalesce(sum(cost_usd) FILTER (meter = 'reservation'), 0) AS reservations_usd,
-    count(*) FILTER (record_kind = 'task' AND meter <> 'task') AS n_tasks,
-    count(*) FILTER (meter = 'instance') AS n_jobs,
-    count(*) FILTER (meter NOT IN ('task', 'volume') AND cost_status IN ('no_price', 'no_duration')) AS n_unknown
+    count(*) FILTER (is_record AND record_kind = 'task') AS n_tasks,
+    count(*) FILTER (is_record AND record_kind = 'job') AS n_jobs,
+    count(DISTINCT record_arn) FILTER (cost_status IN ('no_price', 'no_duration')) AS n_unknown
 FROM charges
 WHERE {filter}
 GROUP BY device
@@ -208,8 +207,8 @@ ORDER BY cost_usd DESC, device
             "(untagged) does not bear it. The chart shows the first key.",
             """
 WITH by_tags AS (
-    SELECT tags, sum(cost_usd) AS cost_usd, count(*) FILTER (record_kind = 'task' AND meter <> 'task') AS n_tasks,
-        count(*) FILTER (meter = 'instance') AS n_jobs
+    SELECT tags, sum(cost_usd) AS cost_usd, count(*) FILTER (is_record AND record_kind = 'task') AS n_tasks,
+        count(*) FILTER (is_record AND record_kind = 'job') AS n_jobs
     FROM charges
     WHERE {filter}
     GROUP BY tags
@@ -256,7 +255,9 @@ ORDER BY key_place, place
             "What is paid for",
             "The parts of the bill: fees of tasks, shots, simulators by run time, instances and volumes of jobs.",
             """
-SELECT meter, unit, sum(cost_usd) AS cost_usd, sum(quantity) AS quantity, count(*) AS n_charges
+SELECT meter, unit, sum(cost_usd) AS cost_usd, sum(quantity) AS quantity,
+    -- of a meter a task has one row, others one a day
+    count(*) FILTER (record_kind = 'task') + count(DISTINCT record_arn) FILTER (record_kind <> 'task') AS n_records
 FROM charges
 WHERE cost_usd > 0 AND {filter}
 GROUP BY meter, unit
@@ -576,9 +577,9 @@ QUALITY = Section(
             "no_price: no price list covers it; no_duration: the run time is not known. Their cost is in no total.",
             """
 SELECT cost_status AS why, record_kind AS kind, coalesce(device_name, '(no device)') AS device,
-    count(*) AS n_records, min(charge_date) AS first_day, max(charge_date) AS last_day
+    count(DISTINCT record_arn) AS n_records, min(charge_date) AS first_day, max(charge_date) AS last_day
 FROM charges
-WHERE cost_status IN ('no_price', 'no_duration') AND meter NOT IN ('task', 'volume') AND {filter}
+WHERE cost_status IN ('no_price', 'no_duration') AND {filter}
 GROUP BY ALL
 ORDER BY n_records DESC, why, kind, device
 LIMIT 15
@@ -591,7 +592,9 @@ LIMIT 15
             "Where the prices come from",
             "A seed is the price list that came with this version; it may be out of date.",
             """
-SELECT price_source, count(*) AS n_charges, sum(cost_usd) AS cost_usd
+SELECT price_source, sum(cost_usd) AS cost_usd,
+    count(*) FILTER (is_record AND record_kind = 'task')
+        + count(DISTINCT record_arn) FILTER (record_kind <> 'task') AS n_records
 FROM charges
 WHERE cost_usd > 0 AND {filter}
 GROUP BY price_source

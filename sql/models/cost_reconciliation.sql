@@ -1,5 +1,6 @@
 -- One row an account, Region, UTC day, product family and device: our estimate beside the bill, what explains the
--- difference, and what remains. Where the bill names a task or job that we know, its line counts on our day of charge.
+-- difference, and what remains. Where the bill names a task or job that we know, a line that
+-- lies a day beside the days on which that is charged counts on the nearest of them.
 -- Compared is usage with its discounts; credits and taxes stand beside it.
 --
 -- group: costs
@@ -40,7 +41,8 @@ listed_usage_types AS (
 known_records AS (
     SELECT
         record_arn,
-        any_value(charge_date) AS charge_date,
+        min(charge_date) AS first_date,
+        max(charge_date) AS last_date,
         any_value(region) AS region,
         any_value(device_key) FILTER (record_kind <> 'job') AS device_key
     FROM charges
@@ -52,8 +54,9 @@ lines AS (
         b.source_format,
         coalesce(b.account_id, '(unknown)') AS account_id,
         coalesce(r.region, b.region, '(unknown)') AS region,
-        CASE WHEN abs(date_diff('day', r.charge_date, timezone('UTC', b.usage_start)::DATE)) <= 1
-            THEN r.charge_date ELSE timezone('UTC', b.usage_start)::DATE END AS charge_date,
+        CASE WHEN timezone('UTC', b.usage_start)::DATE BETWEEN r.first_date - 1 AND r.last_date + 1
+            THEN greatest(r.first_date, least(r.last_date, timezone('UTC', b.usage_start)::DATE))
+            ELSE timezone('UTC', b.usage_start)::DATE END AS charge_date,
         coalesce(u.product_family, f.product_family, s.product_family, t.product_family, '(unknown)')
             AS product_family,
         coalesce(u.device_key, r.device_key, s.device_key, t.device_key, b.device_key, '') AS device_key,

@@ -1,5 +1,6 @@
--- One row an account, Region, device and UTC day of charge: what was spent. A task is charged on the day it ended, a
--- reservation on the day it began; what open tasks will cost stands on the day they were created.
+-- One row an account, Region, device and UTC day of charge: what was spent. A task is charged on the day it ended, a job and
+-- a reservation on the days on which they ran, as charges spreads them; what open tasks will cost stands on the day they were
+-- created.
 --
 -- group: costs
 -- key: charge_date, account_id, region, device_arn
@@ -19,10 +20,10 @@
 -- reservation_cost_usd: reservations
 -- committed_usd: what open tasks and coming reservations will cost
 -- n_tasks: tasks
--- n_jobs: jobs
--- n_reservations: reservations
+-- n_jobs: jobs that ended, or were created and are open: each is counted on one day
+-- n_reservations: reservations, on their last day
 -- n_open: of them, those not ended or begun
--- n_unknown: ended ones whose cost is not known
+-- n_unknown: ended ones whose cost is not known, on each day that lacks it
 -- shots: shots requested
 -- billed_shots: shots that are paid
 WITH by_record AS (
@@ -43,9 +44,9 @@ WITH by_record AS (
         sum(cost_usd) FILTER (meter = 'volume') AS volume_cost_usd,
         sum(cost_usd) FILTER (meter = 'reservation') AS reservation_cost_usd,
         sum(committed_usd) AS committed_usd,
-        -- each record has exactly one of these rows
-        count(*) FILTER (meter NOT IN ('task', 'volume')) AS n_records,
-        count(*) FILTER (meter NOT IN ('task', 'volume') AND cost_status = 'pending') AS n_open,
+        count(*) FILTER (is_record) AS n_records,
+        count(*) FILTER (is_record AND cost_status = 'pending') AS n_open,
+        -- each record has exactly one of these rows a day
         count(*) FILTER (meter NOT IN ('task', 'volume') AND cost_status IN ('no_price', 'no_duration')) AS n_unknown,
         sum(shots) AS shots,
         sum(quantity) FILTER (meter = 'shot') AS billed_shots

@@ -1,10 +1,10 @@
--- One row a thing charged for, in the columns of FOCUS 1.2 (finops.org), estimated at list price and agreed discounts: a
--- task on a QPU has two rows (task and shots), a simulator task one, a job two (instances and volumes), a reservation
--- one. What is not billed, not yet due or not known has no row: cost_status in charges says what and why.
+-- One row a charge, in the columns of FOCUS 1.2 (finops.org), estimated at list price and agreed discounts: a task on a
+-- QPU has two rows (task and shots), a simulator task one; on each UTC day on which they ran, a job two (instances and
+-- volumes), a reservation one. What is not billed, not yet due or not known has no row: cost_status in charges says what and why.
 -- `braket-etl export focus` writes it to a file.
 --
 -- group: costs
--- key: ResourceId, SkuMeter
+-- key: ResourceId, SkuMeter, ChargePeriodStart
 -- BilledCost: estimate of what is billed: list price less agreed discounts; no credits, free tier or taxes
 -- EffectiveCost: the same; nothing is paid upfront
 -- ListCost: cost at list price

@@ -45,6 +45,7 @@ parts AS (
         coalesce(t.n_unpriced_tasks, 0) AS n_unpriced_tasks
     FROM job_meters AS m
     LEFT JOIN tasks AS t ON t.job_arn = m.job_arn
+    WHERE m.is_last_day
 )
 SELECT
     job_arn,

@@ -1,8 +1,9 @@
--- One row a hybrid job with the cost of its instances and volumes, without its tasks: what job_costs and charges read.
--- For questions read job_costs.
+-- One row a hybrid job and UTC day on which it ran, each with the cost of the whole job's instances and volumes, without
+-- its tasks: job_costs reads the last day's, charges gives each day its share. For questions read those. A job of which
+-- no run is known (open, never started, ended before it started, or longer than a year) has one row.
 --
 -- group: costs
--- key: job_arn
+-- key: job_arn, charge_date
 -- job_arn: the job
 -- instance_cost_usd: instance price x billed time x instances, at list price
 -- volume_cost_usd: volume price x GB x billed time x instances, at list price; a month is 30 days
@@ -18,7 +19,10 @@
 -- price_source: where the instance price comes from
 -- cost_usd_upper: instances and volumes cost at most so much where the duration is not known: by the whole run time
 -- charged_at: the instant whose prices count
--- charge_date: UTC day of charged_at; of an open job, the day of its creation
+-- charge_date: UTC day on which it ran; where no run is known that of charged_at, of an open job that of its creation
+-- is_last_day: whether it is the last of these days; true on one row of each job
+-- ran_from: when it started, where its run is known
+-- ran_to: when it ended, where its run is known
 -- account_id: account of the job
 -- region: Region of the job
 -- status: status of the job
@@ -54,8 +58,20 @@ dated AS (
     SELECT
         *,
         CASE WHEN is_terminal THEN coalesce(ended_at, created_at) ELSE fetched_at END AS charged_at,
-        CASE WHEN is_terminal THEN make_timestamp(epoch_us(charged_at))::DATE ELSE created_date END AS charge_date
+        CASE WHEN is_terminal THEN make_timestamp(epoch_us(charged_at))::DATE ELSE created_date END AS charged_on,
+        make_timestamp(epoch_us(started_at))::DATE AS first_day,
+        make_timestamp(epoch_us(ended_at) - 1)::DATE AS last_day,  -- a run that ends at midnight has not run on that day
+        coalesce(is_terminal AND started_at < ended_at AND last_day - first_day <= 366, false) AS has_run
     FROM jobs
+),
+-- The days come before all joins, as in priced_tasks.
+days AS (
+    SELECT
+        *,
+        unnest(range(CASE WHEN has_run THEN last_day - first_day + 1 ELSE 1 END)) AS nth_day,
+        CASE WHEN has_run THEN first_day + nth_day::INTEGER ELSE charged_on END AS charge_date,
+        NOT has_run OR charge_date = last_day AS is_last_day
+    FROM dated
 ),
 durations AS (
     SELECT
@@ -66,7 +82,7 @@ durations AS (
             WHEN 'milliseconds' THEN j.billable_duration
         END END AS billable_ms,
         CASE WHEN j.is_terminal THEN (epoch_ms(j.ended_at) - epoch_ms(j.started_at)) / 1e3 END AS run_seconds
-    FROM dated AS j
+    FROM days AS j
     CROSS JOIN inferred AS i
 ),
 checked AS (
@@ -164,6 +180,9 @@ SELECT
     END::DECIMAL(38, 12) AS cost_usd_upper,
     charged_at,
     charge_date,
+    is_last_day,
+    CASE WHEN has_run THEN started_at END AS ran_from,
+    CASE WHEN has_run THEN ended_at END AS ran_to,
     account_id,
     region,
     status,

@@ -13,8 +13,8 @@
 -- net_usd: cost_usd less discount_usd
 -- committed_usd: what open tasks and coming reservations will cost
 -- n_tasks: tasks
--- n_jobs: jobs
--- n_unknown: ended tasks and jobs whose cost is not known
+-- n_jobs: jobs that ended, or were created and are open: each is counted on one day
+-- n_unknown: ended tasks and jobs whose cost is not known, on each day that lacks it
 WITH by_tags AS (
     -- tasks with equal tags are many, sets of tags are few; grouping by text takes a third of grouping by maps
     SELECT
@@ -23,9 +23,9 @@ WITH by_tags AS (
         coalesce(sum(cost_usd), 0) AS cost_usd,
         coalesce(sum(discount_usd), 0) AS discount_usd,
         coalesce(sum(committed_usd), 0) AS committed_usd,
-        -- each task has one row that is no fee, each job one of its instances
-        count(*) FILTER (record_kind = 'task' AND meter <> 'task') AS n_tasks,
-        count(*) FILTER (meter = 'instance') AS n_jobs,
+        count(*) FILTER (is_record AND record_kind = 'task') AS n_tasks,
+        count(*) FILTER (is_record AND record_kind = 'job') AS n_jobs,
+        -- each record has exactly one of these rows a day
         count(*) FILTER (meter NOT IN ('task', 'volume') AND cost_status IN ('no_price', 'no_duration')) AS n_unknown
     FROM charges
     GROUP BY charge_date, to_json(tags)::VARCHAR
@@ -88,7 +88,7 @@ rows AS (
     SELECT tag_key, tag_value, false AS is_untagged, * EXCLUDE (tag_key, tag_value) FROM tagged
     UNION ALL
     SELECT tag_key, '(untagged)', true, * EXCLUDE (tag_key) FROM untagged
-    WHERE cost_usd <> 0 OR committed_usd <> 0 OR n_tasks <> 0 OR n_jobs <> 0
+    WHERE cost_usd <> 0 OR committed_usd <> 0 OR n_tasks <> 0 OR n_jobs <> 0 OR n_unknown <> 0
 )
 SELECT
     tag_key,

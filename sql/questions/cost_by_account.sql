@@ -1,6 +1,6 @@
 -- title: Spending by account and Region
 -- question: Which account spent how much, where, month by month?
--- read: dollars at list price by the UTC month in which tasks and jobs ended. Where n_unknown is not 0, it was more.
+-- read: dollars at list price by the UTC month in which tasks ended and jobs ran. Where n_unknown is not 0, it was more.
 -- chapter: What it cost, 20
 SELECT
     date_trunc('month', charge_date)::DATE AS month,

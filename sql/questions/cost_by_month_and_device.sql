@@ -1,6 +1,6 @@
 -- title: Spending by month and device
 -- question: How much went to which device, month by month?
--- read: dollars at list price by the UTC day on which tasks and jobs ended; net_usd is less agreed discounts. Where
+-- read: dollars at list price by the UTC day on which tasks ended and jobs ran; net_usd is less agreed discounts. Where
 --   n_unknown is not 0, the month cost more than is shown.
 -- chapter: What it cost, 10
 SELECT

@@ -1,13 +1,13 @@
 -- title: The dearest hours
 -- question: In which hours was most money spent, and on what?
--- read: list price by the hour (UTC) in which tasks and jobs ended, which is when they are charged. Where n_unknown is
---   not 0, the hour cost more than is shown.
+-- read: list price by the hour (UTC) in which tasks and jobs ended, which is when the whole of them is charged; the dearest
+--   charge is that of one meter, of a job on one day. Where n_unknown is not 0, the hour cost more than is shown.
 -- param hours (default 20): how many to show
 -- chapter: What it cost, 70
 SELECT
     date_trunc('hour', timezone('UTC', charged_at)) AS hour_utc,
     sum(cost_usd) AS cost_usd,
-    count(*) FILTER (meter NOT IN ('task', 'volume')) AS records,  -- each has exactly one of the other rows
+    count(*) FILTER (is_record) AS records,
     arg_max(device_name, (cost_usd, record_arn)) FILTER (cost_usd > 0) AS dearest_device,
     arg_max(record_arn, (cost_usd, record_arn)) FILTER (cost_usd > 0) AS dearest_record,
     max(cost_usd) AS dearest_charge_usd,

@@ -379,3 +379,144 @@ def test_changing_todays_price_never_changes_yesterdays_cost(shots: int, later: 
                 assert new == old
             else:
                 assert new[1] == usd("0.30") + later * shots
+
+
+def days_of(connection: duckdb.DuckDBPyConnection, record: str) -> list[tuple[Any, ...]]:
+    return connection.execute(
+        "SELECT meter, charge_date::VARCHAR, quantity, cost_usd FROM charges WHERE record_arn = ? ORDER BY ALL",
+        [record],
+    ).fetchall()
+
+
+def test_a_job_is_spread_over_the_days_on_which_it_ran(priced: duckdb.DuckDBPyConnection) -> None:
+    body = job(startedAt="2026-09-01T18:00:00Z", endedAt="2026-09-05T18:00:00Z", billableDuration=4 * 86400)
+    store(priced, body)
+    assert days_of(priced, JOB) == [
+        (meter, f"2026-09-0{day}", usd(hours) * 3600 * units, usd(hours) * usd(hourly))
+        for meter, units, hourly in (("instance", 1, "0.12"), ("volume", 30, "0.03"))
+        for day, hours in ((1, "6"), (2, "24"), (3, "24"), (4, "24"), (5, "18"))
+    ]
+    assert one(priced, "SELECT count(*) AS n FROM charges WHERE is_record") == {"n": 1}
+    assert one(priced, "SELECT * FROM job_costs")["instance_cost_usd"] == usd("11.52")
+    days = priced.execute("SELECT n_jobs, n_unknown FROM daily_costs ORDER BY charge_date").fetchall()
+    assert days == [(0, 0)] * 4 + [(1, 0)]
+
+
+def test_a_job_is_billed_by_its_billable_time_and_spread_by_its_run(
+    priced: duckdb.DuckDBPyConnection,
+) -> None:
+    body = job(startedAt="2026-09-01T21:00:00Z", endedAt="2026-09-02T01:00:00Z", billableDuration=7200)
+    store(priced, body)
+    assert [row[2:] for row in days_of(priced, JOB) if row[0] == "instance"] == [
+        (usd("5400"), usd("0.18")),
+        (usd("1800"), usd("0.06")),
+    ]
+
+
+def test_the_price_at_its_end_is_that_of_all_days(priced: duckdb.DuckDBPyConnection) -> None:
+    load(priced, instance_and_volume(hourly="0.24", EffectiveDate="2026-09-02"), "2026-10-01")
+    store(
+        priced, job(startedAt="2026-09-01T23:00:00Z", endedAt="2026-09-02T01:00:00Z", billableDuration=7200)
+    )
+    assert [row[3] for row in days_of(priced, JOB) if row[0] == "instance"] == [usd("0.24")] * 2
+
+
+@pytest.mark.parametrize(
+    ("members", "day"),
+    [
+        ({"status": "RUNNING", "endedAt": None, "billableDuration": None}, "2026-09-01"),
+        ({"startedAt": None, "endedAt": "2026-09-03T01:00:00Z"}, "2026-09-03"),
+        ({"startedAt": "2026-09-02T00:00:00Z", "endedAt": "2026-09-03T00:00:00Z"}, "2026-09-02"),
+        ({"startedAt": "2026-09-04T00:00:00Z", "endedAt": "2026-09-03T01:00:00Z"}, "2026-09-03"),
+        ({"startedAt": "1999-09-04T00:00:00Z", "endedAt": "2026-09-03T01:00:00Z"}, "2026-09-03"),
+    ],
+)
+def test_a_job_without_a_run_that_is_known_or_of_one_day_has_one_day(
+    priced: duckdb.DuckDBPyConnection, members: dict[str, Any], day: str
+) -> None:
+    store(priced, job(**members))
+    assert [row[:2] for row in days_of(priced, JOB)] == [("instance", day), ("volume", day)]
+
+
+def test_a_job_of_unknown_cost_is_unknown_on_each_of_its_days(priced: duckdb.DuckDBPyConnection) -> None:
+    odd = {"instanceConfig": {"instanceType": "ml.p4d.24xlarge", "volumeSizeInGb": 30}}
+    store(
+        priced,
+        job(startedAt="2026-09-01T18:00:00Z", endedAt="2026-09-02T18:00:00Z", billableDuration=86400, **odd),
+    )
+    days = priced.execute("SELECT n_jobs, n_unknown FROM daily_costs ORDER BY charge_date").fetchall()
+    assert days == [(0, 1), (1, 1)]
+    assert check(priced, "every_job_has_a_price").records == 1
+
+
+def test_a_reservation_is_spread_over_the_days_of_its_window(
+    priced: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    window = "2026-09-02T21:00,2026-09-03T03:00"
+    keep(priced, tmp_path, "reservations", HEAD, f"{RESERVATION},{FORTE},{window},,")
+    assert days_of(priced, RESERVATION) == [
+        ("reservation", "2026-09-02", 3, usd("21000")),
+        ("reservation", "2026-09-03", 3, usd("21000")),
+    ]
+    assert one(priced, "SELECT sum(n_reservations) AS n FROM daily_costs") == {"n": 1}
+
+
+def test_focus_has_a_row_a_day_and_its_arithmetic_holds(priced: duckdb.DuckDBPyConnection) -> None:
+    store(
+        priced, job(startedAt="2026-08-31T23:00:00Z", endedAt="2026-09-01T02:00:07Z", billableDuration=10807)
+    )
+    rows = priced.execute(
+        'SELECT "ChargePeriodStart"::VARCHAR, "BillingPeriodStart"::VARCHAR, '
+        'abs("ListUnitPrice" * "PricingQuantity" - "ListCost") < 1e-9 FROM focus_costs '
+        "WHERE \"SkuMeter\" = 'instance' ORDER BY 1"
+    ).fetchall()
+    assert rows == [
+        ("2026-08-31 00:00:00+00", "2026-08-01 00:00:00+00", True),
+        ("2026-09-01 00:00:00+00", "2026-09-01 00:00:00+00", True),
+    ]
+
+
+RUNS = st.fixed_dictionaries(
+    {
+        "startedAt": st.integers(0, 3 * 86_400_000).map(
+            lambda n: (START + timedelta(milliseconds=n)).isoformat()
+        ),
+        "endedAt": st.integers(0, 8 * 86_400_000).map(
+            lambda n: (START + timedelta(milliseconds=n)).isoformat()
+        ),
+        "billableDuration": st.integers(0, 8 * 86_400),
+        "status": st.sampled_from(["COMPLETED", "FAILED", "CANCELLED", "RUNNING"]),
+    }
+)
+
+
+@settings(max_examples=10)
+@given(
+    runs=st.lists(RUNS, min_size=1, max_size=8),
+    hourly=st.decimals("0.000001", "1000", places=6),
+    percent=st.decimals("0", "99.99", places=2),
+)
+def test_the_days_of_a_record_add_up_to_it_to_the_last_digit(
+    runs: list[dict[str, Any]], hourly: Decimal, percent: Decimal
+) -> None:
+    with warehouse() as connection:
+        load(connection, instance_and_volume(hourly=str(hourly)))
+        store(connection, *(job(n, **run) for n, run in enumerate(runs)))
+        connection.execute(
+            "INSERT INTO discounts BY NAME SELECT DISTINCT product_family, ? AS rate, now() AS read_at, "
+            "TIMESTAMPTZ '2020-01-01 00:00:00+00' AS effective_from FROM price_rules",
+            [percent / 100],
+        )
+        wrong = connection.execute(
+            "SELECT * FROM (SELECT record_arn, meter, sum(cost_usd) AS cost_usd, sum(quantity) AS quantity, "
+            "sum(discount_usd) AS off, any_value(discount_rate) AS rate, count(*) FILTER (is_record) AS n, "
+            "min(cost_usd) AS least FROM charges GROUP BY ALL) AS c "
+            "JOIN job_costs AS j ON j.job_arn = c.record_arn JOIN jobs AS b ON b.job_arn = c.record_arn "
+            "WHERE c.cost_usd IS DISTINCT FROM CASE meter WHEN 'instance' THEN j.instance_cost_usd "
+            "ELSE j.volume_cost_usd END OR c.quantity IS DISTINCT FROM j.billed_seconds * "
+            "CASE meter WHEN 'instance' THEN 1 ELSE 30 END OR c.least < 0 "
+            "OR c.off IS DISTINCT FROM (c.cost_usd * c.rate)::DECIMAL(38, 12) OR n <> (meter = 'instance')::INTEGER"
+        ).fetchall()
+        assert wrong == []
+        assert check(connection, "charges_are_all_costs").passed
+        assert check(connection, "days_sum_to_charges").passed
