@@ -23,7 +23,7 @@
 -- n_jobs: jobs that ended, or were created and are open: each is counted on one day
 -- n_reservations: reservations, on their last day
 -- n_open: of them, those not ended or begun
--- n_unknown: ended ones whose cost is not known, on each day that lacks it
+-- n_unknown: ended ones whose cost is not known, on their last day; the days before it lack their cost as well
 -- shots: shots requested
 -- billed_shots: shots that are paid
 WITH by_record AS (
@@ -46,8 +46,7 @@ WITH by_record AS (
         sum(committed_usd) AS committed_usd,
         count(*) FILTER (is_record) AS n_records,
         count(*) FILTER (is_record AND cost_status = 'pending') AS n_open,
-        -- each record has exactly one of these rows a day
-        count(*) FILTER (meter NOT IN ('task', 'volume') AND cost_status IN ('no_price', 'no_duration')) AS n_unknown,
+        count(*) FILTER (is_record AND cost_status IN ('no_price', 'no_duration')) AS n_unknown,
         sum(shots) AS shots,
         sum(quantity) FILTER (meter = 'shot') AS billed_shots
     FROM charges

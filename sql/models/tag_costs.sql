@@ -14,7 +14,7 @@
 -- committed_usd: what open tasks and coming reservations will cost
 -- n_tasks: tasks
 -- n_jobs: jobs that ended, or were created and are open: each is counted on one day
--- n_unknown: ended tasks and jobs whose cost is not known, on each day that lacks it
+-- n_unknown: ended tasks and jobs whose cost is not known, on their last day; the days before it lack their cost as well
 WITH by_tags AS (
     -- tasks with equal tags are many, sets of tags are few; grouping by text takes a third of grouping by maps
     SELECT
@@ -25,8 +25,7 @@ WITH by_tags AS (
         coalesce(sum(committed_usd), 0) AS committed_usd,
         count(*) FILTER (is_record AND record_kind = 'task') AS n_tasks,
         count(*) FILTER (is_record AND record_kind = 'job') AS n_jobs,
-        -- each record has exactly one of these rows a day
-        count(*) FILTER (meter NOT IN ('task', 'volume') AND cost_status IN ('no_price', 'no_duration')) AS n_unknown
+        count(*) FILTER (is_record AND cost_status IN ('no_price', 'no_duration')) AS n_unknown
     FROM charges
     GROUP BY charge_date, to_json(tags)::VARCHAR
 ),

@@ -438,14 +438,14 @@ def test_a_job_without_a_run_that_is_known_or_of_one_day_has_one_day(
     assert [row[:2] for row in days_of(priced, JOB)] == [("instance", day), ("volume", day)]
 
 
-def test_a_job_of_unknown_cost_is_unknown_on_each_of_its_days(priced: duckdb.DuckDBPyConnection) -> None:
+def test_a_job_of_unknown_cost_is_counted_once_among_them(priced: duckdb.DuckDBPyConnection) -> None:
     odd = {"instanceConfig": {"instanceType": "ml.p4d.24xlarge", "volumeSizeInGb": 30}}
     store(
         priced,
         job(startedAt="2026-09-01T18:00:00Z", endedAt="2026-09-02T18:00:00Z", billableDuration=86400, **odd),
     )
     days = priced.execute("SELECT n_jobs, n_unknown FROM daily_costs ORDER BY charge_date").fetchall()
-    assert days == [(0, 1), (1, 1)]
+    assert days == [(0, 0), (1, 1)]
     assert check(priced, "every_job_has_a_price").records == 1
 
 
