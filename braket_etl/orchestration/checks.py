@@ -70,9 +70,10 @@ def check_records(
     selected = context.selected_asset_check_keys
     with runtime.warehouse.writing("checking records") as connection:
         results = results_of(context, connection, STEP)
-        if moved := unite_moved(runtime.warehouse, connection, results, context.run.run_id):
+        known: Rows = {}
+        if moved := unite_moved(runtime.warehouse, connection, results, context.run.run_id, known):
             context.log.info(f"{len(moved):,} records moved to another time of creation: {moved[0].arn}")
-        yield from _asked(results, RECORD_CHECKS, selected)
+        yield from _asked(results, RECORD_CHECKS, selected, known)
         for table in _BY_DAY:
             if dg.AssetCheckKey(dg.AssetKey(table.name), YESTERDAY) in selected:
                 missing = places_not_whole(connection, table.name, yesterday)
@@ -97,13 +98,12 @@ def check_models(
     """Look at waits and costs before they are believed."""
     with runtime.warehouse.writing("checking models") as connection:
         results = results_of(context, connection, "check_models")
-        yield from _asked(results, (*LATENCY_CHECKS, *COST_CHECKS), context.selected_asset_check_keys)
+        yield from _asked(results, (*LATENCY_CHECKS, *COST_CHECKS), context.selected_asset_check_keys, {})
 
 
 def _asked(
-    results: Results, checks: Sequence[Check], selected: set[dg.AssetCheckKey]
+    results: Results, checks: Sequence[Check], selected: set[dg.AssetCheckKey], known: Rows
 ) -> Iterator[dg.AssetCheckResult]:
-    known: Rows = {}
     for check in checks:
         if _key_of(check) in selected:
             yield _result_of(*last_or_new(results, check, known))

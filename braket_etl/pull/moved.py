@@ -9,21 +9,25 @@ from __future__ import annotations
 from braket_etl.pull.merge import follow, store_drift
 from braket_etl.tables import JOB_EVENTS
 from braket_etl.tables.normalize import Drift
-from braket_etl.warehouse.checks import BLOCKING_CHECKS, last_or_new
+from braket_etl.warehouse.checks import BLOCKING_CHECKS, Rows, finds_nothing
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.repair import Moved, merge_moved
 from braket_etl.warehouse.results import Results
 from braket_etl.warehouse.statements import transaction
 
 
-def unite_moved(warehouse: Warehouse, connection: Connection, results: Results, run_id: str) -> list[Moved]:
+def unite_moved(
+    warehouse: Warehouse, connection: Connection, results: Results, run_id: str, known: Rows | None = None
+) -> list[Moved]:
     """Make one row of each record that moved, and note the move in etl.schema_drift; what moved.
 
-    Runs under the writer lock, before what was pulled is checked. Costs nothing where each key stands once: the answer of
-    the check is kept in `results`.
+    Runs under the writer lock, before what was pulled is checked. Where each key stands once, all it costs is the question,
+    whose answer is left in `known` for the check that asks next.
     """
-    if all(last_or_new(results, check, {})[0].passed for check in BLOCKING_CHECKS):
+    known = {} if known is None else known
+    if all(finds_nothing(results, check, known) for check in BLOCKING_CHECKS):
         return []
+    known.clear()
     with transaction(connection):
         moved = merge_moved(connection)
         for table in {each.table.name: each.table for each in moved}.values():

@@ -101,10 +101,7 @@ def _found(connection: Connection, check: Check, known: Rows) -> list[tuple[Any,
 
 def last_or_new(results: Results, check: Check, known: Rows) -> tuple[Finding, datetime | None]:
     """What the check finds, and when it did where nothing that it reads has changed since."""
-    made_of = results.contents.made_of(
-        " ".join(check.queries), _tables_read(check), only_keys=check.is_of_keys
-    )
-    name = f"{check.table}.{check.name}"
+    name, made_of = _kept_as(results, check)
     if last := results.last(name, made_of):
         passed, records, examples = last.value
         return Finding(check, passed, records, tuple(examples)), last.made_at
@@ -112,6 +109,20 @@ def last_or_new(results: Results, check: Check, known: Rows) -> tuple[Finding, d
     if finding.was_asked:
         results.keep(name, made_of, [finding.passed, finding.records, finding.examples])
     return finding, None
+
+
+def finds_nothing(results: Results, check: Check, known: Rows) -> bool:
+    """Whether the check passes; what it finds is kept in `known` alone, so that who asks next is the first to tell."""
+    if last := results.last(*_kept_as(results, check)):
+        return bool(last.value[0])
+    return run_check(results.connection, check, known).passed
+
+
+def _kept_as(results: Results, check: Check) -> tuple[str, str]:
+    """The name of a check's result, and what it is made of."""
+    reads = _tables_read(check)
+    made_of = results.contents.made_of(" ".join(check.queries), reads, only_keys=check.is_of_keys)
+    return f"{check.table}.{check.name}", made_of
 
 
 @cache
