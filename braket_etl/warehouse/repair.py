@@ -27,8 +27,16 @@ HAVING min(e.job_created_at) <> max(e.job_created_at)
     OR bool_or(abs(date_diff('microsecond', j.created_at, e.job_created_at)) > 1000000)"""
 
 
+#: What a record has from its creation to its end, besides its time of creation: where this differs, it is another record.
+_SAME = {
+    QUANTUM_TASKS.name: "device_arn, shots, output_s3_bucket, output_s3_directory",
+    JOBS.name: "job_name, role_arn, instance_config_instance_type",
+}
 #: A record moved where each of its rows has a time of creation and a first sight of its own; a copy shares its first sight.
-_HAS_MOVED = "count(*) = count(DISTINCT created_at) AND count(*) = count(DISTINCT first_seen_at)"
+_HAS_MOVED = (
+    "count(*) = count(DISTINCT created_at) AND count(*) = count(DISTINCT first_seen_at) "
+    "AND count(DISTINCT ({same})) = 1"
+)
 
 
 @dataclass(frozen=True, slots=True)
@@ -81,10 +89,10 @@ def merge_moved(connection: Connection) -> list[Moved]:
     moved: list[Moved] = []
     for table in (QUANTUM_TASKS, JOBS):
         (arn,) = table.key
-        name = table.qualified_name
+        name, has_moved = table.qualified_name, _HAS_MOVED.format(same=_SAME[table.name])
         connection.execute(
             f"CREATE OR REPLACE TEMP TABLE moved AS SELECT {arn} AS arn, created_at FROM {name} "
-            f"WHERE {arn} IN (SELECT {arn} FROM {name} GROUP BY {arn} HAVING count(*) > 1 AND {_HAS_MOVED})"
+            f"WHERE {arn} IN (SELECT {arn} FROM {name} GROUP BY {arn} HAVING count(*) > 1 AND {has_moved})"
         )
         if not _count(connection, "moved"):
             continue

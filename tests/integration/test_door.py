@@ -230,6 +230,23 @@ def test_a_copy_of_a_row_is_no_move_and_holds_publishing_back(
 
 
 @pytest.mark.warehouse
+def test_two_records_under_one_arn_are_no_move_and_hold_publishing_back(
+    warehouse: Warehouse, connection: Connection
+) -> None:
+    load(connection, *many([1]))
+    load(
+        connection,
+        *many([2], createdAt="2026-11-20T01:00:00Z", outputS3Directory="tasks/2"),
+        at=later(days=1),
+    )
+    connection.execute("UPDATE quantum_tasks SET quantum_task_arn = ?", [arn(1)])
+    results = door.Results(connection, door.STEP)
+    assert unite_moved(warehouse, connection, results, "run") == []
+    with pytest.raises(HeldBackError):
+        let_through(warehouse, connection, results)
+
+
+@pytest.mark.warehouse
 def test_two_events_at_one_place_both_stay(connection: Connection) -> None:
     see_events(connection, "A", "B", created="2026-11-20T08:00:00Z")
     connection.execute("UPDATE job_events SET event_index = 0")
