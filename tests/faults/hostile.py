@@ -397,7 +397,10 @@ def _instant(given: Any) -> datetime:
 
 
 def unknown(shape: Any, body: Mapping[str, Any]) -> dict[str, Any]:
-    """The members that botocore's shape does not have, nested as they came; a list with any is there whole."""
+    """The members that botocore's shape does not have, nested as they came; a list with any is there whole.
+
+    So is a list where an object belongs.
+    """
     rest: dict[str, Any] = {}
     for name, value in body.items():
         member = shape.members.get(name)
@@ -406,12 +409,10 @@ def unknown(shape: Any, body: Mapping[str, Any]) -> dict[str, Any]:
         elif member.type_name == "structure" and isinstance(value, dict):
             if inner := unknown(member, value):
                 rest[name] = inner
-        elif (
-            member.type_name == "list"
-            and member.member.type_name == "structure"
-            and name != "events"
-            and isinstance(value, list)
-            and any(isinstance(each, dict) and unknown(member.member, each) for each in value)
-        ):
-            rest[name] = value
+        elif isinstance(value, list) and name != "events":
+            item = member.member if member.type_name == "list" else member
+            if item.type_name == "structure" and any(
+                isinstance(each, dict) and unknown(item, each) for each in value
+            ):
+                rest[name] = value
     return rest
