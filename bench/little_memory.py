@@ -19,8 +19,7 @@ import duckdb
 from bench.long_history import cached_home, warehouse_of
 from bench.memory import peak_megabytes
 from braket_etl.analysis.stored import STATISTICS
-from braket_etl.costs.checks import CHECKS
-from braket_etl.warehouse.checks import LATENCY_CHECKS, RECORD_CHECKS
+from braket_etl.warehouse.checks import checks
 from braket_etl.warehouse.models import models
 
 _SHOWN = 8
@@ -28,12 +27,10 @@ _SHOWN = 8
 
 def questions(connection: duckdb.DuckDBPyConnection) -> dict[str, Callable[[], object]]:
     """What a sync computes, by name."""
-    checks = [
-        check for check in (*RECORD_CHECKS, *LATENCY_CHECKS, *CHECKS) if check.sql
-    ]  # others are made of these
+    asked = [check for check in checks() if check.sql]  # others are made of these
     statements = {
         **{model.name: f'SELECT count(*) FROM "{model.name}"' for model in models()},
-        **{f"{check.table}.{check.name}": check.sql for check in checks},
+        **{f"{check.table}.{check.name}": check.sql for check in asked},
     }
     return {
         **{name: partial(_fetched, connection, sql) for name, sql in statements.items()},

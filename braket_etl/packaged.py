@@ -19,7 +19,7 @@ def checkout() -> Path | None:
 
 
 def packaged_sql(kind: str) -> Path:
-    """The folder of SQL files of a kind: migrations, models or questions."""
+    """The folder of SQL files of a kind: migrations, models, checks or questions."""
     root = checkout()
     return (root / "sql" if root else _PACKAGE / "_packaged" / "sql") / kind
 

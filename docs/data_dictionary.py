@@ -18,6 +18,7 @@ import sqlglot
 from braket_etl.orchestration.metadata import made_of_text, markdown_table
 from braket_etl.tables import BOOKKEEPING, MAIN
 from braket_etl.tables.declaration import Column, Table, duckdb_type
+from braket_etl.warehouse.checks import Check, checks
 from braket_etl.warehouse.lineage import column_lineage
 from braket_etl.warehouse.migrate import migrate
 from braket_etl.warehouse.models import Model, models, tables_read
@@ -35,6 +36,10 @@ Every table and model of the warehouse. Instants are TIMESTAMPTZ, dates are UTC 
 dollars. A member such as `GetQuantumTask.deviceArn` is one of Braket's own answer; a column without an origin is the
 same in every row or filled by the warehouse. Models are views over tables and other models: their SQL lies in
 [sql/models](../sql/models). More questions: the [cookbook](cookbook.md)."""
+
+_OF_CHECKS = """Each run asks these of what it has stored and computed, and Dagster shows them beside the assets. A check
+that fails as an error means that something shown is wrong or missing, a warning that something is to be looked at. Only
+`keys_are_unique` holds publishing back."""
 
 
 @dataclass(frozen=True)
@@ -67,7 +72,26 @@ def data_dictionary() -> str:
     for chapter, entries in chapters.items():
         blocks.append(f"## {chapter}")
         blocks += [block for entry in entries for block in _section(entry)]
+    blocks += ["## Checks", _OF_CHECKS, _checks()]
     return "\n\n".join(blocks) + "\n"
+
+
+def _checks() -> str:
+    """What each check means and what to do, a row a file."""
+    by_name: dict[str, list[Check]] = {}
+    for check in checks():
+        by_name.setdefault(check.name, []).append(check)
+    rows = [
+        (
+            f"[{name}](../sql/checks/{name}.sql)",
+            _code(tuple(check.table for check in found)),
+            "error" if found[0].is_error else "warning",
+            found[0].means,
+            f"{found[0].remedy[:1].upper()}{found[0].remedy[1:]}",
+        )
+        for name, found in by_name.items()
+    ]
+    return markdown_table(("check", "of", "fails as", "what it means", "what to do"), rows)
 
 
 def examples() -> dict[str, list[str]]:

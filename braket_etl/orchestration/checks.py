@@ -1,4 +1,4 @@
-"""Asset checks: the questions of the warehouse and of the costs, asked in two steps so that each opens the file once.
+"""Asset checks: those of sql/checks, asked in two steps so that each opens the file once.
 
 Only a key that stands twice holds back what comes after it (see `warehouse.checks`): completeness, drift, prices and
 sums are shown beside what is right. The published copy has its checks in the step that publishes. In a sync, a check
@@ -10,7 +10,6 @@ from datetime import UTC, datetime, timedelta
 
 import dagster as dg
 
-from braket_etl.costs.checks import CHECKS as COST_CHECKS
 from braket_etl.orchestration.assets import OPEN_RECORDS
 from braket_etl.orchestration.assets.common import results_of
 from braket_etl.orchestration.resources import RuntimeResource
@@ -18,13 +17,13 @@ from braket_etl.pull.moved import unite_moved
 from braket_etl.tables import JOBS, QUANTUM_TASKS
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.checks import (
-    BLOCKING_CHECKS,
-    LATENCY_CHECKS,
-    RECORD_CHECKS,
     Check,
     Finding,
     Rows,
+    blocking_checks,
     last_or_new,
+    model_checks,
+    record_checks,
 )
 from braket_etl.warehouse.coverage import places_not_whole
 from braket_etl.warehouse.door import STEP, let_run_through
@@ -37,7 +36,7 @@ _BY_DAY = (QUANTUM_TASKS, JOBS)
 
 def spec_of(check: Check) -> dg.AssetCheckSpec:
     """The asset check of a question; those of records wait for the refresh, which writes to the same tables."""
-    after = [OPEN_RECORDS] if check in RECORD_CHECKS and check.table != OPEN_RECORDS else []
+    after = [OPEN_RECORDS] if check in record_checks() and check.table != OPEN_RECORDS else []
     return dg.AssetCheckSpec(
         check.name,
         asset=check.table,
@@ -59,7 +58,7 @@ def yesterday_spec(table: Table) -> dg.AssetCheckSpec:
 
 @dg.multi_asset_check(
     name="check_records",
-    specs=[*map(spec_of, RECORD_CHECKS), *map(yesterday_spec, _BY_DAY)],
+    specs=[*map(spec_of, record_checks()), *map(yesterday_spec, _BY_DAY)],
     can_subset=True,
 )
 def check_records(
@@ -73,7 +72,7 @@ def check_records(
         known: Rows = {}
         if moved := unite_moved(runtime.warehouse, connection, results, context.run.run_id, known):
             context.log.info(f"{len(moved):,} records moved to another time of creation: {moved[0].arn}")
-        yield from _asked(results, RECORD_CHECKS, selected, known)
+        yield from _asked(results, record_checks(), selected, known)
         for table in _BY_DAY:
             if dg.AssetCheckKey(dg.AssetKey(table.name), YESTERDAY) in selected:
                 missing = places_not_whole(connection, table.name, yesterday)
@@ -84,21 +83,19 @@ def check_records(
                     severity=dg.AssetCheckSeverity.WARN,
                     metadata={"day": yesterday.isoformat(), "missing": "\n".join(missing)},
                 )
-        if any(_key_of(check) in selected for check in BLOCKING_CHECKS):
+        if any(_key_of(check) in selected for check in blocking_checks()):
             # no later step closes the run of one that is refused
             let_run_through(runtime.warehouse, connection, context.run.run_id, results)
 
 
-@dg.multi_asset_check(
-    name="check_models", specs=[spec_of(check) for check in (*LATENCY_CHECKS, *COST_CHECKS)], can_subset=True
-)
+@dg.multi_asset_check(name="check_models", specs=[*map(spec_of, model_checks())], can_subset=True)
 def check_models(
     context: dg.AssetCheckExecutionContext, runtime: RuntimeResource
 ) -> Iterator[dg.AssetCheckResult]:
     """Look at waits and costs before they are believed."""
     with runtime.warehouse.writing("checking models") as connection:
         results = results_of(context, connection, "check_models")
-        yield from _asked(results, (*LATENCY_CHECKS, *COST_CHECKS), context.selected_asset_check_keys, {})
+        yield from _asked(results, model_checks(), context.selected_asset_check_keys, {})
 
 
 def _asked(

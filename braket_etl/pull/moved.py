@@ -9,7 +9,7 @@ from __future__ import annotations
 from braket_etl.pull.merge import follow, store_drift
 from braket_etl.tables import JOB_EVENTS
 from braket_etl.tables.normalize import Drift
-from braket_etl.warehouse.checks import BLOCKING_CHECKS, Rows, finds_nothing
+from braket_etl.warehouse.checks import Rows, blocking_checks, finds_nothing
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.repair import Moved, merge_moved
 from braket_etl.warehouse.results import Results
@@ -25,7 +25,7 @@ def unite_moved(
     whose answer is left in `known` for the check that asks next.
     """
     known = {} if known is None else known
-    if all(finds_nothing(results, check, known) for check in BLOCKING_CHECKS):
+    if all(finds_nothing(results, check, known) for check in blocking_checks()):
         return []
     known.clear()
     with transaction(connection):

@@ -12,7 +12,7 @@ from dataclasses import asdict, dataclass, replace
 from datetime import UTC, datetime
 
 from braket_etl.warehouse import runs
-from braket_etl.warehouse.checks import BLOCKING_CHECKS, Finding, last_or_new, run_check
+from braket_etl.warehouse.checks import Finding, blocking_checks, last_or_new, run_check
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.errors import HeldBackError
 from braket_etl.warehouse.results import Results
@@ -51,7 +51,7 @@ def let_through(warehouse: Warehouse, connection: Connection, results: Results |
     Raises HeldBackError, which status and doctor tell too, until something is published.
     """
     results = results or Results(connection, STEP)
-    for check in BLOCKING_CHECKS:
+    for check in blocking_checks():
         finding, _ = last_or_new(results, check, {})
         if not finding.was_asked:
             for query in check.queries:
@@ -75,7 +75,7 @@ def unfit(connection: Connection) -> HeldBack | None:
 
     Nothing is remembered, so it also goes for what is open to be read only.
     """
-    for check in BLOCKING_CHECKS:
+    for check in blocking_checks():
         finding = run_check(connection, check)
         if finding.was_asked and not finding.passed:
             return _held(finding)

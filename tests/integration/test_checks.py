@@ -12,18 +12,19 @@ import duckdb
 import pytest
 
 from braket_emulator import running
-from braket_etl.costs.checks import CHECKS as COST_CHECKS
 from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.checks import CHECKS
 from braket_etl.orchestration.failures import failure_lines, step_failures
 from braket_etl.orchestration.jobs import OBSERVE_CONFIG, pull_config
+from braket_etl.packaged import packaged_sql
 from braket_etl.runtime import Runtime
-from braket_etl.warehouse.checks import LATENCY_CHECKS, RECORD_CHECKS, differences_of_copy, run_check
+from braket_etl.warehouse.checks import blocking_checks, checks, checks_from, differences_of_copy, run_check
 from braket_etl.warehouse.connection import Connection, configured
 from braket_etl.warehouse.coverage import places_not_whole
 from braket_etl.warehouse.door import held_back, refusal
+from braket_etl.warehouse.repair import KEYED
 
-ALL_CHECKS = {(check.table, check.name): check for check in (*RECORD_CHECKS, *LATENCY_CHECKS, *COST_CHECKS)}
+ALL_CHECKS = {(check.table, check.name): check for check in checks()}
 #: The demo's tasks name reservations whose price nobody has given.
 FOUND_IN_THE_DEMO = {("reservation_costs", "reservations_are_known")}
 #: What makes a check fail that no other test does, and a word of what it then says.
@@ -117,6 +118,46 @@ DAMAGES: dict[tuple[str, str], tuple[str, str]] = {
         "UPDATE job_costs SET volume_cost_usd = volume_cost_usd + 0.000000000001 WHERE cost_usd IS NOT NULL",
         ":job/",
     ),
+    ("job_costs", "durations_of_jobs_fit"): (
+        "UPDATE jobs SET billable_duration = 123456789123 WHERE job_arn = (SELECT min(job_arn) FROM jobs WHERE is_terminal)",
+        "billable 123456789123",
+    ),
+    ("job_costs", "every_job_has_a_price"): (
+        "UPDATE jobs SET instance_config_instance_type = 'ml.unheard.of' WHERE is_terminal AND billable_duration > 0",
+        "ml.unheard.of in ",
+    ),
+    ("task_costs", "every_task_has_a_price"): (
+        "DELETE FROM prices WHERE device_key = 'emerald'",
+        "Emerald in eu-north-1",
+    ),
+    ("task_costs", "simulator_durations_are_known"): (
+        "UPDATE task_results SET execution_duration_ms = NULL",
+        "sv1 in ",
+    ),
+    # a list that has the price of tasks by themselves, but not that of tasks in jobs
+    ("task_costs", "no_price_is_assumed"): (
+        "DELETE FROM prices WHERE product_family LIKE 'Braket Managed Jobs QPU%' AND NOT is_seed",
+        " in ",
+    ),
+    ("price_periods", "prices_do_not_contradict"): (
+        "INSERT INTO prices SELECT * REPLACE (rate_code || '.' AS rate_code, usd_per_billion * 2 AS usd_per_billion) "
+        "FROM prices WHERE device_key = 'emerald' AND is_used",
+        "emerald in eu-",
+    ),
+    ("reservation_costs", "every_reservation_has_a_price"): (
+        "INSERT INTO reservations BY NAME SELECT reservation_arn, account_id, region, device_arn, 'Nowhere' AS device_name, "
+        "created_at AS start_at, created_at + INTERVAL 2 HOUR AS end_at, 2 AS hours, created_at AS read_at "
+        "FROM quantum_tasks WHERE reservation_arn IS NOT NULL LIMIT 1",
+        ":reservation/",
+    ),
+    ("cost_reconciliation", "the_bill_is_explained"): (
+        "INSERT INTO billed_line_items BY NAME SELECT 'cur2' AS source_format, 'one' AS line_item_id, account_id, region, "
+        "date_trunc('month', ended_at) AS billing_period_start, ended_at AS usage_start, 'usage' AS charge_kind, "
+        "'Quantum Task' AS product_family, device_name, lower(device_name) AS device_key, 12345 AS billed_usd, "
+        "'bill.csv' AS source_file, now() AS imported_at FROM quantum_tasks WHERE device_name = 'Emerald' "
+        "AND status = 'COMPLETED' LIMIT 1",
+        "billed more by",
+    ),
 }
 
 
@@ -155,9 +196,8 @@ def test_a_sound_warehouse_fails_no_check(sound: Path) -> None:
 @pytest.mark.parametrize("of", DAMAGES, ids=".".join)
 def test_a_check_finds_its_damage(connection: Connection, of: tuple[str, str]) -> None:
     damage, said = DAMAGES[of]
-    for model in ("job_stages", "task_latency", "daily_costs", "tag_costs", "job_costs"):
-        if of[0] == model:
-            freeze(connection, model)
+    if damage.startswith((f"UPDATE {of[0]} ", f"DELETE FROM {of[0]} ")):
+        freeze(connection, of[0])
     assert run_check(connection, ALL_CHECKS[of]).passed
     connection.execute(damage)
     finding = run_check(connection, ALL_CHECKS[of])
@@ -165,8 +205,32 @@ def test_a_check_finds_its_damage(connection: Connection, of: tuple[str, str]) -
     assert said in finding.summary
 
 
-def test_every_check_of_records_and_latency_has_a_test_that_fails_it() -> None:
-    assert {(check.table, check.name) for check in (*RECORD_CHECKS, *LATENCY_CHECKS)} <= DAMAGES.keys()
+def test_every_check_is_failed_by_a_test() -> None:
+    assert DAMAGES.keys() | FOUND_IN_THE_DEMO == ALL_CHECKS.keys()
+
+
+def test_a_check_of_keys_is_asked_of_every_table_that_a_repair_can_mend() -> None:
+    for name in ("unique_key", "nothing_new_in_the_api"):
+        assert {check.table for check in checks() if check.name == name} == {table.name for table in KEYED}
+    [whole] = blocking_checks()
+    assert [part.table for part in whole.parts] == [table.name for table in KEYED]
+
+
+@pytest.mark.parametrize(
+    ("head", "told"),
+    [
+        ("-- of: jobs\n-- means: m\n-- do: d\n-- sevrity: error\n", "no field 'sevrity: error'"),
+        ("-- of: jobs\n-- means: m\n", "lacks do"),
+        ("-- of: jobs\n-- means: m\n-- do: d\n-- parts: unique_key\n", "a query or parts"),
+    ],
+)
+def test_a_check_whose_head_is_not_understood_is_refused(tmp_path: Path, head: str, told: str) -> None:
+    for check in packaged_sql("checks").glob("*.sql"):
+        shutil.copyfile(check, tmp_path / check.name)
+    file = tmp_path / "new.sql"
+    file.write_text(f"{head}SELECT 'x' AS found, 1 AS records\n")
+    with pytest.raises(ValueError, match=told):
+        list(checks_from(file))
 
 
 def test_drift_that_this_version_has_learned_is_struck_out(connection: Connection) -> None:

@@ -14,12 +14,11 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from braket_etl.costs.checks import CHECKS
 from braket_etl.costs.kept_files import read_discounts, read_reservations, replace_table
 from braket_etl.tables import SPENDING_LIMITS
 from braket_etl.tables.normalize import normalize
 from braket_etl.tables.reservations import DISCOUNTS, RESERVATIONS
-from braket_etl.warehouse.checks import Finding, run_check
+from braket_etl.warehouse.checks import Finding, checks, run_check
 from braket_etl.warehouse.upsert import replace_rows
 from tests.cost_cases import (
     ACCOUNT,
@@ -64,7 +63,7 @@ def priced() -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def check(connection: duckdb.DuckDBPyConnection, name: str) -> Finding:
-    return run_check(connection, next(found for found in CHECKS if found.name == name))
+    return run_check(connection, next(found for found in checks() if found.name == name))
 
 
 def keep(connection: duckdb.DuckDBPyConnection, folder: Path, kind: str, *lines: str) -> None:

@@ -10,11 +10,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from braket_etl.costs.checks import CHECKS
 from braket_etl.costs.errors import PriceListError
 from braket_etl.costs.seed import ensure_seed
 from braket_etl.tables.device_keys import device_key
-from braket_etl.warehouse.checks import run_check
+from braket_etl.warehouse.checks import checks, run_check
 from braket_etl.warehouse.models import models
 from tests.cost_cases import (
     FORTE,
@@ -429,11 +428,11 @@ def test_a_reservation_that_no_file_knows_is_said_loudly(priced: duckdb.DuckDBPy
 
 def test_all_checks_pass_on_sound_data(priced: duckdb.DuckDBPyConnection) -> None:
     store(priced, task())
-    assert [found.summary for found in (run_check(priced, c) for c in CHECKS) if not found.passed] == []
+    assert [found.summary for found in (run_check(priced, c) for c in checks()) if not found.passed] == []
 
 
 def check(connection: duckdb.DuckDBPyConnection, name: str) -> Any:
-    return run_check(connection, next(found for found in CHECKS if found.name == name))
+    return run_check(connection, next(found for found in checks() if found.name == name))
 
 
 def test_decimal_results_reach_python_as_decimals(priced: duckdb.DuckDBPyConnection) -> None:

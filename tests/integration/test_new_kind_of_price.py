@@ -33,11 +33,10 @@ import json
 from datetime import date
 from decimal import Decimal
 
-from braket_etl.costs.checks import CHECKS
 from braket_etl.costs.estimate import estimate
 from braket_etl.report.blocks import AT_A_GLANCE, SPENDING
 from braket_etl.report.filters import Filters
-from braket_etl.warehouse.checks import run_check
+from braket_etl.warehouse.checks import checks, run_check
 from tests.cost_cases import Result, load, price, qpu, store, store_results, task, warehouse
 
 HELIOS = "arn:aws:braket:us-east-1::device/qpu/quantinuum/Helios"
@@ -76,7 +75,7 @@ with warehouse() as connection:
         "unknown_time": estimate(connection, "Helios", 100).as_json(),
         "spent": rows(blocks["spent"].query(period)),
         "by_device": rows(blocks["cost_by_device"].query(period)),
-        "failed": [check.name for check in CHECKS if not run_check(connection, check).passed],
+        "failed": [check.name for check in checks() if not run_check(connection, check).passed],
     }, default=str))
 """
 

@@ -14,7 +14,6 @@ import pytest
 
 from braket_emulator import Emulator, running
 from braket_etl.aws.fetch import Fetched
-from braket_etl.costs.checks import CHECKS
 from braket_etl.costs.kept_files import import_reservations
 from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.jobs import SYNC
@@ -23,7 +22,7 @@ from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
 from braket_etl.tables import QUANTUM_TASKS
 from braket_etl.tables.normalize import normalize
-from braket_etl.warehouse.checks import run_check
+from braket_etl.warehouse.checks import checks, run_check
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.queries import named_query
 from braket_etl.warehouse.upsert import upsert
@@ -235,5 +234,5 @@ def test_a_reservation_is_the_same_in_another_case(tmp_path: Path) -> None:
         assert connection.execute("SELECT n_tasks, cost_usd FROM reservation_costs").fetchall() == [(2, 5000)]
         used = connection.execute(named_query("reservation_use").sql).fetchall()
         assert [(row[0], row[7]) for row in used] == [(written, 2)]
-        unknown = next(check for check in CHECKS if check.name == "reservations_are_known")
+        unknown = next(check for check in checks() if check.name == "reservations_are_known")
         assert run_check(connection, unknown).passed

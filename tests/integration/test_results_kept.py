@@ -14,13 +14,12 @@ import duckdb
 import pytest
 
 from braket_emulator import running
-from braket_etl.costs.checks import CHECKS as COST_CHECKS
 from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.jobs import pull_config
 from braket_etl.report.page import write_report
 from braket_etl.runtime import Runtime
 from braket_etl.tables import ALL
-from braket_etl.warehouse.checks import LATENCY_CHECKS, RECORD_CHECKS, Check, last_or_new
+from braket_etl.warehouse.checks import Check, checks, last_or_new, model_checks, record_checks
 from braket_etl.warehouse.connection import Connection, configured
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.results import Contents, Results
@@ -79,7 +78,7 @@ def test_every_table_has_contents(connection: Connection) -> None:
 
 
 def test_a_result_is_kept_with_the_file_until_something_changes(connection: Connection) -> None:
-    check = next(check for check in COST_CHECKS if check.name == "days_sum_to_charges")
+    check = next(check for check in checks() if check.name == "days_sum_to_charges")
 
     def asked(*, anew: bool = False) -> datetime | None:
         results = Results(connection, "testing", anew)
@@ -97,7 +96,7 @@ def test_a_result_is_kept_with_the_file_until_something_changes(connection: Conn
 
 
 def test_a_check_that_failed_is_told_again_in_the_same_words(connection: Connection) -> None:
-    check = next(check for check in RECORD_CHECKS if check.name == "keys_are_unique")
+    check = next(check for check in checks() if check.name == "keys_are_unique")
     connection.execute("INSERT INTO job_events FROM job_events LIMIT 1")
     results = Results(connection, "testing")
     first, _ = last_or_new(results, check, {})
@@ -108,7 +107,13 @@ def test_a_check_that_failed_is_told_again_in_the_same_words(connection: Connect
 
 
 def test_what_could_not_be_asked_is_not_kept(connection: Connection) -> None:
-    check = Check("broken", "quantum_tasks", "It cannot be asked.", "SELECT nonsense, 1 FROM quantum_tasks")
+    check = Check(
+        "broken",
+        "quantum_tasks",
+        "It cannot be asked.",
+        "ask otherwise.",
+        "SELECT nonsense, 1 FROM quantum_tasks",
+    )
     results = Results(connection, "testing")
     for _ in range(2):
         finding, found_at = last_or_new(results, check, {})
@@ -119,11 +124,11 @@ def test_what_could_not_be_asked_is_not_kept(connection: Connection) -> None:
 def test_a_check_and_the_one_it_is_part_of_ask_once(connection: Connection) -> None:
     known: dict[Check, list[tuple[Any, ...]]] = {}
     results = Results(connection, "testing")
-    for check in RECORD_CHECKS:
+    for check in record_checks():
         last_or_new(results, check, known)
-    whole = next(check for check in RECORD_CHECKS if check.name == "keys_are_unique")
+    whole = next(check for check in checks() if check.name == "keys_are_unique")
     assert whole not in known
-    assert set(whole.parts) <= set(RECORD_CHECKS) & known.keys()
+    assert set(whole.parts) <= set(record_checks()) & known.keys()
 
 
 def test_only_reservations_and_days_are_compared_with_the_present() -> None:
@@ -131,8 +136,7 @@ def test_only_reservations_and_days_are_compared_with_the_present() -> None:
     asking = re.compile(r"\b(now\(\)|current_(date|timestamp|time)|today\(\)|get_current_timestamp)", re.I)
     asked = {model.name for model in models() if asking.search(model.sql)}
     assert asked == {"day_coverage", "reservation_costs"}
-    checks = (*RECORD_CHECKS, *LATENCY_CHECKS, *COST_CHECKS)
-    assert not [check.name for check in checks for sql in check.queries if asking.search(sql)]
+    assert not [check.name for check in checks() for sql in check.queries if asking.search(sql)]
 
 
 def _unchanged(instance: dg.DagsterInstance, run_id: str) -> set[str]:
@@ -175,7 +179,7 @@ def test_a_sync_that_finds_nothing_new_derives_nothing_and_one_that_does_derives
 
         everything = {model.name for model in models()} | {"queue_wait_quantiles", "wait_forecast"}
         everything -= {"day_coverage"}  # each search is noted
-        sums = {check.name for check in (*LATENCY_CHECKS, *COST_CHECKS)}
+        sums = {check.name for check in model_checks()}
         assert not synced()
         report, mark = tmp_path / "report.html", "<!-- of the first sync -->"
         report.write_text(report.read_text().replace("</article>", f"{mark}</article>"))

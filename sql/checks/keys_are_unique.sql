@@ -1,0 +1,10 @@
+-- of: open_records
+-- severity: error
+-- blocks: publishing
+-- reads: keys
+-- parts: unique_key
+-- means: No key stands twice in any table that the pull or the refresh writes; nothing is published where one does.
+-- do: `braket-etl maintain --repair` makes one row of those that share a key.
+--
+-- The one check that holds publishing back. A record that stands twice is in every sum twice, and nobody who reads the copy
+-- could tell; that of the run before is older but right. Whatever else is wrong shows beside what is right.

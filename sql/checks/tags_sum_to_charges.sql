@@ -1,0 +1,17 @@
+-- of: tag_costs
+-- severity: error
+-- means: The values of each tag, with what is untagged, sum up to the charges to the last digit.
+-- do: do not believe sums by tag, and open an issue with what was found.
+WITH tagged AS (
+    SELECT tag_key, sum(cost_usd) AS usd, sum(committed_usd) AS committed
+    FROM tag_costs
+    GROUP BY tag_key
+),
+charged AS (
+    SELECT coalesce(sum(cost_usd), 0) AS usd, coalesce(sum(committed_usd), 0) AS committed
+    FROM charges
+)
+SELECT concat_ws(' ', t.tag_key, t.usd, t.committed, 'charges', c.usd, c.committed) AS found, 1 AS records
+FROM tagged AS t
+CROSS JOIN charged AS c
+WHERE t.usd <> c.usd OR t.committed <> c.committed
