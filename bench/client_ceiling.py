@@ -72,11 +72,11 @@ def pipeline(url: str, count: int) -> float:
     from braket_etl.aws.sessions import Account, Sessions, Target
     from braket_etl.pull.pull import Puller
     from braket_etl.pull.resources import TASKS
-    from braket_etl.warehouse.connection import Warehouse
+    from braket_etl.warehouse.file import FileWarehouse
 
     os.environ["AWS_ENDPOINT_URL_BRAKET"] = url
     with tempfile.TemporaryDirectory() as folder:
-        warehouse = Warehouse(Path(folder) / "writer", Path(folder) / "warehouse.duckdb")
+        warehouse = FileWarehouse(Path(folder) / "writer", Path(folder) / "warehouse.duckdb")
         target = Target(Account("bench"), "us-east-1")
         puller = Puller(warehouse, Sessions([target.account]), None, "bench", threads_per_target=THREADS)
         with warehouse.writing("bench"):

@@ -46,6 +46,7 @@ from braket_etl.tables import (
 )
 from braket_etl.tables.declaration import TIMESTAMP, Table
 from braket_etl.warehouse.connection import Connection, Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.migrate import declared_fingerprint
 from braket_etl.warehouse.publish import publish
 
@@ -90,7 +91,7 @@ def cached_home(tasks: int, years: int = 4) -> Path:
 
 def warehouse_of(home: Path) -> Warehouse:
     """The warehouse that lies in a home."""
-    return Warehouse(home / "writer", home / "warehouse.duckdb")
+    return FileWarehouse(home / "writer", home / "warehouse.duckdb")
 
 
 def scratch() -> Path:

@@ -21,6 +21,7 @@ from braket_etl.pull.pull import Progress, Puller
 from braket_etl.settings import Settings, load_settings
 from braket_etl.tables.redact import Redactor
 from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.lake import Lake
 
 
@@ -43,7 +44,7 @@ class Runtime:
         """The warehouse of these settings: a DuckDB file, or a DuckLake."""
         settings = self.settings
         if settings.lake_catalog is None:
-            return Warehouse(settings.writer_folder, settings.published_warehouse)
+            return FileWarehouse(settings.writer_folder, settings.published_warehouse)
         return Lake(
             settings.writer_folder,
             settings.published_warehouse,

@@ -23,6 +23,7 @@ from braket_etl.pull.results import result_row
 from braket_etl.tables import JOBS, QUANTUM_TASKS, TASK_RESULTS
 from braket_etl.tables.normalize import normalize
 from braket_etl.warehouse.connection import STORAGE_VERSION, Warehouse, configured
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.migrate import migrate
 from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import replace_rows, upsert
@@ -89,7 +90,7 @@ def _empty() -> bytes:
 
 def place(folder: Path) -> Warehouse:
     """An empty warehouse under a folder, with a published place beside it."""
-    made = Warehouse(folder / "writer", folder / "warehouse.duckdb")
+    made = FileWarehouse(folder / "writer", folder / "warehouse.duckdb")
     made.folder.mkdir()
     made.file.write_bytes(_empty())
     return made

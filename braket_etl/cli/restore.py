@@ -12,7 +12,7 @@ from braket_etl.cli.output import say, warn
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
 from braket_etl.warehouse.connection import Warehouse
-from braket_etl.warehouse.restore import Restored, damage_of, restore, unfit_of
+from braket_etl.warehouse.outcomes import Restored
 
 
 def run_restore(source: Path | None, *, force: bool, yes: bool, as_json: bool) -> int:
@@ -22,7 +22,7 @@ def run_restore(source: Path | None, *, force: bool, yes: bool, as_json: bool) -
     if not yes and not _is_wanted(warehouse, source):
         say("nothing was changed")
         return 0
-    done = restore(warehouse, source, force=force)
+    done = warehouse.restore(source, force=force)
     if as_json:
         print(
             to_json(
@@ -45,8 +45,8 @@ def run_restore(source: Path | None, *, force: bool, yes: bool, as_json: bool) -
 def _is_wanted(warehouse: Warehouse, source: Path) -> bool:
     if not sys.stdin.isatty():
         raise SettingsError("nobody can be asked here: add --yes to restore")
-    found = damage_of(warehouse)
-    unfit = None if found else unfit_of(warehouse)
+    found = warehouse.damage() or ("it is empty" if warehouse.is_missing else None)
+    unfit = None if found else warehouse.unfit()
     say(f"{warehouse.writes_to}: {found or (unfit.summary if unfit else 'it is sound')}")
     return typer.confirm(f"Put a copy of {source} in its place?", err=True)
 

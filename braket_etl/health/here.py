@@ -2,10 +2,8 @@
 
 from __future__ import annotations
 
-import json
 import os
 import shutil
-import socket
 from collections.abc import Iterator
 from contextlib import suppress
 from dataclasses import replace
@@ -19,13 +17,12 @@ from braket_etl.health.finding import Finding, Status
 from braket_etl.health.units import ago, megabytes
 from braket_etl.notify import unusable
 from braket_etl.settings import Settings
-from braket_etl.warehouse.connection import Connection, Warehouse, described_holder, first_line
+from braket_etl.warehouse.connection import Connection, Warehouse, first_line
 from braket_etl.warehouse.coverage import REMEDY, missing
-from braket_etl.warehouse.door import REPAIR, held_back
+from braket_etl.warehouse.door import held_back
 from braket_etl.warehouse.errors import LakeError, LockHeldError, NotPublishedError, WarehouseError
-from braket_etl.warehouse.lake import Lake
 from braket_etl.warehouse.migrate import declared_fingerprint, numbered_migrations
-from braket_etl.warehouse.restore import damage_of, unfit_of
+from braket_etl.warehouse.outcomes import REPAIR
 from braket_etl.warehouse.runs import is_alive
 
 _OLD_PRICES = timedelta(days=90)
@@ -38,15 +35,10 @@ def look_here(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
     """What can be seen without asking anyone."""
     yield _home(settings)
     yield from _held_back(warehouse)
-    if isinstance(warehouse, Lake):
-        yield from _warehouse(settings, warehouse)
-        yield from _files(warehouse)
-        yield from _turn(warehouse)
-    else:
-        yield _disk(settings, warehouse)
-        yield from _warehouse(settings, warehouse)
-        yield from _writers_file(warehouse)
-        yield _lock(warehouse)
+    yield from _disk(settings, warehouse)
+    yield from _warehouse(settings, warehouse)
+    yield from _stored(warehouse)
+    yield from _lock(warehouse)
     yield _dagster(settings)
     yield from _messages(settings)
 
@@ -73,15 +65,15 @@ def _held_back(warehouse: Warehouse) -> Iterator[Finding]:
             yield Finding("published", "fail", what, _REPAIR)
 
 
-def _disk(settings: Settings, warehouse: Warehouse) -> Finding:
-    size = warehouse.file.stat().st_size if warehouse.file.exists() else 0
+def _disk(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
+    """Whether there is room for the next copy, where one is published."""
+    if (size := warehouse.copied_bytes) is None:
+        return
     folders = {_existing(settings.home), _existing(warehouse.published.parent)}
     free = min(shutil.disk_usage(folder).free for folder in folders)
     status: Status = "fail" if free < size * 1.1 else "warn" if free < max(_SMALL_DISK, 3 * size) else "ok"
     remedy = "" if status == "ok" else "make room, or move BRAKET_ETL_HOME or BRAKET_ETL_WAREHOUSE"
-    return Finding(
-        "disk", status, f"{megabytes(free)} free, publishing needs {megabytes(size * 1.1)}", remedy
-    )
+    yield Finding("disk", status, f"{megabytes(free)} free, publishing needs {megabytes(size * 1.1)}", remedy)
 
 
 def _warehouse(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
@@ -103,24 +95,23 @@ def _warehouse(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
         yield Finding("warehouse", "warn", what, "the next `braket-etl sync` brings it up to date")
 
 
-def _writers_file(warehouse: Warehouse) -> Iterator[Finding]:
-    """Whether all of the writer's file can be read; nothing while a run writes to it."""
+def _stored(warehouse: Warehouse) -> Iterator[Finding]:
+    """Whether all that is stored can be read; nothing while a run writes to it, or of a catalog that cannot be asked."""
     at_once = replace(warehouse, lock_timeout=0)
     try:
-        damage = damage_of(at_once)
-        found = None if damage else unfit_of(at_once)
-    except LockHeldError:
+        damage = at_once.damage()
+        found = None if damage else at_once.unfit()
+    except (LockHeldError, LakeError, NotPublishedError, duckdb.Error):  # told already, or soon over
         return
     except WarehouseError as error:
-        yield Finding("writer's file", "fail", str(error), "check its owner and mode")
+        yield Finding(warehouse.stored_in, "fail", str(error), "check its owner and mode")
         return
     if damage:
-        remedy = (
-            "`braket-etl restore` brings back the last published copy, `braket-etl sync` what came after it"
-        )
-        yield Finding("writer's file", "fail", f"{warehouse.file} is damaged: {damage}", remedy)
+        what = f"{warehouse.writes_to} is damaged: {damage}"
+        yield Finding(warehouse.stored_in, "fail", what, warehouse.remedy)
     if found and not held_back(warehouse):  # which tells the same
-        yield Finding("writer's file", "fail", f"{warehouse.file} is not sound: {found.what}", _REPAIR)
+        what = f"{warehouse.writes_to} is not sound: {found.what}"
+        yield Finding(warehouse.stored_in, "fail", what, _REPAIR)
 
 
 def _version(warehouse: Warehouse, connection: Connection) -> Finding:
@@ -154,26 +145,10 @@ def coverage_finding(connection: Connection) -> Finding:
 
 def _extent(warehouse: Warehouse) -> str:
     """How large what readers see is, and how old or where."""
-    if isinstance(warehouse, Lake):
-        n, size = warehouse.files()
-        return f"{warehouse.place}, {n:,} files with {megabytes(size)}"
-    published = datetime.fromtimestamp(warehouse.published.stat().st_mtime, UTC)
-    return f"{megabytes(warehouse.size)}, published {ago(published)}"
-
-
-def _files(lake: Lake) -> Iterator[Finding]:
-    """Whether all files of the lake are there; nothing where it cannot be read, which was told already."""
-    with suppress(WarehouseError, duckdb.Error):
-        if damage := lake.damage():
-            remedy = "a copy of the file brings it back: see the DuckLake section of docs/scale-out.md"
-            yield Finding("lake's files", "fail", damage, remedy)
-
-
-def _turn(lake: Lake) -> Iterator[Finding]:
-    """Who writes to the lake now; nothing where its catalog cannot be asked, which was told already."""
-    with suppress(WarehouseError):
-        holder = lake.holder()
-        yield Finding("writer lock", "ok", f"held by {holder}" if holder else "free")
+    n, size = warehouse.files()
+    if published := warehouse.published_at:
+        return f"{megabytes(size)}, published {ago(published)}"
+    return f"{warehouse.place}, {n:,} files with {megabytes(size)}"
 
 
 def _prices(settings: Settings, connection: Connection) -> Finding:
@@ -190,22 +165,23 @@ def _prices(settings: Settings, connection: Connection) -> Finding:
     return Finding("prices", "warn" if old else "ok", what, refresh if old else "")
 
 
-def _lock(warehouse: Warehouse) -> Finding:
-    holder = warehouse.folder / "warehouse.holder"
+def _lock(warehouse: Warehouse) -> Iterator[Finding]:
+    """Who writes now; nothing where the catalog of a lake cannot be asked, which was told already."""
     try:
-        held = json.loads(holder.read_text())
-        since = datetime.fromisoformat(held["since"])
-        here, pid = held["host"] == socket.gethostname(), int(held["pid"])
-    except FileNotFoundError:
-        return Finding("writer lock", "ok", "free")
-    except (OSError, ValueError, KeyError):
-        return Finding("writer lock", "warn", f"{holder} cannot be read", "it is made anew by the next run")
-    who = described_holder(holder)
-    if here and not is_alive(pid):
-        return Finding("writer lock", "ok", f"free; {who} was killed, the next run goes on where it was")
-    if datetime.now(UTC) - since > _LONG_LOCK:
-        return Finding("writer lock", "warn", f"held by {who}", "look whether that process still works")
-    return Finding("writer lock", "ok", f"held by {who}")
+        holder = warehouse.holder()
+    except LakeError:
+        return
+    except WarehouseError as error:
+        yield Finding("writer lock", "warn", str(error), "it is made anew by the next run")
+        return
+    if holder is None:
+        yield Finding("writer lock", "ok", "free")
+    elif holder.is_here and not is_alive(holder.pid):
+        yield Finding("writer lock", "ok", f"free; {holder} was killed, the next run goes on where it was")
+    elif datetime.now(UTC) - holder.since > _LONG_LOCK:
+        yield Finding("writer lock", "warn", f"held by {holder}", "look whether that process still works")
+    else:
+        yield Finding("writer lock", "ok", f"held by {holder}")
 
 
 def _dagster(settings: Settings) -> Finding:

@@ -17,10 +17,10 @@ from braket_etl.orchestration.instance import ENDED
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.runtime import Runtime
 from braket_etl.tables import JOB_EVENTS, JOBS, QUANTUM_TASKS
-from braket_etl.warehouse.compact import Compaction, compact
 from braket_etl.warehouse.connection import Connection, Warehouse
-from braket_etl.warehouse.door import REPAIR, STEP, held_back, let_through
+from braket_etl.warehouse.door import STEP, held_back, let_through
 from braket_etl.warehouse.errors import HeldBackError
+from braket_etl.warehouse.outcomes import REPAIR, Compaction
 from braket_etl.warehouse.publish import publish
 from braket_etl.warehouse.repair import Merged, merge_doubles, split_events
 from braket_etl.warehouse.results import Results
@@ -56,7 +56,7 @@ def maintain_warehouse(runtime: Runtime, *, repair: bool = False) -> Maintained 
     if warehouse.is_missing:
         return None
     merged = repaired(warehouse) if repair else []
-    compaction = compact(warehouse)
+    compaction = warehouse.compact()
     with warehouse.writing("looking over all keys") as connection:
         found = _looked_over(connection)
         try:

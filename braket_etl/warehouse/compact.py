@@ -1,4 +1,4 @@
-"""Giving back the room that deleted and replaced rows once took: the writer's file written anew, when it is worth it.
+"""Giving back the room that deleted and replaced rows once took: a file written anew, when it is worth it.
 
 DuckDB uses freed blocks again but never makes a file smaller. The new file lies beside the old one until it is
 proven to hold the same; then it takes its place in one step, so that a power cut at any moment loses nothing.
@@ -8,65 +8,38 @@ from __future__ import annotations
 
 import shutil
 from contextlib import suppress
-from dataclasses import dataclass
 from pathlib import Path
 
 import duckdb
 
 from braket_etl.tables.declaration import identifier, quoted
-from braket_etl.warehouse.connection import STORAGE_VERSION, Connection, Warehouse
+from braket_etl.warehouse.connection import STORAGE_VERSION, Connection
 from braket_etl.warehouse.errors import DamagedError, NoSpaceError
-from braket_etl.warehouse.lake import Lake
+from braket_etl.warehouse.outcomes import Compaction
 from braket_etl.warehouse.storage import synced
 
-#: Compaction is worth it from this free share of the file on; in normal use a fifth is free.
-BLOAT = 0.4
-#: And from so many free bytes on.
-LEAST_BYTES = 32 * 2**20
 
+def compacted(connection: Connection, file: Path, *, bloat: float, least_bytes: int) -> Compaction:
+    """Write the file of this connection anew where at least that share of it, and that many bytes, are free.
 
-@dataclass(frozen=True, slots=True)
-class Compaction:
-    """What a look at the writer's file found, and what came of it; sizes in bytes."""
-
-    before: int
-    free: int
-    after: int
-    files: tuple[int, int] | None = None
-    """Of a lake: in how many files its tables were, and are."""
-
-    @property
-    def was_done(self) -> bool:
-        """Whether files were written anew."""
-        return self.after != self.before or (self.files is not None and self.files[0] != self.files[1])
-
-
-def compact(warehouse: Warehouse, *, bloat: float = BLOAT, least_bytes: int = LEAST_BYTES) -> Compaction:
-    """Write the writer's file anew where at least that share of it, and that many bytes, are free.
-
-    Holds the writer lock meanwhile, about a second for 100 MB. Raises WarehouseError; the old file stays then. A lake's
-    small files are always joined.
+    Under the writer lock. Raises WarehouseError; the old file stays then.
     """
-    if isinstance(warehouse, Lake):
-        (many, before), (few, after) = warehouse.tidy()
-        return Compaction(before, 0, after, (many, few))
-    draft = warehouse.folder / ".compacted.duckdb"
-    with warehouse.writing("compacting") as connection:
-        _remove(draft)  # what a compaction that was killed left
-        connection.execute("CHECKPOINT")
-        before = warehouse.file.stat().st_size
-        free = int(_free_bytes(connection))
-        if free < max(least_bytes, bloat * before):
-            return Compaction(before, free, before)
-        _check_space(warehouse, before - free)
-        try:
-            _copy(connection, draft)
-            # The connection keeps the old file, which from now on has no name; it only counts its rows once more.
-            draft.replace(warehouse.file)
-            synced(warehouse.folder)
-        finally:
-            _remove(draft)
-    return Compaction(before, free, warehouse.file.stat().st_size)
+    draft = file.with_name(".compacted.duckdb")
+    _remove(draft)  # what a compaction that was killed left
+    connection.execute("CHECKPOINT")
+    before = file.stat().st_size
+    free = int(_free_bytes(connection))
+    if free < max(least_bytes, bloat * before):
+        return Compaction(before, free, before)
+    _check_space(file.parent, before - free)
+    try:
+        _copy(connection, draft)
+        # The connection keeps the old file, which from now on has no name; it only counts its rows once more.
+        draft.replace(file)
+        synced(file.parent)
+    finally:
+        _remove(draft)
+    return Compaction(before, free, file.stat().st_size)
 
 
 def _copy(connection: Connection, draft: Path) -> None:
@@ -132,11 +105,11 @@ def _free_bytes(connection: Connection) -> float:
     return blocks * float(of_file["block_size"])
 
 
-def _check_space(warehouse: Warehouse, needed: int) -> None:
-    free = shutil.disk_usage(warehouse.folder).free
+def _check_space(folder: Path, needed: int) -> None:
+    free = shutil.disk_usage(folder).free
     if free < needed * 1.2:
         raise NoSpaceError(
-            f"{warehouse.folder} has {free / 1e6:,.0f} MB free, compacting needs {needed * 1.2 / 1e6:,.0f} MB: "
+            f"{folder} has {free / 1e6:,.0f} MB free, compacting needs {needed * 1.2 / 1e6:,.0f} MB: "
             "make room. Nothing was changed."
         )
 

@@ -8,41 +8,18 @@ warehouse is not asked again.
 from __future__ import annotations
 
 import json
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
 from braket_etl.warehouse import runs
 from braket_etl.warehouse.checks import Finding, blocking_checks, last_or_new, run_check
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.errors import HeldBackError
+from braket_etl.warehouse.outcomes import HeldBack
 from braket_etl.warehouse.results import Results
 
 #: Whose last results hold what these checks found.
 STEP = "check_records"
-REPAIR = "braket-etl maintain --repair"
-
-
-@dataclass(frozen=True, slots=True)
-class HeldBack:
-    """Why nothing is published: the check, how many rows it found, the first of them in words, and since when (UTC)."""
-
-    check: str
-    rows: int
-    examples: tuple[str, ...]
-    since: datetime
-
-    @property
-    def what(self) -> str:
-        """What was found, in a line."""
-        more = "; …" if self.rows > 2 * len(self.examples) else ""
-        return (
-            f"{self.check}: {self.rows:,} rows share their key with another: {'; '.join(self.examples)}{more}"
-        )
-
-    @property
-    def summary(self) -> str:
-        """What was found, and what repairs it."""
-        return f"{self.what}. `{REPAIR}` makes one row of those that share a key"
 
 
 def let_through(warehouse: Warehouse, connection: Connection, results: Results | None = None) -> None:

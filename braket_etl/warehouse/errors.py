@@ -39,3 +39,7 @@ class LakeError(WarehouseError):
 
 class ConflictError(WarehouseError):
     """Somebody else changed the same files of a DuckLake meanwhile; nothing of the transaction was stored."""
+
+
+class NotEmptyError(WarehouseError):
+    """What is to be filled holds records already; nothing was changed."""

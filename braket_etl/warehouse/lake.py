@@ -15,10 +15,11 @@ import time
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
+from datetime import datetime
 from functools import cached_property
 from importlib import resources
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, TypeVar
+from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import duckdb
 
@@ -26,16 +27,29 @@ from braket_etl import stopping, waits
 from braket_etl.private import private_folder
 from braket_etl.tables.declaration import quoted
 from braket_etl.warehouse.catalog import Known, Marks, State, state_of
-from braket_etl.warehouse.connection import Warehouse, configured, first_line, replaced_atomically, waited
+from braket_etl.warehouse.connection import (
+    BLOAT,
+    LEAST_BYTES,
+    Warehouse,
+    configured,
+    first_line,
+    replaced_atomically,
+    row_counts,
+)
+from braket_etl.warehouse.door import let_through
 from braket_etl.warehouse.errors import (
     ConflictError,
     DamagedError,
     LakeError,
     LockHeldError,
+    NotEmptyError,
     NotPublishedError,
     WarehouseError,
 )
+from braket_etl.warehouse.lock import Holder, folder_locked, holder_of, waited
 from braket_etl.warehouse.migrate import migrate
+from braket_etl.warehouse.outcomes import Compaction, HeldBack, Restored
+from braket_etl.warehouse.restore import filled
 from braket_etl.warehouse.statements import Connection, stoppable
 from braket_etl.warehouse.storage import explained, read_through
 
@@ -65,6 +79,9 @@ _A_LOOK = 0.05  # seconds between two looks at a catalog file that another progr
 @dataclass(frozen=True, kw_only=True)
 class Lake(Warehouse):
     """A DuckLake; `folder` holds the lock of a catalog that is a file, `published` is not used."""
+
+    stored_in: ClassVar[str] = "lake's files"
+    remedy: ClassVar[str] = "a copy of the file brings it back: see the DuckLake section of docs/scale-out.md"
 
     catalog: str
     """`postgres:` and what libpq takes, or the path of a file."""
@@ -97,6 +114,16 @@ class Lake(Warehouse):
     def size(self) -> int:
         """Bytes of the Parquet files that hold the tables now; raises NotPublishedError and LakeError."""
         return self.files()[1]
+
+    @property
+    def published_at(self) -> datetime | None:
+        """Not known: the catalog notes which state readers see, not since when."""
+        return None
+
+    @property
+    def copied_bytes(self) -> int | None:
+        """None: a lake is read where it is written."""
+        return None
 
     def files(self) -> tuple[int, int]:
         """How many files hold the tables now, and their bytes; raises NotPublishedError and LakeError."""
@@ -143,15 +170,15 @@ class Lake(Warehouse):
         ):
             yield connection
 
-    def tidy(self) -> tuple[tuple[int, int], tuple[int, int]]:
-        """Join the small files that merges leave, and forget states and files of more than `KEEP_DAYS` days ago.
+    def compact(self, *, bloat: float = BLOAT, least_bytes: int = LEAST_BYTES) -> Compaction:
+        """Join the small files that merges leave, always, and forget states and files of more than `KEEP_DAYS` days ago.
 
-        How many files held the tables and their bytes, before and after. The state that readers see stays, however old;
-        a reader goes on with the one that it began with, for a day at least. Raises WarehouseError.
+        The state that readers see stays, however old; a reader goes on with the one that it began with, for a day at least.
+        Raises WarehouseError.
         """
         with self.writing("joining files") as connection:
             marks = Marks(connection, NAME)
-            before = _files_and_bytes(connection)
+            many, before = _files_and_bytes(connection)
             connection.execute(f"CALL ducklake_merge_adjacent_files('{NAME}')")
             connection.execute(f"CALL ducklake_rewrite_data_files('{NAME}')")
             old = connection.execute(
@@ -166,10 +193,13 @@ class Lake(Warehouse):
             connection.execute(
                 f"CALL ducklake_cleanup_old_files('{NAME}', older_than => now() - INTERVAL 1 DAY)"
             )
-            return before, _files_and_bytes(connection)
+            few, after = _files_and_bytes(connection)
+            return Compaction(before, 0, after, (many, few))
 
-    def show(self, connection: Connection, group: str | None) -> None:
+    def show(self, connection: Connection, group: str | None) -> dict[str, int]:
         """Let readers see the state that this connection of `writing` sees; a group may read its files.
+
+        Nothing is copied: a lake is read where it is written.
 
         Raises LakeError where a file of it is missing: of those in a folder any, of those on S3 any that is new.
         """
@@ -184,12 +214,19 @@ class Lake(Warehouse):
         if group and not self._are_on_s3:
             _let_in(group, self._files[0], [address for address, _ in files])
         marks.publish(now)
+        return row_counts(connection)
+
+    def differences(self, connection: Connection) -> Mapping[str, tuple[int, int]]:
+        """None: readers see the state that was written."""
+        return {}
 
     def damage(self) -> str | None:
         """What is wrong with the files that readers are shown, in words; None where they are sound.
 
         Each file must be there, as long as the catalog has it; what lies in a folder is read through. Raises LakeError.
         """
+        if self.is_missing:
+            return None
         shown = self._state().shown or 0
         with self.reading() as connection:
             files = list(Marks(connection, NAME).files(self._files[0], shown))
@@ -201,6 +238,27 @@ class Lake(Warehouse):
                 except duckdb.Error as error:
                     return first_line(error)
         return None
+
+    def unfit(self) -> HeldBack | None:
+        """None: what holds a lake back is noted in its catalog."""
+        return None
+
+    def restore(self, source: Path, *, force: bool = False) -> Restored:
+        """Fill a lake that is empty with what `source` holds, and let readers see it; raises WarehouseError."""
+        with self.writing("restoring") as connection:
+            try:
+                rows, as_of = filled(connection, source)
+            except NotEmptyError:
+                raise WarehouseError(
+                    f"{self.place} holds records already: nothing was changed. A lake is filled only while it is empty; it "
+                    f"keeps its states of the last {KEEP_DAYS} days, which docs/scale-out.md says how to go back to."
+                ) from None
+            let_through(self, connection)
+            self.show(connection, None)
+        return Restored(rows, as_of, None)
+
+    def note_fewer(self, connection: Connection) -> None:
+        """Nothing to note: a lake's files are counted by its catalog."""
 
     def held_back_note(self, connection: Connection | None = None) -> str | None:
         """What `keep_held_back_note` kept, if anything; through a connection of `writing` where there is one."""
@@ -222,7 +280,7 @@ class Lake(Warehouse):
     def locked(self, purpose: str | None) -> Iterator[None]:
         """Our turn to write; raises LockHeldError and LakeError."""
         if not self.is_on_server:
-            with super().locked(purpose):
+            with folder_locked(self.folder, self.lock_timeout, purpose):
                 yield
             return
         from psycopg.errors import LockNotAvailable
@@ -240,10 +298,10 @@ class Lake(Warehouse):
             server.execute("SELECT set_config('application_name', %s, false)", [name])
             yield
 
-    def holder(self) -> str | None:
-        """Who writes now, in words; None where nobody does. Raises LakeError."""
+    def holder(self) -> Holder | None:
+        """Who writes now, or was killed while it did; None where nobody does. Raises WarehouseError."""
         if not self.is_on_server:
-            return None
+            return holder_of(self.folder)
         with self._server() as server:
             return _holder(server)
 
@@ -535,7 +593,7 @@ def shown(catalog: str) -> str:
     return _PASSWORD_IN_ADDRESS.sub(r"\1:…@", _PASSWORD.sub(r"\1…", catalog))
 
 
-def _holder(server: psycopg.Connection[Any]) -> str | None:
+def _holder(server: psycopg.Connection[Any]) -> Holder | None:
     held = server.execute(
         """SELECT a.application_name, a.state_change FROM pg_locks AS l JOIN pg_stat_activity AS a USING (pid)
         WHERE l.locktype = 'advisory' AND l.granted AND (l.classid, l.objid) = (%s, %s)
@@ -547,7 +605,7 @@ def _holder(server: psycopg.Connection[Any]) -> str | None:
     name, since = held[0]
     purpose, _, rest = str(name).partition("|")
     pid, _, host = rest.partition("|")
-    return f"{purpose} (process {pid} on {host}, since {since.isoformat(timespec='seconds')})"
+    return Holder(purpose, int(pid or 0), host, since)
 
 
 #: Databases in memory with the extensions loaded, by the process that made them: checking the signatures of the

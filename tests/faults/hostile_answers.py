@@ -29,6 +29,7 @@ from braket_etl.pull.pull import Puller
 from braket_etl.pull.reference import pull_devices, pull_spending_limits
 from braket_etl.pull.resources import TASKS
 from braket_etl.warehouse.connection import Warehouse, configured
+from braket_etl.warehouse.file import FileWarehouse
 from tests.faults.hostile import (
     Account,
     Answer,
@@ -52,7 +53,7 @@ AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
 def fresh_warehouse(folder: Path) -> Iterator[Warehouse]:
     """A warehouse with nothing in it."""
     folder.mkdir(parents=True, exist_ok=True)
-    yield Warehouse(folder / "writer", folder / "warehouse.duckdb")
+    yield FileWarehouse(folder / "writer", folder / "warehouse.duckdb")
 
 
 def tasks(warehouse: Warehouse, _: Path, *, batches: int, at_random: bool) -> Outcome:

@@ -19,7 +19,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from tests.conftest import Program
 from tests.faults.kills import Place
 from tests.faults.outcome import Outcome
@@ -209,7 +209,7 @@ def logged(at: Place, folder: Path) -> Forked:
 
 
 def _write_to_the_log(home: Path, newer: Path) -> None:
-    with Warehouse(home / "writer", home / "warehouse.duckdb").writing("merging") as connection:
+    with FileWarehouse(home / "writer", home / "warehouse.duckdb").writing("merging") as connection:
         connection.execute("PRAGMA disable_checkpoint_on_shutdown")
         connection.execute(f"ATTACH '{newer}' AS newer (READ_ONLY)")
         for table in RECORDS:

@@ -22,6 +22,7 @@ from braket_etl.pull.reference import pull_devices
 from braket_etl.settings import REDACT_DEFAULT
 from braket_etl.tables.redact import Redactor
 from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.publish import publish
 from tests.conftest import Program
 from tests.faults.hostile import (
@@ -48,7 +49,7 @@ from tests.processes import on_terminal
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory: pytest.TempPathFactory) -> Warehouse:
     home = tmp_path_factory.mktemp("hostile")
-    return Warehouse(home / "writer", home / "warehouse.duckdb")
+    return FileWarehouse(home / "writer", home / "warehouse.duckdb")
 
 
 @pytest.mark.parametrize(("scenario", "short", "_"), HOSTILE.values(), ids=HOSTILE)
@@ -97,7 +98,7 @@ def test_a_poll_of_a_device_that_cannot_be_stored_is_a_reject(warehouse: Warehou
 def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Program:
     """A published warehouse in which each hostile text stands in every text of a task, a job, an event and a reject."""
     program = Program(tmp_path_factory.mktemp("looked-at") / "home")
-    warehouse = Warehouse(program.home / "writer", program.published)
+    warehouse = FileWarehouse(program.home / "writer", program.published)
     batch = Batch()
     for n, text in enumerate(TEXTS):
         for operation, kind in (("GetQuantumTask", "quantum-task"), ("GetJob", "job")):

@@ -9,7 +9,7 @@ import duckdb
 import pytest
 
 from braket_etl.tables import ALL
-from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.migrate import numbered_migrations
 from braket_etl.warehouse.models import models
 from tests.faults.kills import Place
@@ -49,7 +49,7 @@ def test_a_sync_goes_on_from_it(
 
 @pytest.mark.parametrize("applied", range(len(numbered_migrations()) + 1))
 def test_one_that_stopped_at_any_migration_is_brought_up(tmp_path: Path, applied: int) -> None:
-    warehouse = Warehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
     warehouse.folder.mkdir()
     with duckdb.connect(str(warehouse.file)) as connection:
         if applied:

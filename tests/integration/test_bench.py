@@ -9,7 +9,7 @@ import pytest
 from bench import __main__ as bench
 from bench import long_history, paper, storing
 from bench.line import Line
-from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 
 
 @pytest.fixture(autouse=True)
@@ -42,7 +42,9 @@ def test_a_part_that_fails_is_told_and_the_others_go_on(monkeypatch: pytest.Monk
 def test_a_long_history_is_whole(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(long_history, "_MOST_SEEDS", 300)
     long_history.make_history(tmp_path / "home", tasks=2_000, years=1)
-    with Warehouse(tmp_path / "home" / "writer", tmp_path / "home" / "warehouse.duckdb").reading() as reader:
+    with FileWarehouse(
+        tmp_path / "home" / "writer", tmp_path / "home" / "warehouse.duckdb"
+    ).reading() as reader:
         tasks, distinct, days = reader.execute(
             "SELECT count(*), count(DISTINCT quantum_task_arn), max(created_date) - min(created_date) FROM quantum_tasks"
         ).fetchall()[0]

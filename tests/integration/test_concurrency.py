@@ -25,7 +25,7 @@ from braket_etl.orchestration.resources import PROCESS_TAG
 from braket_etl.runtime import Runtime
 from braket_etl.settings import load_settings
 from braket_etl.warehouse import runs
-from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from tests.conftest import NOW, Program
 from tests.integration.daemons import daemon_of
 from tests.processes import wait_for
@@ -184,7 +184,7 @@ def test_a_run_whose_process_is_gone_is_closed_even_where_its_number_is_used_aga
 
 @pytest.mark.warehouse
 def test_the_row_of_a_run_whose_process_number_is_used_again_is_closed(tmp_path: Path) -> None:
-    warehouse = Warehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
     with warehouse.writing("testing") as connection:
         runs.note_step(connection, "dead", "sync", "pull", {})
         connection.execute("UPDATE etl.runs SET pid_began = 'long ago'")

@@ -16,8 +16,9 @@ from braket_etl.pull.plan import DAY, days_between, due_days, midnight
 from braket_etl.report.blocks import QUALITY, answer
 from braket_etl.report.filters import Filters
 from braket_etl.report.page import rendered
-from braket_etl.warehouse.connection import Connection, Warehouse
+from braket_etl.warehouse.connection import Connection
 from braket_etl.warehouse.coverage import gaps, missing, places_not_whole
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.models import create_view, models
 
 TODAY = datetime.now(UTC).date()
@@ -58,7 +59,7 @@ def never_searched(day: date) -> str:
 @pytest.fixture(scope="module")
 def connection(tmp_path_factory: pytest.TempPathFactory) -> Iterator[Connection]:
     folder = tmp_path_factory.mktemp("seen")
-    with Warehouse(folder / "writer", folder / "warehouse.duckdb").writing("testing") as opened:
+    with FileWarehouse(folder / "writer", folder / "warehouse.duckdb").writing("testing") as opened:
         for day, (after, *counts, principal) in SEEN.items():
             opened.execute(
                 "INSERT INTO etl.coverage (account, region, table_name, run_id, day, searched_at, listed, stored, "

@@ -23,9 +23,9 @@ from braket_etl.warehouse.checks import run_check
 from braket_etl.warehouse.connection import Connection, Warehouse, configured
 from braket_etl.warehouse.door import held_back, let_through
 from braket_etl.warehouse.errors import HeldBackError
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.publish import publish
 from braket_etl.warehouse.repair import Merged, merge_doubles, split_events
-from braket_etl.warehouse.restore import restore
 from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import append_events, upsert
 from tests.conftest import NOW, Program
@@ -37,7 +37,7 @@ DOUBLED = "INSERT INTO quantum_tasks FROM quantum_tasks LIMIT 1"
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb", lock_timeout=0.3)
+    return FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb", lock_timeout=0.3)
 
 
 @pytest.fixture
@@ -333,7 +333,7 @@ def test_a_backup_with_a_double_is_restored_and_said_to_have_one(
     backup = tmp_path / "backup.duckdb"
     backup.write_bytes(warehouse.file.read_bytes())
     warehouse.file.unlink()
-    done = restore(warehouse, backup)
+    done = warehouse.restore(backup)
     assert done.unfit is not None
     assert "keys_are_unique: 2 rows" in done.unfit.summary
 

@@ -19,7 +19,7 @@ from braket_etl.pull.feed import read_feed
 from braket_etl.tables import QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.normalize import normalize
 from braket_etl.tables.observations import with_position
-from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import extend_observations, upsert
 from tests.integration.buckets import empty_moto
@@ -80,7 +80,7 @@ def poll(emulator, con, at):
 def test_what_polls_leave_known_holds_what_truly_happened(tmp_path):
     with (
         running(tasks=900, jobs=6, days=3, seed=5, now=NOW, frozen=True, quotas=False) as emulator,
-        Warehouse(tmp_path, tmp_path / "published.duckdb").writing("test") as con,
+        FileWarehouse(tmp_path, tmp_path / "published.duckdb").writing("test") as con,
     ):
         for number in range(POLLS):
             poll(emulator, con, NOW + number * GAP)
@@ -161,7 +161,7 @@ def test_messages_that_cannot_be_deleted_are_stored_and_a_warning(client, tmp_pa
     sessions.session(ambient_account()).events.register(
         "before-call.sqs.DeleteMessageBatch", lambda **_: sqs.delete_queue(QueueUrl=url) and None
     )
-    warehouse = Warehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
     outcome = read_feed(warehouse, sessions, ambient_account(), url, "run")
     assert outcome.counts["state_change_events"].new == 1
     assert [warning for warning in outcome.warnings if "stays in the queue" in warning]

@@ -21,7 +21,7 @@ from braket_etl.tables.state_change_events import STATE_CHANGE_EVENTS
 from braket_etl.tables.task_results import TASK_RESULTS
 from braket_etl.tables.wait_forecast import WAIT_FORECAST
 from braket_etl.warehouse.checks import checks, run_check
-from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.upsert import append_events, extend_observations, replace_rows, upsert
 
 pytestmark = pytest.mark.warehouse
@@ -54,7 +54,7 @@ def iso(seconds):
 @pytest.fixture(scope="module")
 def warehouse(tmp_path_factory):
     folder = tmp_path_factory.mktemp("warehouse")
-    with Warehouse(folder, folder / "published.duckdb").writing("test") as connection:
+    with FileWarehouse(folder, folder / "published.duckdb").writing("test") as connection:
         yield connection
 
 

@@ -14,7 +14,7 @@ from braket_etl.packaged import packaged_sql
 from braket_etl.tables import DEVICE_OBSERVATIONS, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.queue_wait_quantiles import QUEUE_WAIT_QUANTILES
 from braket_etl.tables.wait_forecast import WAIT_FORECAST
-from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.statements import transaction
 
 pytestmark = pytest.mark.warehouse
@@ -65,7 +65,7 @@ def polled_tasks(n, device, weeks=13, gap=900):
 @pytest.fixture(scope="module")
 def con(tmp_path_factory):
     folder = tmp_path_factory.mktemp("warehouse")
-    with Warehouse(folder, folder / "published.duckdb").writing("test") as connection:
+    with FileWarehouse(folder, folder / "published.duckdb").writing("test") as connection:
         for device, n in ((BUSY, 1600), (RARE, 12)):
             tasks, observations, _ = polled_tasks(n, device)
             insert(connection, QUANTUM_TASKS, tasks)

@@ -19,8 +19,8 @@ from braket_etl.orchestration.instance import ready_instance
 from braket_etl.orchestration.maintenance import forget_old_runs, remove_leftovers
 from braket_etl.runtime import Runtime
 from braket_etl.settings import load_settings
-from braket_etl.warehouse.compact import compact
 from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from tests.conftest import Program
 
 #: The texts are unlike each other, so that compression does not leave a file too small to compact.
@@ -31,7 +31,7 @@ _ROWS = f"SELECT 'run ' || i, 'sync', now(), 'success', {_TEXT} FROM range({{}})
 @pytest.fixture
 def bloated(tmp_path: Path) -> Warehouse:
     """A warehouse most of whose file is free."""
-    warehouse = Warehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
     with warehouse.writing("filling") as connection:
         into = "INSERT INTO etl.runs (run_id, kind, started_at, outcome, summary)"
         connection.execute(f"{into} {_ROWS.format(20_000)}")
@@ -58,35 +58,35 @@ def contents(warehouse: Warehouse) -> list[object]:
 
 
 def shrunk(warehouse: Warehouse) -> bool:
-    return compact(warehouse, bloat=0.3, least_bytes=2**20).was_done
+    return warehouse.compact(bloat=0.3, least_bytes=2**20).was_done
 
 
 @pytest.mark.warehouse
 def test_a_bloated_file_shrinks_and_holds_the_same(bloated: Warehouse) -> None:
     before = contents(bloated)
-    done = compact(bloated, bloat=0.3, least_bytes=2**20)
+    done = bloated.compact(bloat=0.3, least_bytes=2**20)
     assert done.was_done
     assert done.after < done.before / 2
     assert bloated.file.stat().st_size == done.after
     assert bloated.file.stat().st_mode & 0o777 == 0o600
     assert contents(bloated) == before
     assert [path.name for path in bloated.folder.glob("*compacted*")] == []
-    again = compact(bloated, bloat=0.3, least_bytes=2**20)
+    again = bloated.compact(bloat=0.3, least_bytes=2**20)
     assert not again.was_done
 
 
 @pytest.mark.warehouse
 def test_a_file_that_is_in_use_as_it_should_be_is_left_alone(bloated: Warehouse) -> None:
     before = bloated.file.stat()
-    assert not compact(bloated).was_done  # so few bytes are not worth it
+    assert not bloated.compact().was_done  # so few bytes are not worth it
     assert bloated.file.stat().st_ino == before.st_ino
 
 
 _KILLED = """
 import os, pathlib, signal, sys
 from pathlib import Path
-from braket_etl.warehouse.compact import compact
 from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
 replace = Path.replace
@@ -101,7 +101,7 @@ if moment == "synced": Path.replace = die_instead
 if moment == "replaced": Path.replace = replaced_then_die
 if moment == "copying": signal.setitimer(signal.ITIMER_REAL, 0.15); signal.signal(signal.SIGALRM, signal.SIG_DFL)
 home = Path(sys.argv[1])
-compact(Warehouse(home / "writer", home / "warehouse.duckdb"), bloat=0.3, least_bytes=2**20)
+compact(FileWarehouse(home / "writer", home / "warehouse.duckdb"), bloat=0.3, least_bytes=2**20)
 """
 
 

@@ -23,7 +23,7 @@ from braket_etl.settings import SettingsError
 from braket_etl.tables import QUANTUM_TASKS
 from braket_etl.tables.normalize import normalize
 from braket_etl.warehouse.checks import checks, run_check
-from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.queries import named_query
 from braket_etl.warehouse.upsert import upsert
 from tests.conftest import NOW, Program
@@ -209,7 +209,7 @@ def test_a_reservation_is_the_same_in_another_case(tmp_path: Path) -> None:
         "reservation_arn,device_arn,start_at,end_at,agreed_usd\n"
         f"{written},arn:aws:braket:us-east-1::device/qpu/quera/Aquila,2026-10-01T10:00,2026-10-01T12:00,5000\n"
     )
-    warehouse = Warehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
     with warehouse.writing("laying out"):
         pass
     import_reservations(warehouse, kept)

@@ -14,6 +14,7 @@ import pytest
 from braket_etl.warehouse import publish as publishing
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.errors import DamagedError, NoSpaceError, NotPublishedError, WarehouseError
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.publish import publish
 from tests.integration.test_upsert import load, many
 
@@ -29,7 +30,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path / "writer", tmp_path / "copy" / "warehouse.duckdb")
+    return FileWarehouse(tmp_path / "writer", tmp_path / "copy" / "warehouse.duckdb")
 
 
 def fill_and_publish(warehouse: Warehouse, first: int, last: int) -> None:

@@ -24,6 +24,7 @@ from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.results import PROGRAM_SET, read_results
 from braket_etl.runtime import Runtime
 from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from tests.conftest import NOW, Program
 from tests.http_server import answered_by
 from tests.integration.buckets import (
@@ -51,7 +52,7 @@ def s3() -> Iterator[Buckets]:
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    return Warehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    return FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
 
 
 def store(

@@ -46,10 +46,10 @@ _IN_A_QUERY = """
 import os, signal, sys, threading
 from pathlib import Path
 from braket_etl import stopping
-from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.statements import transaction
 stopping.heed()
-warehouse = Warehouse(Path(sys.argv[1]) / "writer", Path(sys.argv[1]) / "warehouse.duckdb")
+warehouse = FileWarehouse(Path(sys.argv[1]) / "writer", Path(sys.argv[1]) / "warehouse.duckdb")
 threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
 try:
     with warehouse.writing("asking for ever") as connection, transaction(connection):

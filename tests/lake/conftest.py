@@ -11,6 +11,7 @@ import pytest
 
 from braket_emulator import Emulator, running
 from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.lake import Lake
 from tests.conftest import NOW, Program
 from tests.servers import Postgres, postgres_server
@@ -71,7 +72,7 @@ def in_file(account: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Pull
     home = tmp_path_factory.mktemp("file") / "home"
     program = program_in(home, account, "")
     program.ok("sync")
-    return Pulled(program, Warehouse(home / "writer", program.published))
+    return Pulled(program, FileWarehouse(home / "writer", program.published))
 
 
 @pytest.fixture(scope="session")

@@ -35,7 +35,6 @@ from braket_etl.warehouse.errors import (
 from braket_etl.warehouse.lake import NAME, Lake, shown
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.publish import publish
-from braket_etl.warehouse.restore import damage_of, restore
 from tests.conftest import Program
 from tests.integration.buckets import empty_moto
 from tests.integration.test_upsert import load, many
@@ -157,7 +156,7 @@ def test_a_reader_keeps_the_state_that_it_began_with(new_lake: NewLake) -> None:
     add(lake, "a")
     with lake.reading() as connection:
         add(lake, "b")
-        lake.tidy()
+        lake.compact()
         assert connection.execute(_VALUES).fetchall() == [("a",)]
         with pytest.raises(duckdb.InvalidInputException, match="read-only"):
             connection.execute(_DRIFT, ["c"])
@@ -182,11 +181,12 @@ def test_small_files_are_joined_and_hold_the_same(new_lake: NewLake) -> None:
     for value in "abcdef":
         add(lake, value)
     before, _ = lake.files()
-    found, left = lake.tidy()
+    joined = lake.compact()
     with lake.writing("testing") as connection:
         publish(lake, connection)
     after, size = lake.files()
-    assert (found[0], left[0]) == (before, after)
+    assert joined.was_done
+    assert joined.files == (before, after)
     assert after < before
     assert size == lake.size
     assert values(lake) == list("abcdef")
@@ -308,10 +308,10 @@ def test_a_file_is_a_catalog_for_one_machine_and_takes_over_what_was_pulled(
 def test_a_lake_takes_nothing_over_from_what_is_no_warehouse(new_lake: NewLake, tmp_path: Path) -> None:
     lake, letter = new_lake(), tmp_path / "letter"
     with pytest.raises(NotPublishedError, match="--from FILE"):
-        restore(lake, letter)
+        lake.restore(letter)
     letter.write_text("Dear all")
     with pytest.raises(WarehouseError, match="no whole warehouse"):
-        restore(lake, letter)
+        lake.restore(letter)
     add(lake, "a")
     assert values(lake) == ["a"]
 
@@ -398,7 +398,7 @@ def test_a_doubled_key_leaves_readers_the_state_before_until_it_is_repaired(
         connection.execute(
             "UPDATE __ducklake_metadata_lake.ducklake_snapshot SET snapshot_time = snapshot_time - INTERVAL 30 DAY"
         )
-    lake.tidy()
+    lake.compact()
     assert tasks_seen(lake) == 5, "what is read is kept, however old"
     other = replace(lake, folder=tmp_path / "other_home")
     told = held_back(other)
@@ -461,7 +461,7 @@ def test_a_catalog_that_is_lost_is_not_begun_anew(
         lambda: values(lake),
         lambda: lake.is_missing,
         lake.tidy,
-        lambda: damage_of(lake),
+        lambda: lake.damage(),
     ):
         with pytest.raises(LakeError, match=r"holds no lake, but this home has stored records there.*backup"):
             use()
@@ -514,11 +514,11 @@ def test_a_file_that_is_missing_or_cut_is_told_in_a_line_and_nothing_is_publishe
 ) -> None:
     lake = on_server_and_in_file(new_lake, tmp_path)[kind]
     load_tasks(lake, range(5))
-    assert damage_of(lake) is None
+    assert lake.damage() is None
     [file] = Path(lake.folder.with_name("lake"), "main", "quantum_tasks").glob("*.parquet")
     kept = file.read_bytes()
     damage(file)
-    said = damage_of(lake)
+    said = lake.damage()
     assert said is not None
     assert str(file) in said
     with pytest.raises(
@@ -556,11 +556,11 @@ def test_a_file_on_s3_that_is_missing_is_told(new_lake: NewLake, monkeypatch: py
         s3.create_bucket(Bucket="lake")
         lake = new_lake(data="s3://lake/braket", s3_login=s3_login)
         load_tasks(lake, range(5))
-        assert damage_of(lake) is None
+        assert lake.damage() is None
         keys = [each["Key"] for each in s3.list_objects_v2(Bucket="lake")["Contents"]]
         [key] = [key for key in keys if "/quantum_tasks/" in key]
         s3.delete_object(Bucket="lake", Key=key)
-        said = damage_of(lake)
+        said = lake.damage()
         assert said is not None
         assert f"s3://lake/{key}" in said
         with pytest.raises(LakeError, match="is missing, damaged or out of reach"):
@@ -618,7 +618,7 @@ def test_files_of_a_lake_are_its_users_alone_whatever_the_umask(tmp_path: Path, 
     try:
         add(lake, "a")
         add(lake, "b")
-        lake.tidy()
+        lake.compact()
     finally:
         os.umask(before)
     made = [path for path in (tmp_path / "home").rglob("*") if path.name != "warehouse.lock"]

@@ -21,6 +21,7 @@ from playwright.sync_api import Locator, Page, expect
 
 from braket_emulator import Emulator, running
 from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from tests.conftest import Program
 from tests.processes import serving, wait_for
 from tests.receivers import free_port
@@ -44,7 +45,7 @@ class Ui:
 
     @property
     def warehouse(self) -> Warehouse:
-        return Warehouse(self.program.home / "writer", self.program.published)
+        return FileWarehouse(self.program.home / "writer", self.program.published)
 
     def stored(self, first: date, last: date) -> set[str]:
         """The tasks of some days in the writer's file."""

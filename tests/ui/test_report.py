@@ -17,7 +17,7 @@ from braket_etl.report.blocks import SECTIONS
 from braket_etl.report.pictures import PICTURES
 from braket_etl.report.values import exact_text
 from braket_etl.tables import MAIN
-from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
 from tests.conftest import Program
 from tests.ui.conftest import NewPage
 
@@ -105,7 +105,7 @@ def shown_blocks(page: Page) -> dict[str, Any]:
 def answers(published: Path, blocks: dict[str, Any]) -> dict[str, list[list[str]]]:
     """What the warehouse answers to the SQL that each block shows."""
     found = {}
-    with Warehouse(published.parent, published).reading() as connection:
+    with FileWarehouse(published.parent, published).reading() as connection:
         for key, block in blocks.items():
             rows = connection.execute(block["sql"]).fetchall()
             found[key] = [[exact_text(value) for value in row] for row in rows]

@@ -13,7 +13,7 @@ from braket_etl.tables import DEVICE_OBSERVATIONS, JOB_OBSERVATIONS, SPENDING_LI
 from braket_etl.warehouse import runs
 from braket_etl.warehouse.door import STEP, let_run_through
 from braket_etl.warehouse.models import models
-from braket_etl.warehouse.publish import differences, publish
+from braket_etl.warehouse.publish import publish
 from braket_etl.warehouse.results import Results
 
 PUBLISHED = "published_warehouse"
@@ -76,7 +76,7 @@ def _published(context: dg.AssetExecutionContext, runtime: Runtime) -> dg.Materi
         verdict = runs.finish(connection, context.run_id)
         steps = runs.run_summary(connection, context.run_id) or {}
         counts = publish(runtime.warehouse, connection, group=runtime.settings.group, results=results)
-        unequal = differences(runtime.warehouse, connection)
+        unequal = runtime.warehouse.differences(connection)
     problems = runs.problems_of(steps.values())
     for problem in problems:
         context.log.error(problem)

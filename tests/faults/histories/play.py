@@ -31,6 +31,7 @@ from braket_etl.pull.rejects import plan_retry, retry_due, retry_rejects
 from braket_etl.pull.resources import RESOURCES
 from braket_etl.warehouse.connection import Connection, Warehouse, configured
 from braket_etl.warehouse.door import STEP
+from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.results import Results
 from tests.faults.histories.draw import ACCOUNT_IDS, HOUR, MINUTE, History, Step
 from tests.faults.histories.world import Place, World
@@ -45,7 +46,7 @@ PROFILES = dict(zip(("one", "two"), ACCOUNT_IDS, strict=True))
 
 
 @dataclass(frozen=True)
-class KeptOpen(Warehouse):
+class KeptOpen(FileWarehouse):
     """The file, opened once: opening and closing it for each merge, which other tests do, costs ten times a merge."""
 
     connection: Connection | None = None
@@ -122,7 +123,7 @@ class Stage:
 def stage(folder: Path) -> Iterator[Stage]:
     """A stage in a folder; waiting before another try costs no time on it."""
     folder.mkdir(parents=True, exist_ok=True)
-    empty = Warehouse(folder / "empty", folder / "none.duckdb")
+    empty = FileWarehouse(folder / "empty", folder / "none.duckdb")
     with empty.writing("making it"):
         pass
     with pytest.MonkeyPatch.context() as patched:
