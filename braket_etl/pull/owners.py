@@ -20,3 +20,16 @@ def owners(connection: Connection, sessions: Sessions) -> dict[str, Account | No
     for account_id, name, principal in found:
         reached[account_id] = configured.get((name, principal)) or reached.get(account_id)
     return reached
+
+
+def last_account_id(connection: Connection, account: str, principal: str | None) -> str | None:
+    """The account id that these credentials were last seen to reach; only what a search lists tells it.
+
+    A search that lists nothing, since what was there is gone or was moved to another day, takes nothing back.
+    """
+    found: list[tuple[str | None]] = connection.execute(
+        "SELECT arg_max(account_id, searched_at) FROM etl.coverage WHERE account_id IS NOT NULL AND account = ? "
+        "AND principal IS NOT DISTINCT FROM ?",
+        [account, principal],
+    ).fetchall()
+    return found[0][0]

@@ -33,7 +33,7 @@ from braket_etl.pull import plan
 from braket_etl.pull.clock import TOLERANCE, Clock
 from braket_etl.pull.merge import Batch, dated, merge, store_drift
 from braket_etl.pull.outcome import Outcome, Problem
-from braket_etl.pull.owners import owners
+from braket_etl.pull.owners import last_account_id, owners
 from braket_etl.pull.resources import BY_GET, TASKS, Resource
 from braket_etl.tables.arns import account_id_of
 from braket_etl.tables.bookkeeping import COVERAGE
@@ -449,9 +449,9 @@ class _Desk:
         reasons = {
             arn: (created_at, self.failed.get(arn, "it was not asked for")) for arn, created_at in missing
         }
-        unsettled.note_not_stored(
-            connection, table, (_account_of(listing), target.region), listing.days, reasons
-        )
+        account, principal = target.account.name, self.puller.sessions.principal(target.account)
+        account_id = _account_of(listing) or last_account_id(connection, account, principal)
+        unsettled.note_not_stored(connection, table, (account_id, target.region), listing.days, reasons)
         if missing:
             self._name(listing, [arn for arn, _ in missing])
         rows = []
@@ -459,9 +459,9 @@ class _Desk:
             of_day = found.get(day, listings.Covered(day, 0, 0, 0))
             rows.append(
                 {
-                    "account": target.account.name,
-                    "account_id": _account_of(listing),
-                    "principal": self.puller.sessions.principal(target.account),
+                    "account": account,
+                    "account_id": account_id,
+                    "principal": principal,
                     "region": target.region,
                     "table_name": table.name,
                     "day": day,

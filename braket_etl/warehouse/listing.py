@@ -255,7 +255,7 @@ def rejects_not_due(connection: Connection, operation: str, now: datetime) -> se
 #: Of `etl.rejected_records`, in SQL: whether a reject is asked for again at the instant that is bound.
 REJECT_IS_DUE = (
     f"attempts <= {_EAGER_ATTEMPTS} OR epoch(last_seen_at) + 3600 * least(24, "
-    f"1 << least(attempts - {_EAGER_ATTEMPTS + 1}, 10)::INTEGER) <= epoch(?::TIMESTAMPTZ)"
+    f"1 << least(greatest(attempts - {_EAGER_ATTEMPTS + 1}, 0), 10)::INTEGER) <= epoch(?::TIMESTAMPTZ)"
 )
 
 

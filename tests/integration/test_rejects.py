@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 from collections.abc import Iterator
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, datetime, timedelta
 from pathlib import Path
 
 import pytest
@@ -13,7 +13,8 @@ import pytest
 from braket_emulator import Emulator, running
 from braket_etl.aws.fetch import Fetched, Rejected
 from braket_etl.pull.merge import Batch, merge
-from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.file import FileWarehouse
+from braket_etl.warehouse.listing import rejects_not_due
 from braket_etl.warehouse.publish import publish
 from tests.conftest import NOW, Program, as_json
 
@@ -42,7 +43,7 @@ def world() -> Iterator[World]:
 def rejecting(program: Program, world: World) -> Program:
     """A home with three rejects: two of tasks that Braket has, one of a job that it does not know."""
     program.env = world.emulator.env()
-    warehouse = Warehouse(program.home / "writer", program.published)
+    warehouse = FileWarehouse(program.home / "writer", program.published)
     seen = datetime(2026, 11, 19, 10, tzinfo=UTC)
     first, second = world.tasks[:2]
     rejected = [
@@ -142,3 +143,24 @@ def test_bad_usage_is_exit_2_and_nothing_published_exit_1(
     empty = Program(tmp_path / "empty").run("rejects", "list")
     assert empty.returncode == 1
     assert "braket-etl sync" in empty.stderr
+
+
+@pytest.mark.warehouse
+def test_a_reject_waits_the_longer_the_more_often_it_came(tmp_path: Path) -> None:
+    """Those that came once beside those that came often: DuckDB computes the pause of both."""
+    warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    with warehouse.writing("a test") as connection:
+        for attempts in range(13):
+            connection.execute(
+                "INSERT INTO etl.rejected_records BY NAME SELECT 'GetJob' AS operation, ? AS arn, 'damaged' AS error, "
+                "'' AS payload, 'run' AS run_id, ?::TIMESTAMPTZ AS first_seen_at, ?::TIMESTAMPTZ AS last_seen_at, "
+                "? AS attempts",
+                [f"arn {attempts}", NOW, NOW, attempts],
+            )
+
+        def waiting(hours: int) -> int:
+            not_due = rejects_not_due(connection, "GetJob", NOW + timedelta(hours=hours))
+            assert not_due == {f"arn {attempts}" for attempts in range(13 - len(not_due), 13)}
+            return len(not_due)
+
+        assert [waiting(hours) for hours in (0, 1, 3, 8, 23, 24)] == [9, 8, 7, 5, 4, 0]
