@@ -25,16 +25,16 @@ from braket_etl.aws.errors import (
     NotFound,
     Throttled,
 )
+from braket_etl.aws.operations import GETS
 from braket_etl.aws.outbox import Outbox
 from braket_etl.aws.sessions import Sessions, Target
 from braket_etl.aws.stamp import Stamp, stamped_now
 from braket_etl.aws.throttle import Budget, Budgets, Stopped, pause
 
 DEFAULT_THREADS = 16
-ARN_MEMBERS = {"GetQuantumTask": "quantumTaskArn", "GetJob": "jobArn", "GetDevice": "deviceArn"}
-_WITH_QUEUE_INFO = frozenset({"GetQuantumTask", "GetJob"})
 
-# Few requests of the operations with small quotas are under way at once; GetQuantumTask needs them all.
+# Few requests of an operation with a small quota are under way at once; one with a large quota needs them all.
+_SMALL_QUOTA = 20.0  # requests a second
 _SMALL_QUOTA_THREADS = 4
 _READ_AHEAD = 1_000  # requests taken from the caller and not yet answered to it
 _RESULTS_AHEAD = 100
@@ -176,7 +176,8 @@ class _Fetcher:
         key = (request.target, request.operation)
         if key not in self._lanes:
             threads = self._threads
-            if request.operation != "GetQuantumTask":
+            quota = GETS[request.operation].quota
+            if quota is None or quota.rate <= _SMALL_QUOTA:
                 threads = min(threads, _SMALL_QUOTA_THREADS)
             self._lanes[key] = _Lane(self, request.target, request.operation, threads)
         return self._lanes[key]
@@ -362,15 +363,15 @@ class _Get:
         return self._once()
 
     def _once(self) -> Fetched | Rejected:
-        member = ARN_MEMBERS[self.operation]
-        parameters: dict[str, Any] = {member: self.arn}
-        if self.operation in _WITH_QUEUE_INFO:
-            parameters["additionalAttributeNames"] = ["QueueInfo"]
+        get = GETS[self.operation]
+        parameters: dict[str, Any] = {get.arn_member: self.arn}
+        if get.attributes:
+            parameters["additionalAttributeNames"] = list(get.attributes)
         response = call(
             self.client, self.operation, parameters, self.budget, stop=self.stop, patience=self.patience
         )
         stamp = response.stamp
-        if response.body.get(member) != self.arn:
+        if response.body.get(get.arn_member) != self.arn:
             return self._rejected("the answer is of another record", response.raw, stamp)
         return Fetched(self.operation, self.arn, response.body, stamp.at, stamp, self.created_at)
 

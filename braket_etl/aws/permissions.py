@@ -1,4 +1,4 @@
-"""The IAM actions that braket_etl uses, once: for the doctor, who tries them, and for the policy that grants them."""
+"""The IAM policy that grants what braket_etl asks of Braket (operations.py), S3 and SQS, and nothing else."""
 
 from __future__ import annotations
 
@@ -7,18 +7,10 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from braket_etl.aws.events import queue_region
+from braket_etl.aws.operations import GETS, OPERATIONS
 
-#: Without one of these a Region or account cannot be pulled.
-NEEDED = ("SearchQuantumTasks", "SearchJobs", "GetQuantumTask", "GetJob")
-#: Without these a run goes on with a warning; what is missing then.
-HELPFUL = {
-    "SearchDevices": "devices that no task names are not stored",
-    "GetDevice": "devices, their queue depths and opening hours are not stored",
-    "SearchSpendingLimits": "spending limits are not stored",
-}
 #: The buckets that Braket's SDK makes.
 DEFAULT_BUCKETS = ("amazon-braket-*",)
-_RESOURCES = {"GetQuantumTask": "quantum-task/*", "GetJob": "job/*"}
 
 
 def policy(
@@ -29,11 +21,14 @@ def policy(
     Results are read from buckets of these names; with `may_list` they may be listed too, which `recover` needs and by
     which a file that is missing is told from one that is forbidden. `events` is the feed of the settings.
     """
+    by_arn = {get.name: get for get in GETS.values() if get.arn_kind}
     statements = [
-        _braket("FindRecords", [a for a in (*NEEDED, *HELPFUL) if a not in _RESOURCES], "*"),
+        _statement("FindRecords", [each.action for each in OPERATIONS if each.name not in by_arn], "*"),
         *(
-            _braket(f"Read{action.removeprefix('Get')}s", [action], f"arn:aws:braket:*:*:{resource}")
-            for action, resource in _RESOURCES.items()
+            _statement(
+                f"Read{name.removeprefix('Get')}s", [get.action], f"arn:aws:braket:*:*:{get.arn_kind}/*"
+            )
+            for name, get in by_arn.items()
         ),
     ]
     if buckets:  # run times of simulators; everything else works without
@@ -63,10 +58,6 @@ def _objects(bucket: str, prefix: str = "") -> str:
 
 def _bucket(bucket: str) -> str:
     return f"arn:aws:s3:::{bucket}"
-
-
-def _braket(sid: str, actions: Sequence[str], resource: str) -> dict[str, Any]:
-    return _statement(sid, [f"braket:{action}" for action in actions], resource)
 
 
 def _statement(sid: str, actions: Sequence[str], resource: str | Sequence[str]) -> dict[str, Any]:

@@ -12,27 +12,18 @@ import threading
 from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from typing import Any, Literal
+from typing import Any
 
 from braket_etl.aws import wire
 from braket_etl.aws.call import PATIENCE, BadBody, Response, call
 from braket_etl.aws.errors import AwsProblem, SearchFailed
+from braket_etl.aws.operations import CREATED, SEARCH_DEVICES, SEARCH_SPENDING_LIMITS, Search
 from braket_etl.aws.stamp import Stamp
 from braket_etl.aws.throttle import Budget
 
 PAGE_SIZE = 100
-Kind = Literal["tasks", "jobs"]
 
-_OPERATIONS: dict[Kind, tuple[str, str]] = {
-    "tasks": ("SearchQuantumTasks", "quantumTaskArn"),
-    "jobs": ("SearchJobs", "jobArn"),
-}
 _MARGIN = timedelta(seconds=1)
-#: What a summary must have by the API's model, besides what `wire.LISTED` insists on.
-_REQUIRED = {
-    "quantumTaskArn": ("deviceArn", "shots", "outputS3Bucket", "outputS3Directory"),
-    "jobArn": ("jobName",),  # the model requires `device` too, but jobs without one are known
-}
 
 
 @dataclass(frozen=True, slots=True)
@@ -80,7 +71,7 @@ class Window:
 
 
 def search_pages(
-    kind: Kind,
+    search: Search,
     client: Any,
     budget: Budget | None,
     window: Window,
@@ -93,36 +84,41 @@ def search_pages(
 
     Raises SearchFailed, other AwsProblem, and Stopped once `stop` is set.
     """
-    operation, arn_name = _OPERATIONS[kind]
     # Whether BETWEEN takes its ends in is not documented, and it may know whole seconds only: ask for a
     # little more and leave out what is too much.
     values = [_on_the_wire(window.start - _MARGIN), _on_the_wire(window.end + _MARGIN + _MARGIN)]
-    filters = [{"name": "createdAt", "operator": "BETWEEN", "values": values}]
-    where = f"{kind} created in {window}"
+    filters = [{"name": CREATED, "operator": "BETWEEN", "values": values}]
+    where = f"{search.about} created in {window}"
     for response in _pages(
-        client, operation, {"filters": filters}, budget, where, stop=stop, account=account, patience=patience
+        client,
+        search.name,
+        {"filters": filters},
+        budget,
+        where,
+        stop=stop,
+        account=account,
+        patience=patience,
     ):
-        summaries = (_summary(entry, arn_name) for entry in response.body[wire.LISTED[operation][0]])
+        summaries = (_summary(entry, search) for entry in response.body[search.entries])
         inside = [item for item in summaries if window.start <= item.created_at < window.end]
         yield Page(inside, response.stamp, bool(response.body.get("nextToken")))
 
 
 def search_devices(client: Any, budget: Budget | None, *, patience: float = PATIENCE) -> list[dict[str, Any]]:
     """The device summaries of a Region, as they came. Raises SearchFailed, other AwsProblem."""
-    return _listed(client, "SearchDevices", budget, patience)
+    return _listed(client, SEARCH_DEVICES, budget, patience)
 
 
 def search_spending_limits(
     client: Any, budget: Budget | None, *, patience: float = PATIENCE
 ) -> list[dict[str, Any]]:
     """The spending limits of an account in a Region, as they came. Raises SearchFailed, other AwsProblem."""
-    return _listed(client, "SearchSpendingLimits", budget, patience)
+    return _listed(client, SEARCH_SPENDING_LIMITS, budget, patience)
 
 
-def _listed(client: Any, operation: str, budget: Budget | None, patience: float) -> list[dict[str, Any]]:
-    name = wire.LISTED[operation][0]
-    pages = _pages(client, operation, {"filters": []}, budget, name, patience=patience)
-    return [entry for page in pages for entry in page.body[name]]
+def _listed(client: Any, search: Search, budget: Budget | None, patience: float) -> list[dict[str, Any]]:
+    pages = _pages(client, search.name, {"filters": []}, budget, search.entries, patience=patience)
+    return [entry for page in pages for entry in page.body[search.entries]]
 
 
 def _pages(
@@ -175,11 +171,11 @@ def _broken(
     )
 
 
-def _summary(entry: dict[str, Any], arn_name: str) -> Summary:
+def _summary(entry: dict[str, Any], search: Search) -> Summary:
     tags = entry.get("tags")
     return Summary(
-        arn=_storable(entry[arn_name]),
-        created_at=wire.instant(entry["createdAt"]),
+        arn=_storable(entry[search.arn_member]),
+        created_at=wire.instant(entry[CREATED]),
         status=_storable(entry["status"]),
         tags={_storable(key): None if value is None else _storable(value) for key, value in tags.items()}
         if isinstance(tags, dict)
@@ -187,7 +183,7 @@ def _summary(entry: dict[str, Any], arn_name: str) -> Summary:
         started_at=_instant(entry.get("startedAt")),
         ended_at=_instant(entry.get("endedAt")),
         shots=shots if type(shots := entry.get("shots")) is int and abs(shots) < 2**63 else None,
-        is_complete=all(entry.get(member) is not None for member in _REQUIRED[arn_name]),
+        is_complete=all(entry.get(member) is not None for member in search.required),
     )
 
 

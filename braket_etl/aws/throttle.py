@@ -1,4 +1,4 @@
-"""How often Braket may be asked: the documented quotas, and a budget that all who ask share.
+"""How often Braket may be asked: a budget within the documented quotas, which all who ask share.
 
 Belongs here: counting requests and telling how long to wait before the next one.
 Does not belong here: sending requests and judging their answers (see call.py).
@@ -30,31 +30,14 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from braket_etl import waits
+from braket_etl.aws.operations import OPERATIONS, QUOTA_FOR_ALL
 from braket_etl.private import private_folder
 
 T = TypeVar("T")
 
 
-@dataclass(frozen=True, slots=True)
-class Quota:
-    """What Braket documents for an operation: requests a second, and how many may come at once."""
-
-    rate: float
-    burst: float
-
-
 ALL_OPERATIONS = "*"
-# Documented at https://docs.aws.amazon.com/braket/latest/developerguide/braket-quotas.html
-# An account may have been granted up to twice these rates, which no API tells; throttling is always obeyed.
-QUOTAS: dict[str, Quota] = {
-    ALL_OPERATIONS: Quota(140, 600),
-    "GetQuantumTask": Quota(100, 500),
-    "SearchQuantumTasks": Quota(5, 50),
-    "GetJob": Quota(5, 25),
-    "SearchJobs": Quota(5, 50),
-    "GetDevice": Quota(5, 50),
-    "SearchDevices": Quota(5, 50),
-}
+QUOTAS = {ALL_OPERATIONS: QUOTA_FOR_ALL} | {each.name: each.quota for each in OPERATIONS if each.quota}
 
 # Slots are spaced by our clock, yet requests come a little earlier or later: the rest of the burst is never
 # taken, so that a request that overtakes another still finds a token.

@@ -18,42 +18,10 @@ from email.utils import parsedate_to_datetime
 from functools import lru_cache
 from typing import Any, NoReturn
 
+from braket_etl.aws.operations import BY_NAME, CREATED, Get, Search
 from braket_etl.json_text import read_json
 
 Check = Callable[[Any], None]
-
-# Of an entry of a list only these members are needed; the rest comes with the record itself.
-# An entry that lacks more is listed all the same, and must not fail the search of all its neighbours.
-LISTED = {
-    "SearchQuantumTasks": ("quantumTasks", ("quantumTaskArn", "createdAt", "status")),
-    "SearchJobs": ("jobs", ("jobArn", "createdAt", "status")),
-    "SearchDevices": ("devices", ("deviceArn",)),
-    "SearchSpendingLimits": ("spendingLimits", ("spendingLimitArn",)),
-}
-
-
-#: Members of a record on which neither money nor its place in time depends: whatever they are, the record is one.
-#: Those of them that every record has must be there all the same, since a body that lacks them is cut.
-SIDE_MEMBERS = {
-    "GetQuantumTask": frozenset(
-        {"queueInfo", "actionMetadata", "experimentalCapabilities", "failureReason", "deviceParameters"}
-    ),
-    "GetJob": frozenset(
-        {
-            "queueInfo",
-            "events",
-            "algorithmSpecification",
-            "checkpointConfig",
-            "deviceConfig",
-            "failureReason",
-            "hyperParameters",
-            "inputDataConfig",
-            "outputDataConfig",
-            "stoppingCondition",
-        }
-    ),
-    "GetDevice": frozenset({"deviceQueueInfo", "deviceStatusReason"}),
-}
 
 
 def _refuse_constant(name: str) -> NoReturn:
@@ -103,9 +71,13 @@ def http_date(value: str) -> datetime | None:
 
 def body_check(operation: str, output_shape: Any) -> Check:
     """The check of an operation's body: it returns nothing, or raises ValueError naming the member."""
-    if operation in LISTED:
-        return _page_check(*LISTED[operation])
-    return _structure_check(output_shape, SIDE_MEMBERS.get(operation, frozenset()))
+    match BY_NAME.get(operation):
+        case Search(entries=entries, needed=needed):
+            return _page_check(entries, needed)
+        case Get(side_members=side_members):
+            return _structure_check(output_shape, side_members)
+        case _:
+            return _structure_check(output_shape)
 
 
 def _page_check(list_name: str, members: tuple[str, ...]) -> Check:
@@ -126,7 +98,7 @@ def _check_entry(where: str, entry: Any, members: tuple[str, ...]) -> None:
         raise ValueError(f"{where} is no object")
     for name in members:
         value = entry.get(name)
-        if name == "createdAt":
+        if name == CREATED:
             try:
                 instant(value)
             except ValueError as error:

@@ -26,7 +26,21 @@ from braket_etl.aws.errors import (
     NotFound,
     classify,
 )
-from braket_etl.aws.permissions import HELPFUL, NEEDED
+from braket_etl.aws.operations import (
+    BY_NAME,
+    CREATED,
+    GET_DEVICE,
+    GET_JOB,
+    GET_TASK,
+    OPERATIONS,
+    SEARCH_DEVICES,
+    SEARCH_JOBS,
+    SEARCH_SPENDING_LIMITS,
+    SEARCH_TASKS,
+    Get,
+    Operation,
+    Search,
+)
 from braket_etl.aws.results import results_key
 from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.aws.stamp import Stamp
@@ -180,6 +194,7 @@ def results_findings(sessions: Sessions, regions: Sequence[RegionAnswers]) -> It
 
 
 _SILENT = f"no answer within {ALL_SECONDS:.0f} s"
+_N_NEEDED = sum(each.is_needed for each in OPERATIONS)
 _REACH = "check network, proxy and the credentials' validity; a run names what it cannot reach and goes on with the rest"
 _GRANT = "`braket-etl init` writes the IAM policy that allows it"
 
@@ -204,89 +219,88 @@ class _RegionLook:
 
     def look(self) -> RegionAnswers:
         try:
-            tasks = self._search("SearchQuantumTasks", "quantumTasks")
-            jobs = self._search("SearchJobs", "jobs")
+            tasks = self._search(SEARCH_TASKS)
+            jobs = self._search(SEARCH_JOBS)
             self._get_task(tasks)
-            self._get_job(jobs)
-            devices = self._search("SearchDevices", "devices")
-            self._try("GetDevice", {"deviceArn": devices[0]["deviceArn"] if devices else _SIMULATOR})
-            self._search("SearchSpendingLimits", "spendingLimits")
+            self._get(GET_JOB, jobs)
+            self._get(GET_DEVICE, self._search(SEARCH_DEVICES))
+            self._search(SEARCH_SPENDING_LIMITS)
         except AwsProblem as problem:
             self._found.problem = problem
         return self._found
 
-    def _search(self, action: str, member: str) -> list[dict[str, Any]]:
-        filters = [_lately()] if member in _DATED else []
-        body = self._try(action, {"filters": filters, "maxResults": 10})
-        entries: list[dict[str, Any]] = body[member] if body else []
+    def _search(self, search: Search) -> list[dict[str, Any]]:
+        filters = [_lately()] if search.is_dated else []
+        body = self._try(search, {"filters": filters, "maxResults": 10})
+        entries: list[dict[str, Any]] = body[search.entries] if body else []
         return entries
 
     def _get_task(self, listed: Sequence[dict[str, Any]]) -> None:
         completed = [task for task in listed if task["status"] == "COMPLETED"]
-        arn = next((str(task["quantumTaskArn"]) for task in (*completed, *listed)), None)
-        body = self._try(
-            "GetQuantumTask", {"quantumTaskArn": arn or self._nowhere(f"quantum-task/{_NO_RECORD}")}
-        )
+        body = self._get(GET_TASK, (*completed, *listed))
         if body and completed:
             bucket, directory = str(body["outputS3Bucket"]), str(body["outputS3Directory"])
             self._found.results_at = bucket, results_key(directory)
 
-    def _get_job(self, listed: Sequence[dict[str, Any]]) -> None:
-        arn = next((str(job["jobArn"]) for job in listed), None)
-        self._try("GetJob", {"jobArn": arn or self._nowhere(f"job/{_NO_RECORD}")})
+    def _get(self, get: Get, listed: Sequence[dict[str, Any]]) -> dict[str, Any] | None:
+        arn = next((str(entry[get.arn_member]) for entry in listed), None)
+        return self._try(get, {get.arn_member: arn or self._somewhere(get)})
 
-    def _nowhere(self, name: str) -> str:
-        return f"arn:aws:braket:{self._target.region}:{self._id or _NO_ACCOUNT}:{name}"
+    def _somewhere(self, get: Get) -> str:
+        """An ARN to ask for where none is listed: of no record; of devices, one that is always there."""
+        if not get.arn_kind:
+            return _SIMULATOR
+        owner = self._id or _NO_ACCOUNT
+        return f"arn:aws:braket:{self._target.region}:{owner}:{get.arn_kind}/{_NO_RECORD}"
 
-    def _try(self, action: str, parameters: dict[str, Any]) -> dict[str, Any] | None:
-        """Ask once and note what that says about the action; the body, None where there is none.
+    def _try(self, operation: Operation, parameters: dict[str, Any]) -> dict[str, Any] | None:
+        """Ask once and note what that says about the operation; the body, None where there is none.
 
-        Raises AwsProblem for what the next action would meet as well.
+        Raises AwsProblem for what the next operation would meet as well.
         """
         try:
             client = self._sessions.braket(self._target)
             response = call(
-                client, action, parameters, self._budget, patience=CONNECT_SECONDS, stop=self._stop
+                client, operation.name, parameters, self._budget, patience=CONNECT_SECONDS, stop=self._stop
             )
         except NotFound as problem:
-            self._note(action, allowed=True, stamp=problem.stamp)
+            self._note(operation, allowed=True, stamp=problem.stamp)
         except AccessDenied as problem:
             # a record of an account that is not known to be ours is refused whatever is allowed
             of_unknown = any(f":{_NO_ACCOUNT}:" in str(value) for value in parameters.values())
-            self._note(action, allowed=None if of_unknown else False, said=problem.message)
+            self._note(operation, allowed=None if of_unknown else False, said=problem.message)
         except BadBody as error:
-            self._note(action, allowed=True, said=error.error, stamp=error.stamp)
+            self._note(operation, allowed=True, said=error.error, stamp=error.stamp)
         except Stopped:
             raise EndpointUnreachable(_SILENT) from None
         except AwsProblem as problem:
             if problem.code == "ValidationException":
-                self._note(action, allowed=True, said=problem.message)
-            elif problem.code in THROTTLING_CODES or action in HELPFUL:
-                self._note(action, allowed=None, said=problem.message)
+                self._note(operation, allowed=True, said=problem.message)
+            elif problem.code in THROTTLING_CODES or not operation.is_needed:
+                self._note(operation, allowed=None, said=problem.message)
             else:
                 raise
         else:
-            self._note(action, allowed=True, stamp=response.stamp)
+            self._note(operation, allowed=True, stamp=response.stamp)
             return response.body
         return None
 
-    def _note(self, action: str, *, allowed: bool | None, said: str = "", stamp: Stamp | None = None) -> None:
+    def _note(
+        self, operation: Operation, *, allowed: bool | None, said: str = "", stamp: Stamp | None = None
+    ) -> None:
         target = self._target
         self._found.answers.append(
-            Answer(target.account.name, target.region, action, action in NEEDED, allowed, said)
+            Answer(target.account.name, target.region, operation.name, operation.is_needed, allowed, said)
         )
         if stamp is not None and stamp.dated is not None and self._found.skew is None:
             self._found.skew = stamp.seen_at - stamp.dated
-
-
-_DATED = ("quantumTasks", "jobs")
 
 
 def _lately() -> dict[str, Any]:
     """The filter of a search for what was created in the days that Braket remembers."""
     now = datetime.now(UTC)
     ends = [f"{moment:%Y-%m-%dT%H:%M:%SZ}" for moment in (now - REMEMBERED, now)]
-    return {"name": "createdAt", "operator": "BETWEEN", "values": ends}
+    return {"name": CREATED, "operator": "BETWEEN", "values": ends}
 
 
 def _region_finding(found: RegionAnswers) -> Finding:
@@ -294,7 +308,7 @@ def _region_finding(found: RegionAnswers) -> Finding:
     refused, missed = found.denied(needed=True), found.denied(needed=False)
     if refused:
         region = found.target.region
-        elsewhere = f", or leave {region} out of BRAKET_ETL_REGIONS" if len(refused) == len(NEEDED) else ""
+        elsewhere = f", or leave {region} out of BRAKET_ETL_REGIONS" if len(refused) == _N_NEEDED else ""
         return Finding(
             name, "fail", f"{_listed(refused)} not allowed: {refused[0].said}", f"{_GRANT}{elsewhere}"
         )
@@ -302,7 +316,7 @@ def _region_finding(found: RegionAnswers) -> Finding:
         tried = f" at {found.problem.operation}" if found.problem.operation else ""
         return Finding(name, "fail", f"{found.problem.message}{tried}", _REACH)
     if missed:
-        lost = "; ".join(HELPFUL[each.action] for each in missed)
+        lost = "; ".join(BY_NAME[each.action].lost or "" for each in missed)
         return Finding(name, "warn", f"{_listed(missed)} not allowed: {lost}", _GRANT)
     untold = [each for each in found.answers if each.allowed is None]
     if untold:
@@ -312,7 +326,7 @@ def _region_finding(found: RegionAnswers) -> Finding:
 
 
 def _listed(answers: Iterable[Answer]) -> str:
-    return ", ".join(f"braket:{each.action}" for each in answers)
+    return ", ".join(BY_NAME[each.action].action for each in answers)
 
 
 def _identity(sessions: Sessions, account: Account, region: str) -> Identity:

@@ -15,7 +15,6 @@ from braket_etl.warehouse.coverage import missing
 #: The column that says when a row came, by which it is there first.
 _CAME = ("fetched_at", "computed_at", "loaded_at", "read_at", "imported_at")
 _OPEN = ("quantum_tasks", "jobs")
-_REJECTING = {"quantum_tasks": "GetQuantumTask", "jobs": "GetJob"}
 
 
 @dataclass(frozen=True)
@@ -131,7 +130,7 @@ def _stored(connection: Connection, table: Table, rejects: dict[str, int]) -> St
     if table.name not in _OPEN:
         return Stored(table.name, rows, newest)
     still = f"SELECT count(*) FROM {table.qualified_name} WHERE NOT is_terminal AND expired_at IS NULL"
-    return Stored(table.name, rows, newest, _one(connection, still), rejects.get(_REJECTING[table.name], 0))
+    return Stored(table.name, rows, newest, _one(connection, still), rejects.get(table.operation or "", 0))
 
 
 def _one(connection: Connection, query: str) -> Any:

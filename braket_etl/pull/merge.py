@@ -13,6 +13,7 @@ from typing import Any, TypeAlias
 import pyarrow as pa
 
 from braket_etl.aws.fetch import Fetched, Missing, Rejected
+from braket_etl.aws.operations import GET_JOB
 from braket_etl.pull.clock import Clock
 from braket_etl.pull.resources import BY_GET, RESOURCES
 from braket_etl.tables import JOB_EVENTS, JOBS
@@ -64,7 +65,7 @@ class _Event:
     arn: str
     body: Mapping[str, Any]
     fetched_at: datetime
-    operation: str = "GetJob"
+    operation: str = GET_JOB.name
 
 
 def merge(
@@ -97,7 +98,7 @@ def _stored(connection: Connection, prepared: _Prepared, batch: Batch, run_id: s
     merged.drift = sum(each.kind not in ("date", "moved") for each in new)
     merged.moved = moved if any(each.kind == "moved" for each in new) else []
     for resource in RESOURCES:
-        gone = [(m.arn, m.at) for m in batch.expired if m.operation == resource.get]
+        gone = [(m.arn, m.at) for m in batch.expired if m.operation == resource.get.name]
         merged.expired += mark_expired(connection, resource.table, gone)
     return merged
 

@@ -34,7 +34,7 @@ from braket_etl.pull.clock import TOLERANCE, Clock
 from braket_etl.pull.merge import Batch, dated, merge, store_drift
 from braket_etl.pull.outcome import Outcome, Problem
 from braket_etl.pull.owners import last_account_id, owners
-from braket_etl.pull.resources import BY_GET, TASKS, Resource
+from braket_etl.pull.resources import BY_GET, Resource
 from braket_etl.tables.arns import account_id_of
 from braket_etl.tables.bookkeeping import COVERAGE
 from braket_etl.tables.normalize import Drift
@@ -423,7 +423,7 @@ class _Desk:
             listings.look_up(connection, table, self._whole_days(connection, listing))
             wanted = listings.all_listed(connection) if self.again else listings.to_fetch(connection, now)
             if self.only_due:
-                early = listings.rejects_not_due(connection, listing.resource.get, now)
+                early = listings.rejects_not_due(connection, listing.resource.get.name, now)
                 wanted = [(arn, created_at) for arn, created_at in wanted if arn not in early]
         self.puller.progress.expect(len(wanted))
         return wanted
@@ -438,7 +438,7 @@ class _Desk:
         return [day for day in plan.days_of(listing.window) if day in whole]
 
     def _cover(self, connection: Connection, listing: Listing) -> None:
-        target, table, get = listing.target, listing.resource.table, listing.resource.get
+        target, table, get = listing.target, listing.resource.table, listing.resource.get.name
         days = plan.days_of(listing.window)
         with listings.compared(connection, table, listing.rows, listing.days):
             if listings.not_stored(connection, get):
@@ -487,7 +487,7 @@ class _Desk:
             Problem(
                 target.account.name,
                 target.region,
-                listing.resource.get,
+                listing.resource.get.name,
                 f"{len(arns):,} of {listing.rows.num_rows:,} records created in {listing.window} are listed, but neither "
                 f"stored nor rejected: {named}{more}; `braket-etl sql @records_not_stored` lists all with the reason, and "
                 "the next sync asks for them again",
@@ -512,7 +512,7 @@ class _Worker:
         except Stopped:
             pass
         except AwsProblem as problem:
-            self._trouble(problem, self.work.resource.get)
+            self._trouble(problem, self.work.resource.get.name)
         except Exception as mistake:  # noqa: BLE001 - raised at the desk
             error = mistake
         with suppress(Stopped):
@@ -566,7 +566,7 @@ class _Worker:
             outcomes.close()  # type: ignore[attr-defined]  # it is a generator
 
     def _requests(self) -> Iterator[tuple[fetch.Request, Listing | None]]:
-        target, operation = self.work.target, self.work.resource.get
+        target, operation = self.work.target, self.work.resource.get.name
         for arn, created_at in self.work.records:
             yield fetch.Request(target, operation, arn, created_at), None
         for listing in self._listings():
@@ -602,10 +602,10 @@ class _Worker:
                     yield self._listing(window, pages)
             except Throttled as problem:
                 rest = Window(window.start, waiting[-1].end) if waiting else window
-                self._trouble(problem, self.work.resource.search, rest)
+                self._trouble(problem, self.work.resource.search.name, rest)
                 return  # the others would be held up as long
             except AwsProblem as problem:
-                self._trouble(problem, self.work.resource.search, window)
+                self._trouble(problem, self.work.resource.search.name, window)
                 if not problem.retryable:
                     return  # refused: the other windows would be too
 
@@ -643,7 +643,7 @@ class _Worker:
         client = self.puller.sessions.braket(target)
         budget = self.puller.budget(target)
         return search.search_pages(
-            "tasks" if self.work.resource is TASKS else "jobs",
+            self.work.resource.search,
             client,
             budget,
             window,

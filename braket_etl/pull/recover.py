@@ -32,6 +32,7 @@ from braket_etl.aws.errors import (
     MissingCredentials,
 )
 from braket_etl.aws.fetch import Fetched
+from braket_etl.aws.operations import GET_TASK
 from braket_etl.aws.results import NotATask, Result, ResultMetadata, Unreadable, read_metadata, walk
 from braket_etl.crew import Crew
 from braket_etl.pull.outcome import Outcome, Problem
@@ -55,7 +56,6 @@ _AHEAD = 64  # files opened or read before the next in order is taken
 _S3_TRIES = 3  # a connection that broke off looks like a file that was cut off
 _REFUSALS = 10  # in a row: it is not the files, it is the bucket
 _EXAMPLES = 5  # files named with what is wrong with them
-_OPERATION = "GetQuantumTask"
 
 
 @dataclass(slots=True)
@@ -323,7 +323,7 @@ class _Desk:
         body = task_body(metadata, storable(bucket), storable(directory))
         row = normalize(
             QUANTUM_TASKS,
-            [Fetched(_OPERATION, metadata.arn, body, now)],
+            [Fetched(GET_TASK.name, metadata.arn, body, now)],
             bookkeeping={"origin": "results_file"},
         )
         try:
@@ -362,7 +362,7 @@ class _Desk:
 
 
 def task_body(metadata: ResultMetadata, bucket: str, directory: str) -> dict[str, Any]:
-    """What GetQuantumTask would have said, as far as the file knows it; `bucket` and `directory` hold the file."""
+    """What the API would have said, as far as the file knows it; `bucket` and `directory` hold the file."""
     is_program_set = metadata.program_count is not None
     body: dict[str, Any] = {
         "quantumTaskArn": metadata.arn,

@@ -14,6 +14,7 @@ import pyarrow as pa
 
 from braket_etl.aws import fetch, search
 from braket_etl.aws.errors import AwsProblem
+from braket_etl.aws.operations import GET_DEVICE, SEARCH_SPENDING_LIMITS
 from braket_etl.aws.sessions import Target
 from braket_etl.crew import Crew
 from braket_etl.pull.merge import forget_healed, one_each, store_rejects
@@ -38,7 +39,7 @@ class _Limit:
     arn: str
     body: dict[str, Any]
     fetched_at: datetime
-    operation: str = "SearchSpendingLimits"
+    operation: str = SEARCH_SPENDING_LIMITS.name
 
 
 def pull_devices(puller: Puller, targets: Sequence[Target], *, only_in_use: bool = False) -> Outcome:
@@ -121,10 +122,10 @@ def _used_devices(puller: Puller, *, only_open: bool) -> set[str]:
 def _device_answers(
     puller: Puller, targets: Sequence[Target], arns: Iterable[str], outcome: Outcome
 ) -> Iterable[fetch.Fetched]:
-    """What GetDevice says, asked in the device's own Region, or in any for a simulator."""
+    """What Braket says of devices, asked in the device's own Region, or in any for a simulator."""
     by_region = {target.region: target for target in reversed(targets)}
     requests = [
-        fetch.Request(target, "GetDevice", arn)
+        fetch.Request(target, GET_DEVICE.name, arn)
         for arn in arns
         if (target := _target_of(arn, by_region, targets[0])) is not None
     ]
@@ -133,9 +134,9 @@ def _device_answers(
             puller.clock.note(answer.stamp)
             yield replace(answer, body=puller.redactor.body(answer.body))
         elif isinstance(answer, fetch.Failed):
-            outcome.warnings[f"GetDevice: {answer.problem.message}"] += 1
+            outcome.warnings[f"{answer.operation}: {answer.problem.message}"] += 1
         elif isinstance(answer, fetch.Rejected):
-            outcome.warnings[f"GetDevice {answer.arn}: {answer.error}"] += 1
+            outcome.warnings[f"{answer.operation} {answer.arn}: {answer.error}"] += 1
 
 
 def _target_of(arn: str, by_region: Mapping[str, Target], anywhere: Target) -> Target | None:

@@ -10,7 +10,7 @@ from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.owners import owners
 from braket_etl.pull.pull import Puller
-from braket_etl.pull.resources import BY_GET, HYBRID_JOBS, TASKS
+from braket_etl.pull.resources import BY_GET, RESOURCES
 from braket_etl.tables.arns import owner_of
 from braket_etl.tables.bookkeeping import REJECTED_RECORDS
 from braket_etl.warehouse.connection import Connection, Warehouse
@@ -77,7 +77,8 @@ def plan_gets(warehouse: Warehouse, sessions: Sessions, arns: Sequence[str]) -> 
 def operation_of(arn: str) -> str | None:
     """The operation that gets the record of an ARN; None for an ARN of neither a task nor a job."""
     kind = arn.split(":", 5)[-1].split("/")[0]
-    return {"quantum-task": TASKS.get, "job": HYBRID_JOBS.get}.get(kind) if owner_of(arn)[1] else None
+    gets = {resource.get.arn_kind: resource.get.name for resource in RESOURCES}
+    return gets.get(kind) if owner_of(arn)[1] else None
 
 
 def _plan(connection: Connection, sessions: Sessions, records: Iterable[tuple[str, str]]) -> RetryPlan:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+from braket_etl.aws.operations import GET_JOB, GET_TASK, SEARCH_JOBS, SEARCH_TASKS, Get, Search
 from braket_etl.tables import JOB_OBSERVATIONS, JOBS, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.declaration import Table
 
@@ -14,11 +15,11 @@ class Resource:
 
     table: Table
     observations: Table
-    search: str
-    get: str
+    search: Search
+    get: Get
 
 
-TASKS = Resource(QUANTUM_TASKS, TASK_OBSERVATIONS, "SearchQuantumTasks", "GetQuantumTask")
-HYBRID_JOBS = Resource(JOBS, JOB_OBSERVATIONS, "SearchJobs", "GetJob")
+TASKS = Resource(QUANTUM_TASKS, TASK_OBSERVATIONS, SEARCH_TASKS, GET_TASK)
+HYBRID_JOBS = Resource(JOBS, JOB_OBSERVATIONS, SEARCH_JOBS, GET_JOB)
 RESOURCES = (TASKS, HYBRID_JOBS)
-BY_GET = {resource.get: resource for resource in RESOURCES}
+BY_GET = {resource.get.name: resource for resource in RESOURCES}

@@ -22,7 +22,7 @@ from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import replace_rows
 
 _DAY = timedelta(days=1)
-_GETS = frozenset(resource.get for resource in RESOURCES)
+_GETS = frozenset(resource.get.name for resource in RESOURCES)
 
 _Key = tuple[str, str]
 
@@ -119,7 +119,7 @@ def _problem(key: _Key, before: str | None, resources: Sequence[Resource], outco
     ]
     if told:
         return min(told)  # which came first is chance
-    tried = tuple(resource.search for resource in resources)
+    tried = tuple(resource.search.name for resource in resources)
     return None if before is None or len(tried) == len(RESOURCES) or before.startswith(tried) else before
 
 

@@ -120,7 +120,7 @@ DEVICE_OBSERVATIONS = Table(
         "customers (AWS calls them approximate) and execution windows."
     ),
     key=("device_arn", "observed_at"),
-    operation="GetDevice",
+    operation=DEVICES.operation,
     columns=(
         text("device_arn", "ARN of the device", "deviceArn", required=True),
         *_owner_columns(),

@@ -6,6 +6,7 @@ from typing import Any
 
 from braket_etl.tables.common import fetched_column, owner_columns
 from braket_etl.tables.declaration import Table, instant, integer, text
+from braket_etl.tables.jobs import JOBS
 
 EVENT_TYPES = (
     "WAITING_FOR_PRIORITY",
@@ -29,7 +30,7 @@ JOB_EVENTS = Table(
     ),
     key=("job_arn", "event_index"),
     immutable="job_created_at",
-    operation="GetJob",
+    operation=JOBS.operation,
     rows_in="events",
     only_grows=True,
     columns=(

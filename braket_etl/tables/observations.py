@@ -10,9 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from braket_etl.tables import jobs, quantum_tasks
 from braket_etl.tables.common import canonical_json, fetched_column, owner_columns
 from braket_etl.tables.declaration import Table, flag, instant, integer, text
+from braket_etl.tables.jobs import JOBS
+from braket_etl.tables.quantum_tasks import QUANTUM_TASKS
 
 #: The columns that make one state: a new row begins when any of them changes.
 STATE = ("status", "queue", "queue_priority", "position", "is_capped", "position_raw", "message")
@@ -27,11 +28,10 @@ _NUMBER = re.compile(
 
 def _observations(
     name: str,
-    operation: str,
+    of: Table,
     record: str,
     arn_column: str,
     arn_member: str,
-    terminal_statuses: frozenset[str],
 ) -> Table:
     return Table(
         name=name,
@@ -40,8 +40,8 @@ def _observations(
             f"of a {record} that ended while it was watched is its terminal status. Times are Braket's own."
         ),
         key=(arn_column, "observed_at"),
-        operation=operation,
-        terminal_statuses=terminal_statuses,
+        operation=of.operation,
+        terminal_statuses=of.terminal_statuses,
         only_grows=True,
         columns=(
             text(arn_column, f"ARN of the {record}", arn_member, required=True),
@@ -80,14 +80,9 @@ def _observations(
 
 
 TASK_OBSERVATIONS = _observations(
-    "task_observations",
-    "GetQuantumTask",
-    "task",
-    "quantum_task_arn",
-    "quantumTaskArn",
-    quantum_tasks.TERMINAL,
+    "task_observations", QUANTUM_TASKS, "task", "quantum_task_arn", "quantumTaskArn"
 )
-JOB_OBSERVATIONS = _observations("job_observations", "GetJob", "job", "job_arn", "jobArn", jobs.TERMINAL)
+JOB_OBSERVATIONS = _observations("job_observations", JOBS, "job", "job_arn", "jobArn")
 
 
 def parsed_position(raw: str | None) -> tuple[int | None, bool | None]:

@@ -22,7 +22,8 @@ from hypothesis import strategies as st
 
 from braket_emulator.service_model import braket
 from braket_etl.aws import wire
-from braket_etl.aws.fetch import ARN_MEMBERS, Fetched, Rejected
+from braket_etl.aws.fetch import Fetched, Rejected
+from braket_etl.aws.operations import BY_NAME
 from braket_etl.aws.sessions import Sessions, Target, ambient_account
 from braket_etl.pull.merge import Batch, merge
 from braket_etl.pull.pull import Puller
@@ -165,7 +166,7 @@ def came(answer: Answer) -> Fetched | Rejected:
         check(body)
     except ValueError as error:
         return Rejected(answer.operation, answer.arn, str(error), answer.text, AT)
-    if body[ARN_MEMBERS[answer.operation]] != answer.arn:
+    if body[BY_NAME[answer.operation].arn_member] != answer.arn:
         return Rejected(answer.operation, answer.arn, "the answer is of another record", answer.text, AT)
     return Fetched(answer.operation, answer.arn, body, AT)
 

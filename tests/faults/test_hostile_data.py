@@ -14,7 +14,8 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from braket_etl.aws.fetch import ARN_MEMBERS, Fetched
+from braket_etl.aws.fetch import Fetched
+from braket_etl.aws.operations import BY_NAME
 from braket_etl.aws.sessions import Sessions, Target, ambient_account
 from braket_etl.pull.merge import Batch, merge
 from braket_etl.pull.pull import Puller
@@ -104,12 +105,12 @@ def looked_at(tmp_path_factory: pytest.TempPathFactory) -> Program:
         for operation, kind in (("GetQuantumTask", "quantum-task"), ("GetJob", "job")):
             arn = f"arn:aws:braket:us-east-1:{text or 123456789012}:{kind}/{text}/{n}"
             body = filled(record_shape(operation), text) | {
-                ARN_MEMBERS[operation]: arn,
+                BY_NAME[operation].arn_member: arn,
                 text or "nothing": text,
             }
             batch.fetched.append(Fetched(operation, arn, body, AT))
             batch.fetched.append(
-                Fetched(operation, arn + "/rejected", {**body, ARN_MEMBERS[operation]: text}, AT)
+                Fetched(operation, arn + "/rejected", {**body, BY_NAME[operation].arn_member: text}, AT)
             )
     merge(warehouse, batch, "run", "a test")
     with warehouse.writing("publishing") as connection:

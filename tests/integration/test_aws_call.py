@@ -24,6 +24,7 @@ from braket_etl.aws.errors import (
     SearchFailed,
 )
 from braket_etl.aws.fetch import Rejected, Request, fetch_all
+from braket_etl.aws.operations import SEARCH_TASKS
 from braket_etl.aws.search import Window, search_devices, search_pages
 from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.aws.throttle import Budget, Files, Stopped
@@ -336,7 +337,7 @@ def test_a_search_asks_a_little_more_and_keeps_what_is_in_the_window(
             )
         ]
     )
-    (found,) = search_pages("tasks", client_for(script), None, JANUARY)
+    (found,) = search_pages(SEARCH_TASKS, client_for(script), None, JANUARY)
     assert [item.arn for item in found.summaries] == [f"{ARN}2", f"{ARN}3"]
     (asked,) = (json.loads(body) for body in script.bodies)
     assert asked["maxResults"] == 100
@@ -349,7 +350,7 @@ def test_a_search_asks_a_little_more_and_keeps_what_is_in_the_window(
 def test_pages_come_as_they_are_and_tags_may_be_absent(client_for: Callable[[Script], Any]) -> None:
     tagged = {**summary(2), "tags": {"team": "a", "n": 5}}
     script = Script([page(summary(1), token="t1"), page(summary(1), token="t2"), page(tagged)])
-    pages = [found.summaries for found in search_pages("tasks", client_for(script), None, JANUARY)]
+    pages = [found.summaries for found in search_pages(SEARCH_TASKS, client_for(script), None, JANUARY)]
     assert [[item.arn for item in found] for found in pages] == [[f"{ARN}1"], [f"{ARN}1"], [f"{ARN}2"]]
     assert pages[0][0].tags is None
     assert pages[2][0].tags == {"team": "a", "n": "5"}
@@ -370,7 +371,7 @@ def test_a_search_that_breaks_off_fails_and_names_its_window(
 ) -> None:
     script = Script([page(summary(1), token="t1"), last])
     with pytest.raises(SearchFailed, match=reason) as caught:
-        list(search_pages("tasks", client_for(script), None, JANUARY))
+        list(search_pages(SEARCH_TASKS, client_for(script), None, JANUARY))
     assert "us-east-1" in str(caught.value)
     assert "[2026-01-01T00:00:00Z, 2026-02-01T00:00:00Z)" in str(caught.value)
 

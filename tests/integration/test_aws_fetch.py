@@ -15,8 +15,8 @@ import pytest
 from braket_emulator import Emulator, running
 from braket_etl.aws.errors import AccessDenied, BadConfiguration, ExpiredCredentials, SearchFailed
 from braket_etl.aws.fetch import Failed, Fetched, Missing, Rejected, Request, fetch_all
+from braket_etl.aws.operations import SEARCH_JOBS, SEARCH_TASKS
 from braket_etl.aws.search import (
-    Kind,
     Window,
     search_devices,
     search_pages,
@@ -81,7 +81,7 @@ def requests_for(arns: dict[str, set[str]], region: str, count: int) -> list[Req
 
 
 def found(sessions: Sessions, region: str, window: Window = EVERYTHING) -> list[str]:
-    pages = search_pages("tasks", sessions.braket(in_region(region)), None, window, account="lab")
+    pages = search_pages(SEARCH_TASKS, sessions.braket(in_region(region)), None, window, account="lab")
     return [summary.arn for page in pages for summary in page.summaries]
 
 
@@ -129,23 +129,22 @@ def test_a_long_search_is_split_at_the_price_of_a_few_pages(
 def test_a_day_costs_exactly_its_pages(braket: Emulator, sessions: Sessions) -> None:
     client = sessions.braket(in_region("us-east-1"))
     day = Window(NOW.replace(hour=0) - 5 * DAY, NOW.replace(hour=0) - 4 * DAY)
-    kind: Kind
-    for kind, operation in (("tasks", "SearchQuantumTasks"), ("jobs", "SearchJobs")):
+    for search in (SEARCH_TASKS, SEARCH_JOBS):
         braket.reset_stats()
-        count = sum(len(page.summaries) for page in search_pages(kind, client, None, day))
-        assert braket.stats()["calls"][operation] == max(1, -(-count // 100))
+        count = sum(len(page.summaries) for page in search_pages(search, client, None, day))
+        assert braket.stats()["calls"][search.name] == max(1, -(-count // 100))
 
 
 def test_pages_tell_when_they_were_given_and_whether_more_follow(
     braket: Emulator, sessions: Sessions
 ) -> None:
-    pages = list(search_pages("tasks", sessions.braket(in_region("us-east-1")), None, EVERYTHING))
+    pages = list(search_pages(SEARCH_TASKS, sessions.braket(in_region("us-east-1")), None, EVERYTHING))
     assert [page.more for page in pages] == [True] * (len(pages) - 1) + [False]
     assert {page.stamp.at for page in pages} == {NOW}
 
 
 def test_summaries_tell_when_what_and_tags(braket: Emulator, sessions: Sessions) -> None:
-    pages = search_pages("tasks", sessions.braket(in_region("us-east-1")), None, EVERYTHING)
+    pages = search_pages(SEARCH_TASKS, sessions.braket(in_region("us-east-1")), None, EVERYTHING)
     summaries = [summary for page in pages for summary in page.summaries]
     assert all(EVERYTHING.start <= summary.created_at < EVERYTHING.end for summary in summaries)
     assert {summary.created_at.utcoffset() for summary in summaries} == {timedelta(0)}
@@ -364,7 +363,7 @@ def test_the_quota_of_a_region_is_used_and_not_overrun(
         jobs = Window(datetime.now(UTC) - 6 * DAY, datetime.now(UTC) + DAY)
         sessions, budgets, target = Sessions([ACCOUNT]), Budgets(Files(tmp_path), 1.0), in_region("us-east-1")
         budget = budgets.budget("lab", "us-east-1")
-        pages = search_pages("jobs", sessions.braket(target), budget, jobs)
+        pages = search_pages(SEARCH_JOBS, sessions.braket(target), budget, jobs)
         listed = [item for page in pages for item in page.summaries]
         requests = [Request(target, "GetJob", item.arn) for item in (listed * 5)[:30]]
         outcomes = list(fetch_all(sessions, budgets, requests))

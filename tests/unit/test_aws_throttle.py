@@ -9,7 +9,8 @@ from pathlib import Path
 import pytest
 
 from braket_etl.aws import throttle
-from braket_etl.aws.throttle import QUOTAS, Budget, Budgets, Files, Quota, Stopped
+from braket_etl.aws.operations import Quota
+from braket_etl.aws.throttle import QUOTAS, Budget, Budgets, Files, Stopped
 from tests.processes import begun_together
 
 

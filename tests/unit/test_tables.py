@@ -16,7 +16,8 @@ from botocore import xform_name
 from hypothesis import given
 from hypothesis import strategies as st
 
-from braket_etl.aws.wire import SIDE_MEMBERS, body_check
+from braket_etl.aws.operations import GET_JOB, GET_TASK
+from braket_etl.aws.wire import body_check
 from braket_etl.tables import ALL, JOB_EVENTS, JOBS, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.job_events import event_bodies
 from braket_etl.tables.normalize import Drift, as_instant, flattened, normalize
@@ -356,12 +357,12 @@ def test_a_job_whose_cost_cannot_be_known_is_no_row(wrong: dict[str, Any]) -> No
 
 
 def test_what_is_no_check_of_the_wire_is_side_information_of_the_tables_and_the_other_way_round() -> None:
-    for operation, tables in (("GetQuantumTask", [QUANTUM_TASKS, TASK_OBSERVATIONS]), ("GetJob", [JOBS])):
+    for get, tables in ((GET_TASK, [QUANTUM_TASKS, TASK_OBSERVATIONS]), (GET_JOB, [JOBS])):
         columns = [column for table in tables for column in table.columns if column.source]
         side = {column.member_path[0] for column in columns if column.side}
         strict = {column.member_path[0] for column in columns if not column.side}
         assert not side & strict
-        assert SIDE_MEMBERS[operation] - {"queueInfo", "events"} == side - {"queueInfo"}
+        assert get.side_members - {"queueInfo", "events"} == side - {"queueInfo"}
     assert all(
         column.side
         for column in JOB_EVENTS.columns

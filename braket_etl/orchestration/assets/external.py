@@ -5,17 +5,20 @@ With them the graph begins where the data do.
 
 import dagster as dg
 
+from braket_etl.aws.operations import OPERATIONS
 from braket_etl.orchestration import metadata
 from braket_etl.orchestration.assets.common import OWNERS
 from braket_etl.tables import BILLED_LINE_ITEMS, DISCOUNTS, MAIN, RESERVATIONS, USAGE_TYPES
 from braket_etl.tables.declaration import Table
 
+_ORIGIN_OF = {table.name: table.operation for table in MAIN if table.operation}
 #: Origin of rows → what it is, and the kinds of its asset.
 _ORIGINS = {
-    "GetQuantumTask": ("Braket's answer about one quantum task.", {"aws"}),
-    "GetJob": ("Braket's answer about one hybrid job.", {"aws"}),
-    "GetDevice": ("Braket's answer about one device.", {"aws"}),
-    "SearchSpendingLimits": ("Braket's answer about spending limits, a page of them.", {"aws"}),
+    **{
+        each.name: (f"Braket's answer about {each.about}.", {"aws"})
+        for each in OPERATIONS
+        if each.name in _ORIGIN_OF.values()
+    },
     "StateChangeEvent": (
         "An EventBridge event about a task or job, where a feed is set.",
         {"aws", "eventbridge"},
@@ -24,8 +27,6 @@ _ORIGINS = {
 }
 #: Tables that a command fills from a file.
 _BY_HAND = (RESERVATIONS, DISCOUNTS, USAGE_TYPES, BILLED_LINE_ITEMS)
-
-_ORIGIN_OF = {table.name: table.operation for table in MAIN if table.operation}
 
 
 def origin_spec(origin: str) -> dg.AssetSpec:
