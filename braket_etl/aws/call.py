@@ -28,6 +28,7 @@ from braket_etl.aws.errors import AwsProblem, NotFound, classify, is_throttle
 from braket_etl.aws.stamp import Stamp, stamped_now
 from braket_etl.aws.throttle import Budget, Stopped, pause
 from braket_etl.shown import safe_text
+from braket_etl.values import http_date
 
 PATIENCE = 180.0  # seconds that something is asked for while Braket says it comes too fast
 _BAD_BODY_TRIES = 5
@@ -70,7 +71,7 @@ class _Answer:
     @property
     def stamp(self) -> Stamp:
         date = self.headers.get("date")
-        return Stamp(self.seen_at, wire.http_date(str(date)) if date else None)
+        return Stamp(self.seen_at, http_date(str(date)) if date else None)
 
 
 class _Latest(threading.local):

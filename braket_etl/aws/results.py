@@ -21,7 +21,6 @@ from typing import Any, BinaryIO, cast
 import ijson
 from botocore import exceptions as boto
 
-from braket_etl.aws import wire
 from braket_etl.aws.errors import (
     AwsProblem,
     BadConfiguration,
@@ -33,6 +32,7 @@ from braket_etl.aws.errors import (
 from braket_etl.aws.sessions import Account, Sessions, ambient_s3
 from braket_etl.json_text import DEEPEST
 from braket_etl.shown import safe_text
+from braket_etl.values import instant
 
 RESULTS_FILE = "results.json"
 _TASK_ARN = re.compile(r"arn:aws[a-z-]*:braket:[a-z0-9-]+:\d+:quantum-task/\S+")
@@ -278,7 +278,7 @@ def _number(source: Any, name: str) -> int | None:
 
 def _instant(source: dict[str, Any], name: str) -> datetime | None:
     value = source.get(name)
-    return None if value is None else wire.instant(value)
+    return None if value is None else instant(value)
 
 
 def results_key(directory: str) -> str:

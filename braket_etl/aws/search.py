@@ -14,12 +14,12 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-from braket_etl.aws import wire
 from braket_etl.aws.call import PATIENCE, BadBody, Response, call
 from braket_etl.aws.errors import AwsProblem, SearchFailed
 from braket_etl.aws.operations import CREATED, SEARCH_DEVICES, SEARCH_SPENDING_LIMITS, Search
 from braket_etl.aws.stamp import Stamp
 from braket_etl.aws.throttle import Budget
+from braket_etl.values import instant
 
 PAGE_SIZE = 100
 
@@ -175,7 +175,7 @@ def _summary(entry: dict[str, Any], search: Search) -> Summary:
     tags = entry.get("tags")
     return Summary(
         arn=_storable(entry[search.arn_member]),
-        created_at=wire.instant(entry[CREATED]),
+        created_at=instant(entry[CREATED]),
         status=_storable(entry["status"]),
         tags={_storable(key): None if value is None else _storable(value) for key, value in tags.items()}
         if isinstance(tags, dict)
@@ -190,7 +190,7 @@ def _summary(entry: dict[str, Any], search: Search) -> Summary:
 def _instant(value: object) -> datetime | None:
     """The instant, None where there is none or it cannot be read: the record itself is asked then."""
     try:
-        return None if value is None else wire.instant(value)
+        return None if value is None else instant(value)
     except ValueError:
         return None
 

@@ -13,13 +13,11 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable
-from datetime import UTC, datetime
-from email.utils import parsedate_to_datetime
-from functools import lru_cache
 from typing import Any, NoReturn
 
 from braket_etl.aws.operations import BY_NAME, CREATED, Get, Search
 from braket_etl.json_text import read_json
+from braket_etl.values import instant
 
 Check = Callable[[Any], None]
 
@@ -44,29 +42,6 @@ def json_object(text: str) -> dict[str, Any]:
     if type(value) is not dict:
         raise ValueError(f"the body is no JSON object but {type(value).__name__}")
     return value
-
-
-def instant(value: Any) -> datetime:
-    """The aware UTC instant of a timestamp: ISO 8601, or seconds since 1970. Raises ValueError."""
-    try:
-        if isinstance(value, str):
-            parsed = datetime.fromisoformat(value)
-            return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
-        if isinstance(value, int | float) and not isinstance(value, bool):
-            return datetime.fromtimestamp(value, UTC)
-    except (OverflowError, OSError) as error:
-        raise ValueError(f"no instant: {value!r:.100}") from error
-    raise ValueError(f"no instant: {value!r:.100}")
-
-
-@lru_cache(maxsize=256)
-def http_date(value: str) -> datetime | None:
-    """The aware UTC instant of a Date header; None where it is none."""
-    try:
-        parsed = parsedate_to_datetime(value)
-    except (ValueError, OverflowError):
-        return None
-    return parsed.replace(tzinfo=UTC) if parsed.tzinfo is None else parsed.astimezone(UTC)
 
 
 def body_check(operation: str, output_shape: Any) -> Check:

@@ -8,7 +8,7 @@ from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
 from datetime import UTC
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Optional, cast
 
@@ -114,12 +114,13 @@ def estimate(
     from braket_etl.analysis.next_wait import closed_now, next_wait
     from braket_etl.costs.estimate import estimate as estimated
     from braket_etl.settings import SettingsError
+    from braket_etl.values import decimal
 
     try:
-        run_time = None if seconds is None else Decimal(seconds)
-    except InvalidOperation:
+        run_time = None if seconds is None else decimal(seconds)
+    except ValueError:
         raise SettingsError(f"--seconds: {seconds!r} is no number") from None
-    if run_time is not None and not (run_time.is_finite() and run_time >= 0):
+    if run_time is not None and run_time < 0:
         raise SettingsError(f"--seconds: {seconds!r} is no duration")
     with _prices_readable() as connection:
         found = estimated(connection, device, shots, tasks, region=region, seconds=run_time, in_job=in_job)

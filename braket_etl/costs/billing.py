@@ -13,7 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -27,6 +27,7 @@ from braket_etl.tables.common import canonical_json
 from braket_etl.tables.declaration import quoted
 from braket_etl.tables.device_keys import device_key
 from braket_etl.tables.redact import NOTHING_REDACTED, Redactor
+from braket_etl.values import decimal, in_utc, instant, rounded
 from braket_etl.warehouse.connection import Connection, Warehouse, first_line
 from braket_etl.warehouse.statements import affected, transaction
 
@@ -34,7 +35,6 @@ from braket_etl.warehouse.statements import affected, transaction
 Delivery = Iterable[tuple[str, Callable[[], BinaryIO]]]
 
 _SUFFIXES = (".parquet", ".csv", ".csv.gz")
-_STEP = Decimal(1).scaleb(-12)
 _LIMIT = Decimal(10) ** 26
 _PAGE = 10_000
 
@@ -164,12 +164,12 @@ class _Line:
         if (text := self.text(*names)) is None:
             return None
         try:
-            amount = Decimal(text)
-        except InvalidOperation:
+            amount = decimal(text)
+        except ValueError:
             raise BillingFileError(f"{self.where}: {names[0]} {text!r:.40} is no number") from None
-        if not amount.is_finite() or abs(amount) >= _LIMIT:
+        if amount.copy_abs() >= _LIMIT:
             raise BillingFileError(f"{self.where}: {names[0]} {text!r:.40} cannot be right")
-        return amount.quantize(_STEP)
+        return rounded(amount)
 
     def instant(self, *names: str) -> datetime | None:
         """An instant in UTC."""
@@ -177,10 +177,9 @@ class _Line:
         if value is None:
             return None
         try:
-            instant = value if isinstance(value, datetime) else datetime.fromisoformat(str(value).strip())
+            return in_utc(value) if isinstance(value, datetime) else instant(str(value).strip())
         except ValueError:
             raise BillingFileError(f"{self.where}: {names[0]} {value!r:.40} is no time") from None
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
 
     def mapping(self, name: str) -> dict[str, str]:
         """A map: as such, or as JSON text, as exports write it to CSV."""

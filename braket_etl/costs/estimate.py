@@ -16,9 +16,8 @@ from braket_etl.costs.rules import PriceRule, price_rules
 from braket_etl.costs.units import BILLION
 from braket_etl.tables.arns import device_name_of
 from braket_etl.tables.device_keys import device_key
+from braket_etl.values import rounded
 from braket_etl.warehouse.connection import Connection
-
-_STEP = Decimal(1).scaleb(-12)
 
 
 @dataclass(frozen=True, slots=True)
@@ -162,7 +161,7 @@ def _estimate(
         shots,
         tasks,
         total,
-        (total / tasks).quantize(_STEP),
+        rounded(total / tasks),
         by_time is not None and seconds is None,
         tuple(lines),
         (*remarks, "at list price: no credits, free tier, discounts or taxes; storage in S3 is extra"),
@@ -175,13 +174,13 @@ def _line(price: _Price, quantity: Decimal, base_units: Decimal) -> Line:
         raise UnknownPriceError(
             f"the price list gives two prices for {family} in {price.region}; `braket-etl prices list` shows them"
         )
-    cost = (base_units * price.usd_per_billion / BILLION).quantize(_STEP)
+    cost = rounded(base_units * price.usd_per_billion / BILLION)
     per_unit = cost / quantity if quantity else price.price_usd
     return Line(
         family,
         quantity,
         price.rule.unit,
-        per_unit.quantize(_STEP),
+        rounded(per_unit),
         cost,
         price.effective_from,
         price.source,

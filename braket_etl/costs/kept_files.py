@@ -12,7 +12,7 @@ import io
 from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
-from decimal import Decimal, InvalidOperation
+from decimal import Decimal
 from itertools import pairwise
 from pathlib import Path
 from typing import Any
@@ -25,10 +25,10 @@ from braket_etl.tables.arns import account_id_of, device_name_of, region_of
 from braket_etl.tables.declaration import Table
 from braket_etl.tables.device_keys import device_key
 from braket_etl.tables.reservations import DISCOUNTS, RESERVATIONS, USAGE_TYPES
+from braket_etl.values import decimal, instant, rounded
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.statements import transaction
 
-_STEP = Decimal(1).scaleb(-12)
 _MOST_USD = Decimal(10) ** 12
 
 
@@ -54,29 +54,28 @@ class _Line:
         if (text := self.optional(name)) is None:
             return None
         try:
-            instant = datetime.fromisoformat(text)
-            return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-        except (ValueError, OverflowError):
+            return instant(text)
+        except ValueError:
             raise BillingFileError(f"{self.where}: {name} {text!r:.40} is no ISO-8601 day or time") from None
 
     def required_instant(self, name: str) -> datetime:
         """An instant that must be there."""
         self.text(name)
-        instant = self.instant(name)
-        assert instant is not None  # noqa: S101 - text() has seen it
-        return instant
+        found = self.instant(name)
+        assert found is not None  # noqa: S101 - text() has seen it
+        return found
 
     def amount(self, name: str, most: Decimal) -> Decimal | None:
         """A number from 0 to `most`, to 12 decimals."""
         if (text := self.optional(name)) is None:
             return None
         try:
-            amount = Decimal(text)
-        except InvalidOperation:
+            amount = decimal(text)
+        except ValueError:
             raise BillingFileError(f"{self.where}: {name} {text!r:.40} is no number") from None
-        if not amount.is_finite() or not 0 <= amount <= most:
+        if not 0 <= amount <= most:
             raise BillingFileError(f"{self.where}: {name} must lie between 0 and {most}, not {text!r:.40}")
-        return amount.quantize(_STEP)
+        return rounded(amount)
 
 
 def import_reservations(warehouse: Warehouse, path: Path) -> int:
@@ -168,7 +167,7 @@ def _reservation(line: _Line) -> dict[str, Any]:
         "hours": hours,
         "cancelled_at": line.instant("cancelled_at"),
         "agreed_usd": agreed,
-        "agreed_usd_per_hour": None if agreed is None else (agreed / hours).quantize(_STEP),
+        "agreed_usd_per_hour": None if agreed is None else rounded(agreed / hours),
         "note": line.optional("note"),
     }
 
@@ -196,7 +195,7 @@ def _discounts(line: _Line) -> Iterator[dict[str, Any]]:
             "product_family": family,
             "effective_from": start,
             "effective_to": end,
-            "rate": (percent / 100).quantize(_STEP),
+            "rate": rounded(percent / 100),
             "note": line.optional("note"),
         }
 

@@ -12,8 +12,8 @@ import json
 import re
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation
+from datetime import datetime
+from decimal import Decimal
 from typing import Any
 
 from braket_etl.costs.errors import PriceListError
@@ -21,6 +21,7 @@ from braket_etl.costs.rules import price_rules
 from braket_etl.costs.units import HIGHEST_PRICE, unit_of, usd_per_billion
 from braket_etl.json_text import read_json
 from braket_etl.tables.device_keys import device_key
+from braket_etl.values import decimal, instant
 
 OFFER_CODE = "AmazonBraket"
 _REQUIRED = (
@@ -291,12 +292,12 @@ def _instance_type(family: str, attributes: Mapping[str, str], usage_type: str |
     return None
 
 
-def _amount(where: str, text: str) -> Decimal:
+def _amount(where: str, text: Any) -> Decimal:
     try:
-        amount = Decimal(text.strip())
-    except (InvalidOperation, AttributeError):
+        amount = decimal(text if isinstance(text, str) else None)
+    except ValueError:
         raise PriceListError(f"{where} of the price list: {text!r:.40} is no price") from None
-    if not amount.is_finite() or not 0 <= amount <= HIGHEST_PRICE:
+    if not 0 <= amount <= HIGHEST_PRICE:
         raise PriceListError(f"{where} of the price list: a price of {text!r:.40} cannot be right")
     exponent = amount.normalize().as_tuple().exponent
     if isinstance(exponent, int) and -exponent > _MOST_DECIMALS:
@@ -308,9 +309,8 @@ def _amount(where: str, text: str) -> Decimal:
 
 def _instant(where: str, name: str, text: Any) -> datetime:
     try:
-        instant = datetime.fromisoformat(str(text).strip())
-        return instant.replace(tzinfo=UTC) if instant.tzinfo is None else instant.astimezone(UTC)
-    except (ValueError, OverflowError):
+        return instant(str(text).strip())
+    except ValueError:
         raise PriceListError(f"{where} of the price list: {name} {text!r:.40} is no date") from None
 
 

@@ -10,7 +10,6 @@ import csv
 from collections.abc import Iterator
 from contextlib import contextmanager
 from datetime import UTC, datetime
-from decimal import Decimal
 from functools import cache
 from importlib.resources import files
 from typing import Any
@@ -21,6 +20,7 @@ import pyarrow as pa
 from braket_etl.costs.price_list import Price
 from braket_etl.costs.rules import family_in_job
 from braket_etl.tables import PRICES
+from braket_etl.values import decimal, instant
 from braket_etl.warehouse.connection import configured
 from braket_etl.warehouse.migrate import migrate
 
@@ -94,7 +94,7 @@ def _price(line: dict[str, str], family: str, description: str) -> Price:
     return Price(
         sku=sku,
         rate_code=f"{sku}:{line['unit']}",
-        effective_from=datetime.fromisoformat(line["effective_from"]).replace(tzinfo=UTC),
+        effective_from=instant(line["effective_from"]),
         product_family=family,
         region=None,
         device_name=line["device_name"],
@@ -102,7 +102,7 @@ def _price(line: dict[str, str], family: str, description: str) -> Price:
         operation=None,
         usage_type=None,
         unit=line["unit"],
-        price_usd=Decimal(line["price_usd"]),
+        price_usd=decimal(line["price_usd"]),
         begin_range=None,
         description=description,
     )

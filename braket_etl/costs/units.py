@@ -9,13 +9,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from decimal import ROUND_HALF_EVEN, Decimal, localcontext
 
+from braket_etl.values import rounded
+
 #: A month of storage. AWS's EBS pricing page counts 30 days; for Braket's volumes it is not documented.
 MONTH_SECONDS = 30 * 24 * 3600
 BILLION = 10**9
 #: No rate of Braket's is near this; a larger one is a mistake, and would overflow what is computed from it.
 HIGHEST_PRICE = Decimal(10) ** 6
 
-_STEP = Decimal(1).scaleb(-12)
 _SPELLINGS = {
     "task": ("task", 1),
     "quantum-task": ("task", 1),
@@ -53,4 +54,4 @@ def usd_per_billion(price: Decimal, unit: Unit) -> Decimal:
     The 12th decimal of it is 5e-22 dollars a second: over the longest job (five days, 16 TB) below 1e-9.
     """
     with localcontext(prec=60, rounding=ROUND_HALF_EVEN):
-        return (price * BILLION / unit.size).quantize(_STEP)
+        return rounded(price * BILLION / unit.size)

@@ -41,6 +41,7 @@ from braket_etl.shown import safe_text
 from braket_etl.tables import QUANTUM_TASKS, TASK_RESULTS
 from braket_etl.tables.declaration import Table
 from braket_etl.tables.normalize import normalize, storable
+from braket_etl.values import instant
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import Counts, replace_rows, upsert
@@ -267,7 +268,7 @@ class _Desk:
         if not found:
             return
         noted = json.loads(found[0][0])
-        if datetime.now(UTC) - datetime.fromisoformat(noted["at"]) < RESUMABLE:
+        if datetime.now(UTC) - instant(noted["at"]) < RESUMABLE:
             self.after = self.recovery.resumed_after = noted["after"]
             self.recovery.tally = Tally(**noted["tally"])
 

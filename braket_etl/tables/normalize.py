@@ -10,8 +10,8 @@ from __future__ import annotations
 import json
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field
-from datetime import UTC, datetime
-from decimal import Decimal, InvalidOperation, localcontext
+from datetime import datetime
+from decimal import Decimal
 from functools import lru_cache
 from typing import Any, Protocol
 
@@ -20,6 +20,7 @@ from botocore import xform_name
 
 from braket_etl.tables.common import canonical_json
 from braket_etl.tables.declaration import Column, Table
+from braket_etl.values import decimal, instant, rounded
 
 Convert = Callable[[Any], Any]
 _MIN_INT64, _MAX_INT64 = -(2**63), 2**63 - 1
@@ -265,7 +266,7 @@ def converter(arrow_type: pa.DataType) -> Convert:
     if pa.types.is_integer(arrow_type):
         return _as_integer
     if pa.types.is_timestamp(arrow_type):
-        return as_instant
+        return instant
     if pa.types.is_decimal(arrow_type):
         return _decimal_converter(arrow_type.precision, arrow_type.scale)
     if pa.types.is_map(arrow_type):
@@ -297,46 +298,15 @@ def _as_integer(value: Any) -> int:
 
 
 def _decimal_converter(precision: int, scale: int) -> Convert:
-    smallest = Decimal(1).scaleb(-scale)
     limit = Decimal(10) ** (precision - scale)
 
     def as_decimal(value: Any) -> Decimal:
-        # a float is taken as it is written, not as the binary fraction it stands for
-        if isinstance(value, bool) or not isinstance(value, (int, float, str)):
-            raise ValueError(f"expected a decimal number, got {value!r:.60}")
-        try:
-            number = Decimal(str(value).strip())
-        except InvalidOperation:
-            raise ValueError(f"expected a decimal number, got {value!r:.60}") from None
-        if not number.is_finite() or number.copy_abs() >= limit:  # abs() would round to 28 digits
+        number = decimal(value)
+        if number.copy_abs() >= limit:  # abs() would round to 28 digits
             raise ValueError(f"{value!r:.60} does not fit in DECIMAL({precision}, {scale})")
-        with localcontext(prec=precision + scale):
-            return number.quantize(smallest)
+        return rounded(number, scale)
 
     return as_decimal
-
-
-def as_instant(value: Any) -> datetime:
-    """An ISO-8601 string or seconds since 1970 as an aware UTC datetime; raises ValueError otherwise.
-
-    A string without a zone is taken as UTC, the only zone the API writes.
-    """
-    if isinstance(value, (int, float)) and not isinstance(value, bool):
-        try:
-            return datetime.fromtimestamp(value, UTC)
-        except (OverflowError, OSError):
-            raise ValueError(f"{value!r:.60} is no instant") from None
-    if not isinstance(value, str):
-        raise ValueError(f"expected a timestamp, got {value!r:.60}")
-    instant = datetime.fromisoformat(value)
-    if instant.tzinfo is UTC:  # how the API writes it
-        return instant
-    if instant.tzinfo is None:
-        return instant.replace(tzinfo=UTC)
-    try:
-        return instant.astimezone(UTC)
-    except OverflowError:
-        raise ValueError(f"{value!r:.60} is no instant in UTC") from None
 
 
 def _as_text_map(value: Any) -> dict[str, str | None]:

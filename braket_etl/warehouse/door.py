@@ -11,6 +11,7 @@ import json
 from dataclasses import asdict, replace
 from datetime import UTC, datetime
 
+from braket_etl.values import instant
 from braket_etl.warehouse import runs
 from braket_etl.warehouse.checks import Finding, blocking_checks, last_or_new, run_check
 from braket_etl.warehouse.connection import Connection, Warehouse
@@ -68,9 +69,7 @@ def held_back(warehouse: Warehouse, connection: Connection | None = None) -> Hel
     if note is None:
         return None
     told = json.loads(note)
-    return HeldBack(
-        told["check"], told["rows"], tuple(told["examples"]), datetime.fromisoformat(told["since"])
-    )
+    return HeldBack(told["check"], told["rows"], tuple(told["examples"]), instant(told["since"]))
 
 
 def refusal(warehouse: Warehouse, held: HeldBack) -> str:

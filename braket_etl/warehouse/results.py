@@ -21,6 +21,7 @@ from braket_etl import __version__
 from braket_etl.tables import ALL, DEVICE_OBSERVATIONS, RESERVATIONS, SPENDING_LIMITS
 from braket_etl.tables.bookkeeping import WANTED
 from braket_etl.tables.declaration import Column, Table
+from braket_etl.values import instant
 from braket_etl.warehouse.migrate import declared_fingerprint
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.statements import Connection, transaction
@@ -119,7 +120,7 @@ class Results:
         is_too_old = self.anew and name not in self._made
         if is_too_old or kept is None or kept["made_of"] != made_of:
             return None
-        return Kept(kept["value"], datetime.fromisoformat(kept["made_at"]))
+        return Kept(kept["value"], instant(kept["made_at"]))
 
     def keep(self, name: str, made_of: str, value: Any) -> None:
         """Keep a JSON value until `save`."""

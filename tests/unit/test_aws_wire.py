@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json
-from datetime import UTC, datetime
 from typing import Any
 
 import botocore.session
@@ -141,24 +140,3 @@ def test_what_is_no_json_object_is_refused(text: str) -> None:
 def test_a_body_keeps_what_it_says() -> None:
     body = {"text": "half a pair: \ud800", "number": 2**70, "none": None}
     assert wire.json_object(json.dumps(body)) == body
-
-
-@pytest.mark.parametrize(
-    ("value", "expected"),
-    [
-        ("2026-01-02T03:04:05.678Z", datetime(2026, 1, 2, 3, 4, 5, 678000, UTC)),
-        ("2026-01-02T05:04:05+02:00", datetime(2026, 1, 2, 3, 4, 5, 0, UTC)),
-        ("2026-01-02T03:04:05", datetime(2026, 1, 2, 3, 4, 5, 0, UTC)),
-        (1767323045, datetime(2026, 1, 2, 3, 4, 5, 0, UTC)),
-        (1767323045.5, datetime(2026, 1, 2, 3, 4, 5, 500000, UTC)),
-    ],
-)
-def test_instants_are_aware_and_utc(value: Any, expected: datetime) -> None:
-    read = wire.instant(value)
-    assert read == expected
-    assert read.utcoffset() == expected.utcoffset()
-
-
-@pytest.mark.parametrize("text", ["yesterday", "", "Fri, 99 Nov 2026 22:00:00 GMT"])
-def test_a_date_header_that_is_none_is_no_date(text: str) -> None:
-    assert wire.http_date(text) is None

@@ -20,7 +20,7 @@ from braket_etl.aws.operations import GET_JOB, GET_TASK
 from braket_etl.aws.wire import body_check
 from braket_etl.tables import ALL, JOB_EVENTS, JOBS, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.job_events import event_bodies
-from braket_etl.tables.normalize import Drift, as_instant, flattened, normalize
+from braket_etl.tables.normalize import Drift, flattened, normalize
 from braket_etl.tables.observations import parsed_position, with_position
 
 AT = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -388,18 +388,6 @@ def test_a_poll_shows_status_and_position() -> None:
     [row] = normalize(TASK_OBSERVATIONS, [Response(body)], finish=with_position).rows.to_pylist()
     assert (row["position"], row["is_capped"], row["position_raw"]) == (2000, True, ">2000")
     assert row["observed_at"] == row["last_observed_at"] == AT
-
-
-def test_times_are_utc_whatever_their_form() -> None:
-    expected = datetime(2026, 11, 20, 12, tzinfo=UTC)
-    for value in (
-        "2026-11-20T12:00:00Z",
-        "2026-11-20T13:00:00+01:00",
-        "2026-11-20T12:00:00",
-        expected.timestamp(),
-    ):
-        assert as_instant(value) == expected
-        assert as_instant(value).utcoffset().total_seconds() == 0  # type: ignore[union-attr]
 
 
 def test_every_declaration_makes_a_table_with_comments() -> None:
