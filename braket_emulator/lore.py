@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 from random import Random
 
-_TEAMS = ("chemistry", "optimisation", "error-mitigation", "education", "finance")
 _PROJECTS = {
     "chemistry": ("h2-ground-state", "lih-dissociation", "hubbard-2x4"),
     "optimisation": ("maxcut-64", "fleet-routing", "mis-unit-disk"),

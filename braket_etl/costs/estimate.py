@@ -98,19 +98,6 @@ def estimate(
     return _estimate(device, regions[0] if len(regions) == 1 else None, shots, tasks, seconds, lines, paid)
 
 
-def reservation_price(
-    connection: Connection, device: str, hours: int, *, region: str | None = None, at: datetime | None = None
-) -> Line:
-    """What reserving the device for `hours` whole hours costs at list price; raises UnknownPriceError."""
-    key = device_key(device_name_of(device) if "/" in device else device) or ""
-    prices = [p for p in _prices(connection, key, at or datetime.now(UTC)) if p.rule.meter == "reservation"]
-    chosen = region or _regions(connection, device, key, prices)[0]
-    for price in prices:
-        if price.region == chosen:
-            return _line(price, Decimal(hours), Decimal(3600 * hours))
-    raise UnknownPriceError(f"no price of a reservation of {device} is known")
-
-
 def _of_one_kind(prices: Sequence[_Price]) -> list[_Price]:
     """The prices of the kind that holds: of those that are priced whole the one that began last, as in priced_tasks."""
     by_kind: dict[str, list[_Price]] = {}

@@ -26,7 +26,7 @@ from braket_etl.cli import costs as verbs
 from braket_etl.cli.export import export
 from braket_etl.costs.billing import import_bill, local_delivery
 from braket_etl.costs.errors import BillingFileError, CostError, PriceListError, UnknownPriceError
-from braket_etl.costs.estimate import estimate, reservation_price
+from braket_etl.costs.estimate import estimate
 from braket_etl.costs.focus import export_focus
 from braket_etl.costs.load import install_seed, refresh_prices
 from braket_etl.costs.seed import seed_only
@@ -524,11 +524,6 @@ def test_an_estimate_inside_a_job_says_what_it_assumes() -> None:
     with seed_only() as connection:
         found = estimate(connection, FORTE, 100, in_job=True)
     assert (found.cost_usd, found.lines[0].price_source) == (usd("8.3"), "seed (assumed equal)")
-
-
-def test_an_hour_of_a_reservation_has_a_price() -> None:
-    with seed_only() as connection:
-        assert reservation_price(connection, "Forte-1", 3).cost_usd == usd("21000")
 
 
 def test_an_unknown_device_is_refused_with_those_that_are_known() -> None:
