@@ -85,7 +85,6 @@ def test_a_file_that_is_in_use_as_it_should_be_is_left_alone(bloated: Warehouse)
 _KILLED = """
 import os, pathlib, signal, sys
 from pathlib import Path
-from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.file import FileWarehouse
 
 def die(*_): os.kill(os.getpid(), signal.SIGKILL)
@@ -101,7 +100,7 @@ if moment == "synced": Path.replace = die_instead
 if moment == "replaced": Path.replace = replaced_then_die
 if moment == "copying": signal.setitimer(signal.ITIMER_REAL, 0.15); signal.signal(signal.SIGALRM, signal.SIG_DFL)
 home = Path(sys.argv[1])
-compact(FileWarehouse(home / "writer", home / "warehouse.duckdb"), bloat=0.3, least_bytes=2**20)
+FileWarehouse(home / "writer", home / "warehouse.duckdb").compact(bloat=0.3, least_bytes=2**20)
 """
 
 

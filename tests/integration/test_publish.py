@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import signal
 import stat
 import subprocess
@@ -11,7 +12,6 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from braket_etl.warehouse import publish as publishing
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.errors import DamagedError, NoSpaceError, NotPublishedError, WarehouseError
 from braket_etl.warehouse.file import FileWarehouse
@@ -100,7 +100,7 @@ def test_a_copy_that_is_not_what_the_writer_holds_is_not_shown(
     def half_a_copy(source: Path, target: Path) -> None:
         target.write_bytes(source.read_bytes()[: source.stat().st_size // 2])
 
-    monkeypatch.setattr(publishing.shutil, "copyfile", half_a_copy)
+    monkeypatch.setattr(shutil, "copyfile", half_a_copy)
     with pytest.raises(DamagedError, match="old one stays"):
         fill_and_publish(warehouse, 10, 20)
     assert count(warehouse.published) == 10
@@ -111,8 +111,8 @@ def test_a_disk_without_room_is_told_before_anything_is_copied(
     warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     fill_and_publish(warehouse, 0, 10)
-    usage = publishing.shutil.disk_usage(warehouse.folder)
-    monkeypatch.setattr(publishing.shutil, "disk_usage", lambda _: usage._replace(free=1000))
+    usage = shutil.disk_usage(warehouse.folder)
+    monkeypatch.setattr(shutil, "disk_usage", lambda _: usage._replace(free=1000))
     with pytest.raises(NoSpaceError, match="MB free"):
         fill_and_publish(warehouse, 10, 20)
     assert count(warehouse.published) == 10
