@@ -1,4 +1,4 @@
-"""What people see alike on a terminal and on a page: a length of time, text without anything hidden in
+"""What people see alike on a terminal and on a page: a length of time, money, text without anything hidden in
 it, and what was probably meant."""
 
 from __future__ import annotations
@@ -6,6 +6,8 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from decimal import Decimal
+from typing import Any
 
 _SECRETS = (
     (re.compile(r"\b(?:AKIA|ASIA)[A-Z0-9]{8,}\b"), "<access key>"),
@@ -21,6 +23,26 @@ def duration(seconds: float) -> str:
         if seconds >= 2 * size:
             return f"{seconds / size:,.1f} {unit}"
     return f"{seconds:,.1f} s"
+
+
+def money(dollars: Decimal | float) -> str:
+    """Dollars with two decimals, and what is less than a cent as such."""
+    if dollars and abs(float(dollars)) < 0.005:
+        return "< 0.01" if dollars > 0 else "> -0.01"
+    return f"{dollars:,.2f}"
+
+
+def is_amount(column: str) -> bool:
+    """Whether the name of a column says that it holds money or lengths of time. A price is none: each digit counts."""
+    is_price = column.endswith("price_usd") or column in ("before_usd", "after_usd")
+    return column.endswith(("_usd", "_seconds")) and not is_price
+
+
+def amount(column: str, value: Any) -> str | None:
+    """A value of a column `…_usd` as money, of one `…_seconds` as a length of time; None for any other."""
+    if not is_amount(column) or isinstance(value, bool) or not isinstance(value, int | float | Decimal):
+        return None
+    return money(value) if column.endswith("_usd") else duration(float(value))
 
 
 def printable(text: str, *, but: str = "") -> str:

@@ -9,7 +9,6 @@ The questions come from sql/questions, the commands from the command line itself
 from __future__ import annotations
 
 import argparse
-import re
 import sys
 from collections.abc import Iterator
 from pathlib import Path
@@ -21,7 +20,7 @@ from typer.main import get_command
 
 from braket_etl.cli.app import app
 from braket_etl.settings import PREFIX, Settings
-from braket_etl.warehouse.queries import Query, queries
+from braket_etl.warehouse.queries import LIMITS, Parameter, Query, queries
 
 DOCS = Path(__file__).resolve().parent
 
@@ -87,13 +86,15 @@ def cookbook() -> str:
         GENERATED,
         f"{len(known)} questions, ready to ask. `braket-etl sql @NAME` answers one from the published warehouse, "
         "`braket-etl sql --list` names them all. Each is a file in [sql/questions](../sql/questions) that runs as it "
-        "stands in any DuckDB client from 1.4 on; parameters are DuckDB variables (`SET VARIABLE key = 'project'`) with a "
-        "default. Times are UTC, money is US dollars at list price ([what that means](cost.md)); "
+        "stands in any DuckDB client from 1.4 on; parameters are DuckDB variables (`SET VARIABLE key = 'project'`), which "
+        "have a default or limit nothing until they are set. Times are UTC, money is US dollars at list price "
+        "([what that means](cost.md)); "
         "waits are intervals ([why](queue-latency.md)).",
         "\n".join(
             f"- **{chapter}**: " + ", ".join(f"[{query.title}](#{query.name})" for query in found)
             for chapter, found in placed.items()
         ),
+        _limits(),
     ]
     chapters = [
         block for chapter, found in placed.items() for block in (f"## {chapter}", *map(_recipe, found))
@@ -103,22 +104,39 @@ def cookbook() -> str:
 
 def _recipe(query: Query) -> str:
     """One question: what it asks, how to read the answer, how to ask it, its SQL."""
-    example = "".join(f" --param {p.name}={p.default}" for p in query.params)
-    parameters = "".join(f"- `{p.name}` (default `{p.default}`): {p.meaning}\n" for p in query.params)
+    example = "".join(f" --param {p.name}={p.default}" for p in query.params if p.default)
+    own = [p for p in query.params if p.meaning != LIMITS.get(p.name)]
+    limits = ", ".join(f"`{p.name}`" for p in query.params if p not in own)
+    parameters = "".join(f"- `{p.name}`{_default_of(p)}: {p.meaning}\n" for p in own)
+    parameters += f"- {limits}: what it is [limited to](#limits)\n" if limits else ""
+    anchors = "".join(f'<a id="{name}"></a>' for name in (query.name, *query.also))
+    former = ", ".join(f"`@{name}`" for name in query.also)
     blocks = [
-        f'<a id="{query.name}"></a>\n### {query.title}',
+        f"{anchors}\n### {query.title}",
         query.question,
         f"*How to read it:* {query.read}",
         f"Parameters:\n\n{parameters}".rstrip() if parameters else "",
         f"```console\nbraket-etl sql @{query.name}{example}\n```",
-        f"<details><summary>SQL</summary>\n\n```sql\n{_without_head(query.sql)}\n```\n\n</details>",
+        f"Before it was called {former}, which goes on working." if former else "",
+        f"It stands in the report under *{query.page.section}*." if query.page.section else "",
+        f"<details><summary>SQL</summary>\n\n```sql\n{query.statement}\n```\n\n</details>",
     ]
     return "\n\n".join(block for block in blocks if block)
 
 
-def _without_head(sql: str) -> str:
-    """The statement without the comment on top, which the page has told."""
-    return re.sub(r"\A(--.*\n)+", "", sql)
+def _default_of(param: Parameter) -> str:
+    return f" (default `{param.default}`)" if param.default else ""
+
+
+def _limits() -> str:
+    """What most questions can be limited to, told once."""
+    rows = "".join(f"- `{name}`: {meaning}\n" for name, meaning in LIMITS.items())
+    return (
+        '<a id="limits"></a>\n'
+        "What many questions can be limited to, with `--param` or as a variable that is set before:\n\n"
+        f"{rows}\n"
+        "```console\nbraket-etl sql @cost_by_device --param first=2026-10-01 --param tag=team=chemistry\n```"
+    )
 
 
 def commands() -> str:

@@ -57,11 +57,16 @@ def printable(text: object) -> str:
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], note: str = "") -> None:
     """A table on standard output; numbers are set to the right and rounded to what a person reads.
 
+    Money and lengths of time (`shown.amount`) stand in the form that the report gives them.
+
     Where it is too wide for the terminal, each row is shown over several lines instead.
     """
-    body = [[_shown(value) for value in row] for row in rows]
+    body = [[_shown(name, value) for name, value in zip(columns, row, strict=True)] for row in rows]
     raw = list(zip(*body, strict=True)) if body else [() for _ in columns]
-    numeric = [bool(values) and all(_is_number(value) for value in values if value) for values in raw]
+    numeric = [
+        bool(values) and (shown.is_amount(name) or all(_is_number(value) for value in values if value))
+        for name, values in zip(columns, raw, strict=True)
+    ]
     if body and _least_width(columns, raw, numeric) > out.width:
         if title:
             out.print(Text(title))
@@ -126,8 +131,10 @@ def cell(value: Any) -> str:
     return printable(plain(value)).replace("\n", "\\n")
 
 
-def _shown(value: Any) -> str:
-    """A value in a table for people: money to a hundredth of a cent, small prices to six digits, no idle zeros."""
+def _shown(column: str, value: Any) -> str:
+    """A value in a table for people: amounts as in the report, small prices to six digits, no idle zeros."""
+    if (amount := shown.amount(column, value)) is not None:
+        return amount
     if not isinstance(value, Decimal) or not value.is_finite():
         return cell(value)
     places = max(4, 5 - value.adjusted())

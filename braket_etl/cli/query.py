@@ -60,14 +60,23 @@ def run_list(style: str | None) -> int:
     if style == "json":
         print(json.dumps([asdict(query) for query in known], indent=2))
         return 0
-    rows = [(f"@{query.name}", query.question or query.title, _shown_params(query)) for query in known]
+    rows = [
+        (
+            ", also ".join(f"@{name}" for name in (query.name, *query.also)),
+            query.question or query.title,
+            _shown_params(query),
+        )
+        for query in known
+    ]
     show_table("", ("query", "what it asks", "parameters"), rows)
     say("`braket-etl sql @cost_by_tag` asks one, `--param key=value` changes a parameter")
     return 0
 
 
 def _shown_params(query: Query) -> str:
-    return " ".join(f"{param.name}={param.default}" for param in query.params)
+    return " ".join(
+        f"{param.name}={param.default}" if param.default else param.name for param in query.params
+    )
 
 
 def _named(query: str) -> Query | None:

@@ -2,7 +2,7 @@
 
 A chart is drawn in colours that stand for roles. `for_page` turns them into CSS variables, so that the page decides what
 ink is in the dark; `for_dagster` into fixed ones on white. All text is taken as text, never as mathematics. A function
-that draws takes the records of its block, and gives None where there is nothing to draw.
+that draws takes the records of its question, and gives None where there is nothing to draw.
 """
 
 from __future__ import annotations
@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
-from braket_etl.report.values import UNKNOWN, duration, money, shortened
-from braket_etl.shown import printable
+from braket_etl.report.values import UNKNOWN, duration, shortened
+from braket_etl.shown import money, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -29,6 +29,9 @@ if TYPE_CHECKING:
     from matplotlib.patches import PathPatch
 
 Record = dict[str, Any]
+#: What takes the records of a question and gives its chart, None where there is nothing to draw.
+Draw = Callable[[Sequence[Record]], "str | None"]
+_CHARTS: dict[str, Draw] = {}
 
 
 @dataclass(frozen=True)
@@ -84,6 +87,18 @@ _PHASES = ("queue", "startup", "run", "deprioritized", "upload", "end")
 _WEEKDAYS = ("Mon", "Tue", "Wed", "Thu", "Fri", "Sat", "Sun")
 
 
+def _chart(draw: Draw) -> Draw:
+    """A function that draws, by whose name a question asks for it."""
+    _CHARTS[draw.__name__] = draw
+    return draw
+
+
+def chart_of(name: str) -> Draw:
+    """The function of that name that draws; raises KeyError where there is none."""
+    return _CHARTS[name]
+
+
+@_chart
 def cost_over_time(records: Sequence[Record]) -> str | None:
     """Stacked bars of `cost_usd` by `since` and `device`, devices in order of what they cost."""
     totals: dict[str, float] = defaultdict(float)
@@ -113,16 +128,19 @@ def cost_over_time(records: Sequence[Record]) -> str | None:
         return drawing()
 
 
+@_chart
 def cost_by_device(records: Sequence[Record]) -> str | None:
     """Bars of `cost_usd` by `device`."""
     return _bars([(r["device"], r["cost_usd"]) for r in records if r["cost_usd"]])
 
 
+@_chart
 def cost_by_meter(records: Sequence[Record]) -> str | None:
     """Bars of `cost_usd` by `meter`."""
     return _bars([(r["meter"].replace("_", " "), r["cost_usd"]) for r in records])
 
 
+@_chart
 def cost_by_tag(records: Sequence[Record]) -> str | None:
     """Bars of `cost_usd` by the values of the first `tag_key`."""
     if not records:
@@ -133,21 +151,23 @@ def cost_by_tag(records: Sequence[Record]) -> str | None:
     )
 
 
+@_chart
 def limits(records: Sequence[Record]) -> str | None:
     """What is spent and what is queued, as a share of each limit; a line at the limit."""
-    shown = [r for r in records if r["limit_usd"] and r["limit_usd"] > 0][:_MOST_BARS]
+    shown = [r for r in records if r["spending_limit_usd"] and r["spending_limit_usd"] > 0][:_MOST_BARS]
     if not shown:
         return None
     with _figure(_height(len(shown))) as (figure, (axes,), drawing):
         parts = [
-            [float(r[part]) / float(r["limit_usd"]) for r in shown] for part in ("spent_usd", "queued_usd")
+            [float(r[part]) / float(r["spending_limit_usd"]) for r in shown]
+            for part in ("aws_total_usd", "aws_queued_usd")
         ]
         axes.barh(range(len(shown)), parts[0], 0.62, color=_series(0), label="spent")
         axes.barh(range(len(shown)), parts[1], 0.62, left=parts[0], color=_series(1), label="queued")
         axes.axvline(1, color=_drawn("ink"), linewidth=1.2, label="limit")
         for n, record in enumerate(shown):
             end = parts[0][n] + parts[1][n]
-            _beside(axes, max(end, 1.0), n, f"{end:.0%} of {money(record['limit_usd'])}")
+            _beside(axes, max(end, 1.0), n, f"{end:.0%} of {money(record['spending_limit_usd'])}")
         axes.set_xlim(0, max(1.0, *(a + b for a, b in zip(*parts, strict=True))) * 1.45)
         axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
         _rows(axes, [record["device"] for record in shown])
@@ -155,6 +175,7 @@ def limits(records: Sequence[Record]) -> str | None:
         return drawing()
 
 
+@_chart
 def wait_bounds(records: Sequence[Record]) -> str | None:
     """By device the certain bounds of the median and of the 90th percentile of the wait."""
     return _intervals(
@@ -162,8 +183,8 @@ def wait_bounds(records: Sequence[Record]) -> str | None:
             (
                 r["device"],
                 [
-                    (r["median_at_least_seconds"], None, r["median_at_most_seconds"]),
-                    (r["p90_at_least_seconds"], None, r["p90_at_most_seconds"]),
+                    (r["p50_low_seconds"], None, r["p50_high_seconds"]),
+                    (r["p90_low_seconds"], None, r["p90_high_seconds"]),
                 ],
             )
             for r in records
@@ -172,21 +193,23 @@ def wait_bounds(records: Sequence[Record]) -> str | None:
     )
 
 
+@_chart
 def wait_estimates(records: Sequence[Record]) -> str | None:
     """By device the estimated median and 90th percentile, with their confidence intervals, where there are any."""
     found: dict[str, dict[float, tuple[Any, Any, Any]]] = defaultdict(dict)
     for r in records:
         if r["status"] == "ok":
             found[r["device"]][r["quantile"]] = (
-                coalesce(r["from_seconds"], r["wait_seconds"]),
+                coalesce(r["ci_low_seconds"], r["wait_seconds"]),
                 r["wait_seconds"],
-                r["to_seconds"],
+                r["ci_high_seconds"],
             )
     return _intervals(
         [(device, [by.get(0.5), by.get(0.9)]) for device, by in found.items()], ("median", "90th percentile")
     )
 
 
+@_chart
 def wait_heatmap(records: Sequence[Record]) -> str | None:
     """A week of hours a device, coloured by how long half of the tasks waited at most."""
     from matplotlib.patches import Patch
@@ -207,7 +230,8 @@ def wait_heatmap(records: Sequence[Record]) -> str | None:
         return drawing()
 
 
-def job_stages(records: Sequence[Record]) -> str | None:
+@_chart
+def job_phases(records: Sequence[Record]) -> str | None:
     """By device the share of each phase in the time of its jobs."""
     devices = list(dict.fromkeys(r["device"] for r in records))[:_MOST_BARS]
     if not devices:
@@ -216,7 +240,7 @@ def job_stages(records: Sequence[Record]) -> str | None:
     phases = known + sorted({str(r["phase"]) for r in records} - set(known))
     totals = {d: sum(r["total_seconds"] for r in records if r["device"] == d) for d in devices}
     shares = {
-        phase: {r["device"]: r["time_share"] or 0.0 for r in records if str(r["phase"]) == phase}
+        phase: {r["device"]: r["share"] or 0.0 for r in records if str(r["phase"]) == phase}
         for phase in phases
     }
     return _shares(
@@ -224,6 +248,7 @@ def job_stages(records: Sequence[Record]) -> str | None:
     )
 
 
+@_chart
 def failures(records: Sequence[Record]) -> str | None:
     """By device the share of ended tasks that failed and that were cancelled."""
     shown = [r for r in records if r["n_ended"]][:_MOST_BARS]

@@ -1,12 +1,13 @@
-"""What a report is limited to, as a condition in SQL that anyone can copy."""
+"""What a report is limited to, as values of the parameters that questions have for it."""
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from datetime import date, timedelta
 
 from braket_etl.settings import SettingsError
-from braket_etl.tables.declaration import quoted
+from braket_etl.warehouse.queries import Query, Value
 
 
 @dataclass(frozen=True)
@@ -18,46 +19,33 @@ class Filters:
     account_ids: tuple[str, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
 
+    @property
+    def step(self) -> str:
+        """The stretch that one bar of a chart over time covers, so that there are at most some dozens."""
+        length = self.last - self.first
+        return "day" if length <= timedelta(days=45) else "week" if length <= timedelta(days=400) else "month"
 
-@dataclass(frozen=True)
-class Scope:
-    """The columns that the filters apply to in one query; None where it has no such column.
+    def values_for(self, query: Query) -> dict[str, Value]:
+        """The values of a question's parameters on the page; what is not limited has none."""
+        values: Mapping[str, Value] = {
+            "first": self.first,
+            "last": self.last,
+            **({"account": ",".join(self.account_ids)} if self.account_ids else {}),
+            **({"tag": dict(self.tags)} if self.tags else {}),
+            "step": self.step,
+        }
+        return {name: value for name, value in values.items() if query.takes(name)} | dict(query.page.values)
 
-    `instant` stands for `day` where a model has no column of days: as a bare column it limits what the model reads.
-    `always` is fulfilled by all rows that the query asks for, and limits it likewise.
-    """
-
-    day: str | None = None
-    instant: str | None = None
-    account: str | None = None
-    tags: str | None = None
-    always: str | None = None
-
-    def condition(self, filters: Filters) -> str:
-        """What rows have to fulfil, values filled in; `true` where nothing applies."""
-        parts = [self.always] if self.always else []
-        if self.day:
-            parts.append(f"{self.day} BETWEEN DATE '{filters.first}' AND DATE '{filters.last}'")
-        if self.instant:
-            after = filters.last + timedelta(days=1)
-            parts.append(f"{self.instant} >= TIMESTAMPTZ '{filters.first} 00:00:00+00'")
-            parts.append(f"{self.instant} < TIMESTAMPTZ '{after} 00:00:00+00'")
-        if self.account and filters.account_ids:
-            parts.append(f"{self.account} IN ({', '.join(map(quoted, filters.account_ids))})")
-        if self.tags:
-            parts += [f"{self.tags}[{quoted(key)}] = {quoted(value)}" for key, value in filters.tags]
-        return " AND ".join(parts) or "true"
-
-    def beyond(self, filters: Filters) -> list[str]:
-        """What the query is not limited to, although the report is."""
+    def beyond(self, query: Query) -> list[str]:
+        """What the question is not limited to, although the report is."""
         return [
             what
-            for what, is_asked, column in (
-                ("the period", True, self.day or self.instant),
-                ("the account", bool(filters.account_ids), self.account),
-                ("the tag", bool(filters.tags), self.tags),
+            for what, is_asked, names in (
+                ("the period", True, ("first", "last")),
+                ("the account", bool(self.account_ids), ("account",)),
+                ("the tag", bool(self.tags), ("tag",)),
             )
-            if is_asked and column is None
+            if is_asked and not query.takes(*names)
         ]
 
 

@@ -1,4 +1,4 @@
-"""Asking all blocks and putting the page together.
+"""Asking all questions of the page and putting it together.
 
 A report that each run makes takes over from the last one what is made of tables that have not changed.
 """
@@ -7,11 +7,9 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections import Counter
 from collections.abc import Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
-from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -22,8 +20,8 @@ from sqlglot import parse_one
 from braket_etl import __version__
 from braket_etl.facts import REMEMBERED
 from braket_etl.report import charts
-from braket_etl.report.blocks import NOT_ENDED, SECTIONS, Block, answer, step
-from braket_etl.report.filters import Filters, Scope
+from braket_etl.report.filters import Filters
+from braket_etl.report.sections import questions, sections
 from braket_etl.report.values import Cell, cell, heading, is_number_column
 from braket_etl.settings import SettingsError
 from braket_etl.shown import did_you_mean
@@ -31,29 +29,58 @@ from braket_etl.warehouse.connection import Connection, Warehouse, replaced_atom
 from braket_etl.warehouse.coverage import REMEDY, missing
 from braket_etl.warehouse.errors import WarehouseError
 from braket_etl.warehouse.models import tables_read
+from braket_etl.warehouse.queries import Query, answer
 from braket_etl.warehouse.results import Contents
 
 #: As far back as a report goes that names no first day; Braket itself remembers as much.
 DEFAULT_DAYS = REMEMBERED.days
 
-#: Models that many blocks read: computed once, for this connection alone, under their own names, as far as blocks read
-#: them: what belongs to the period, and what is open.
-_SHARED_MODELS = {
-    "charges": (Scope(day="charge_date"), NOT_ENDED),
-    "waits": (Scope(instant="created_at"), "ended_at IS NULL"),
-}
+_ENDED = "('COMPLETED', 'FAILED', 'CANCELLED')"
 #: A block as it stands in a page; all that is in it is escaped, so its end is its own.
 _ARTICLE = re.compile(r'<article [^>]*data-made-of="(?P<made_of>[0-9a-f]+)">.*?</article>', re.DOTALL)
 
 
 @dataclass(frozen=True)
-class Asked:
-    """A block with its answer, ready to be shown."""
+class _Shared:
+    """A model that many questions read: computed once, for this connection alone, under its own name, as far as they do.
 
-    block: Block
-    title: str
-    tells: str
-    query: str
+    That is what belongs to the period, and what is open: a question is limited to the one, or says the other.
+    """
+
+    of_period: str
+    is_open: str
+    asks_open: str
+
+    def holds_for(self, query: Query) -> bool:
+        """Whether the question asks for nothing else."""
+        return query.takes("first", "last") or self.asks_open in query.sql
+
+    def condition(self, filters: Filters) -> str:
+        """What its rows fulfil."""
+        after = filters.last + timedelta(days=1)
+        return f"{self.of_period.format(first=filters.first, after=after)} OR {self.is_open}"
+
+
+_SHARED_MODELS = {
+    "charges": _Shared(
+        "charge_date >= DATE '{first}' AND charge_date < DATE '{after}'",
+        f"coalesce(status, '') NOT IN {_ENDED}",
+        f"NOT IN {_ENDED}",
+    ),
+    "waits": _Shared(
+        "created_at >= TIMESTAMPTZ '{first} 00:00:00+00' AND created_at < TIMESTAMPTZ '{after} 00:00:00+00'",
+        "ended_at IS NULL",
+        "is_waiting",
+    ),
+}
+
+
+@dataclass(frozen=True)
+class Asked:
+    """A question with its answer, ready to be shown."""
+
+    query: Query
+    sql: str
     beyond: Sequence[str]
     headings: Sequence[tuple[str, bool]]
     rows: Sequence[Sequence[Cell]]
@@ -118,6 +145,8 @@ def resolved(
         raise SettingsError(f"--to {last} lies before --from {first}")
     for key, value in tags:
         _refuse_unknown_tag(connection, key, value)
+    if twice := [key for key, value in tags if dict(tags)[key] != value]:
+        raise SettingsError(f"--tag {twice[0]}: nothing bears two values of one tag; make a report of each")
     return Filters(first, last, _account_ids(connection, accounts), tuple(tags))
 
 
@@ -167,7 +196,7 @@ def rendered(connection: Connection, filters: Filters, last_page: str = "") -> s
     )
     shown = _articles(connection, filters, last_page, environment.get_template("article.html.j2"))
     return environment.get_template("report.html.j2").render(
-        sections=[(section, [shown[block.key] for block in section.blocks]) for section in SECTIONS],
+        sections=[(section, [shown[query.name] for query in section.questions]) for section in sections()],
         filters=filters,
         roles=charts.ROLES,
         missing=missing(connection, filters.account_ids),
@@ -181,45 +210,47 @@ def rendered(connection: Connection, filters: Filters, last_page: str = "") -> s
 def _articles(
     connection: Connection, filters: Filters, last_page: str, template: jinja2.Template
 ) -> dict[str, Markup]:
-    """Each block by its key, from the last page where nothing has changed that it is made of."""
-    contents, blocks = Contents(connection), [block for section in SECTIONS for block in section.blocks]
-    reads = {block.key: tables_read(parse_one(block.query(filters), read="duckdb")) for block in blocks}
+    """Each question by its name, from the last page where nothing has changed that it is made of."""
+    contents = Contents(connection)
+    reads = {query.name: tables_read(parse_one(query.sql, read="duckdb")) for query in questions()}
     made_of = {
-        block.key: contents.made_of(f"{block.key} {block.query(filters)} {filters}", reads[block.key])
-        for block in blocks
+        query.name: contents.made_of(
+            f"{query.name} {query.sql} {filters.values_for(query)} {filters.beyond(query)}", reads[query.name]
+        )
+        for query in questions()
     }
     known = {match["made_of"]: Markup(match[0]) for match in _ARTICLE.finditer(last_page)}  # noqa: S704 - our own page
-    asked = [block for block in blocks if made_of[block.key] not in known]
-    for model, readers in Counter(chain.from_iterable(reads[block.key] for block in asked)).items():
-        if model in _SHARED_MODELS and readers > 1:
-            of_period, is_open = _SHARED_MODELS[model]
-            wanted = f"{of_period.condition(filters)} OR {is_open}"
-            connection.execute(f"CREATE OR REPLACE TEMP TABLE {model} AS FROM main.{model} WHERE {wanted}")
+    asked = [query for query in questions() if made_of[query.name] not in known]
+    for model, shared in _SHARED_MODELS.items():
+        readers = [query for query in asked if model in reads[query.name]]
+        if len(readers) > 1 and all(shared.holds_for(query) for query in readers):
+            connection.execute(
+                f"CREATE OR REPLACE TEMP TABLE {model} AS FROM main.{model} WHERE {shared.condition(filters)}"
+            )
     made = {
-        made_of[block.key]: Markup(  # noqa: S704 - escaped by the template
-            template.render(block=_asked(connection, block, filters, made_of[block.key]))
+        made_of[query.name]: Markup(  # noqa: S704 - escaped by the template
+            template.render(asked=_asked(connection, query, filters, made_of[query.name]))
         )
-        for block in asked
+        for query in asked
     }
-    return {block.key: (known | made)[made_of[block.key]] for block in blocks}
+    return {query.name: (known | made)[made_of[query.name]] for query in questions()}
 
 
-def _asked(connection: Connection, block: Block, filters: Filters, made_of: str) -> Asked:
-    found = answer(connection, block, filters)
-    svg = block.chart(found.records()) if block.chart else None
+def _asked(connection: Connection, query: Query, filters: Filters, made_of: str) -> Asked:
+    values = filters.values_for(query)
+    found = answer(connection, query, values)
+    svg = charts.chart_of(query.page.chart)(found.records()) if query.page.chart else None
     rows = [[cell(name, value) for name, value in zip(found.columns, row, strict=True)] for row in found.rows]
     return Asked(
-        block,
-        block.title.replace("{step}", step(filters)),
-        block.tells.replace("{step}", step(filters)),
-        block.query(filters),
-        block.scope.beyond(filters),
+        query,
+        query.with_values(values),
+        filters.beyond(query),
         [
             (heading(name), _is_numeric(name, [row[n] for row in rows]))
             for n, name in enumerate(found.columns)
         ],
         rows,
-        Markup(charts.for_page(svg, block.key)) if svg else None,  # noqa: S704 - matplotlib escapes its text
+        Markup(charts.for_page(svg, query.name)) if svg else None,  # noqa: S704 - matplotlib escapes its text
         made_of,
     )
 
@@ -254,14 +285,15 @@ def _account_ids(connection: Connection, wanted: Sequence[str]) -> tuple[str, ..
 def _places(connection: Connection, filters: Filters) -> list[dict[str, Any]]:
     """The accounts that the report is about, with their Regions, and when Braket last answered about them."""
     found = connection.execute(
-        f"""
+        """
         SELECT account_id, list(DISTINCT region ORDER BY region) AS regions, max(fetched_at) AS fetched_at
         FROM (
             SELECT account_id, region, fetched_at FROM quantum_tasks
             UNION ALL SELECT account_id, region, fetched_at FROM jobs
         )
-        WHERE {Scope(account="account_id").condition(filters)}
+        WHERE len($ids) = 0 OR list_contains($ids, account_id)
         GROUP BY account_id ORDER BY account_id
-        """
+        """,
+        {"ids": list(filters.account_ids)},
     ).fetchall()
     return [dict(zip(("account_id", "regions", "fetched_at"), row, strict=True)) for row in found]

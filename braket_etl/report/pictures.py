@@ -13,11 +13,11 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
 from braket_etl.report import charts
-from braket_etl.report.blocks import SECTIONS, Block, answer
 from braket_etl.report.filters import Filters
-from braket_etl.report.values import duration, money, shortened
-from braket_etl.shown import printable
+from braket_etl.report.values import duration, shortened
+from braket_etl.shown import money, printable
 from braket_etl.warehouse.connection import Connection
+from braket_etl.warehouse.queries import Query, answer, named_query
 
 #: UTC days that a chart over time goes back, as many as still are shown one by one.
 _DAYS = 30
@@ -27,7 +27,7 @@ _ROWS, _BAR = 6, 20
 
 @dataclass(frozen=True)
 class _Picture:
-    block: str
+    question: str
     values: Callable[[list[charts.Record]], Mapping[str, float]]
     said: Callable[[float], str]
 
@@ -40,7 +40,7 @@ def _costs(records: list[charts.Record]) -> dict[str, float]:
 
 
 def _waits(records: list[charts.Record]) -> dict[str, float]:
-    return {r["device"]: charts.coalesce(r["median_at_most_seconds"], math.inf) for r in records}
+    return {r["device"]: charts.coalesce(r["p50_high_seconds"], math.inf) for r in records}
 
 
 def _estimates(records: list[charts.Record]) -> dict[str, float]:
@@ -51,11 +51,11 @@ def _at_most(seconds: float) -> str:
     return f"≤ {duration(seconds)}" if math.isfinite(seconds) else "no bound"
 
 
-#: By asset the block whose chart says more than its rows do.
+#: By asset the question whose chart says more than its rows do.
 PICTURES = {
     "daily_costs": _Picture("cost_over_time", _costs, lambda usd: f"${money(usd)}"),
-    "waits": _Picture("waits_by_device", _waits, _at_most),
-    "queue_wait_quantiles": _Picture("wait_estimates", _estimates, duration),
+    "waits": _Picture("queue_wait_bounds", _waits, _at_most),
+    "queue_wait_quantiles": _Picture("queue_wait_by_device", _estimates, duration),
 }
 
 
@@ -64,24 +64,23 @@ def records_of(connection: Connection, asset: str, now: datetime | None) -> list
     if asset not in PICTURES or now is None:
         return []
     last = now.astimezone(UTC).date()
-    return answer(connection, _block_of(asset), Filters(last - timedelta(days=_DAYS - 1), last)).records()
+    query, filters = _question_of(asset), Filters(last - timedelta(days=_DAYS - 1), last)
+    return answer(connection, query, filters.values_for(query)).records()
 
 
 def drawn(asset: str, records: list[charts.Record]) -> dict[str, str]:
     """Markdown by name: `at a glance` and `chart` of an asset with a picture."""
-    picture, block = PICTURES[asset], _block_of(asset)
+    picture, query = PICTURES[asset], _question_of(asset)
     shown = glance(picture.values(records), picture.said)
-    svg = block.chart(records) if block.chart else None
+    svg = charts.chart_of(query.page.chart)(records)
     return {
         **({"at a glance": shown} if shown else {}),
-        **({"chart": charts.for_dagster(svg, block.title)} if svg else {}),
+        **({"chart": charts.for_dagster(svg, query.title)} if svg else {}),
     }
 
 
-def _block_of(asset: str) -> Block:
-    return next(
-        block for section in SECTIONS for block in section.blocks if block.key == PICTURES[asset].block
-    )
+def _question_of(asset: str) -> Query:
+    return named_query(PICTURES[asset].question)
 
 
 def glance(values: Mapping[str, float], said: Callable[[float], str]) -> str:

@@ -41,11 +41,9 @@ def cell(column: str, value: Any) -> Cell:
     exact = exact_text(value)
     if value is None:
         return Cell(UNKNOWN, exact, "number unknown" if is_number_column(column) else "unknown")
-    if column.endswith("_usd"):
-        return Cell(money(value), exact, "number money")
-    if column.endswith("_seconds"):
-        return Cell(duration(value), exact, "number")
-    if column.endswith("_share"):
+    if (amount := shown.amount(column, value)) is not None:
+        return Cell(amount, exact, "number money" if column.endswith("_usd") else "number")
+    if is_share(column):
         return Cell(f"{value:.1%}", exact, "number")
     if isinstance(value, bool):
         return Cell("yes" if value else "no", exact)
@@ -71,7 +69,12 @@ def exact_text(value: Any) -> str:
 
 def is_number_column(column: str) -> bool:
     """Whether the name of a column says that it holds numbers."""
-    return column.endswith(("_usd", "_seconds", "_share")) or column.startswith("n_")
+    return column.endswith(("_usd", "_seconds")) or is_share(column) or column.startswith("n_")
+
+
+def is_share(column: str) -> bool:
+    """Whether the name of a column says that it holds shares of a whole."""
+    return column == "share" or column.endswith("_share")
 
 
 def heading(column: str) -> str:
@@ -80,13 +83,6 @@ def heading(column: str) -> str:
         if column.endswith(ending):
             return column.removesuffix(ending).replace("_", " ") + unit
     return column.removeprefix("n_").removesuffix("_arn").replace("_", " ")
-
-
-def money(dollars: Decimal | float) -> str:
-    """Dollars with two decimals, and what is less than a cent as such."""
-    if dollars and abs(float(dollars)) < 0.005:
-        return "< 0.01" if dollars > 0 else "> -0.01"
-    return f"{dollars:,.2f}"
 
 
 def duration(seconds: float | None) -> str:

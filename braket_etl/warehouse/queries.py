@@ -9,23 +9,55 @@ The comment on top of a file says it, one field a line; a line that is indented 
     -- chapter: What it cost, 30
 
 The chapter is that of the cookbook, with the question's place in it. Parameters are DuckDB variables with their default in
-the SQL, `coalesce(getvariable('key'), 'team')`, so that a file runs as it stands in any DuckDB shell.
+the SQL, `coalesce(getvariable('key'), 'team')`, so that a file runs as it stands in any DuckDB shell; one that has no
+default changes nothing until it is set. What most questions can be limited to is named in one line, `LIMITS` says what it
+means; names that a question had before go on working:
+
+    -- limits: first, last, account, tag
+    -- also: spending_by_tag
+
+A question that stands on the page of the report says where, and how it is shown there:
+
+    -- report: Spending, 30
+    -- chart: cost_by_tag
+    -- form: wide
+    -- with: rows=10
+    -- empty: No task or job bears a tag.
+
+`report` is the section and the place in it, `chart` a function of report/charts.py, `form` figures (of one row) or wide,
+`with` the page's own values of parameters, `empty` what stands there where no row is found.
 """
 
 from __future__ import annotations
 
 import re
-from collections.abc import Iterator, Mapping
-from dataclasses import dataclass
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from datetime import date
 from functools import cache
 from itertools import takewhile
 from pathlib import Path
+from typing import Any
 
 from braket_etl.packaged import packaged_sql
 from braket_etl.shown import did_you_mean
-from braket_etl.warehouse.connection import Connection
+from braket_etl.tables.declaration import quoted
+from braket_etl.warehouse.statements import Connection
 
-_FIELD = re.compile(r"(title|question|read|chapter|param\s+[^:]+):\s*(.*)")
+#: A value of a parameter. A mapping is one of tags.
+Value = str | int | float | date | Mapping[str, str]
+
+#: What a question can be limited to, all of it while the variable is not set.
+LIMITS = {
+    "first": "the first UTC day that counts, such as 2026-10-01; without it, all that came before count",
+    "last": "the last UTC day that counts; without it, all that came after count",
+    "account": "id of the account that counts, of several with commas between them; without it, all count",
+    "tag": "tag that a record has to bear, as key=value, of several as {key=value, key=value}; without it, all count",
+}
+_TAG = "tag"
+_FIELDS = "title|question|read|chapter|also|limits|report|chart|form|with|empty"
+_FIELD = re.compile(rf"({_FIELDS}|param\s+[^:]+):\s*(.*)")
 _PARAMETER = re.compile(r"param\s+(\w+)(?:\s+\(default\s+(.*)\))?")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
@@ -36,19 +68,46 @@ class QueryError(Exception):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: `default` as it is written in the comment, empty where there is none."""
+    """One parameter: `default` as it is written in the comment, empty where all counts that is not ruled out."""
 
     name: str
     default: str
     meaning: str
 
-    def value_of(self, text: str) -> str | int | float:
-        """What a text on the command line means: a number where the default is one, else the text itself."""
+    def value_of(self, text: str) -> Value:
+        """What a text on the command line means: a number where the default is one, a tag, else the text itself."""
+        if self.name == _TAG and self.meaning == LIMITS[_TAG]:
+            key, equals, value = text.partition("=")
+            return {key: value} if equals and not text.startswith("{") else text
         if not _NUMBER.fullmatch(self.default):
             return text
         if not _NUMBER.fullmatch(text):
             raise QueryError(f"parameter {self.name} is a number, such as {self.default}, not {text!r}")
         return float(text) if "." in text else int(text)
+
+
+@dataclass(frozen=True)
+class OnPage:
+    """Where a question stands on the page of the report, and how its answer is shown there; nowhere without a section."""
+
+    section: str = ""
+    place: int = 0
+    chart: str = ""
+    form: str = ""
+    values: Mapping[str, Value] = field(default_factory=dict)
+    empty: str = "Nothing to show."
+
+
+@dataclass(frozen=True)
+class Answer:
+    """The rows of a question, under the names of its columns."""
+
+    columns: Sequence[str]
+    rows: Sequence[Sequence[Any]]
+
+    def records(self) -> list[dict[str, Any]]:
+        """The rows as dictionaries."""
+        return [dict(zip(self.columns, row, strict=True)) for row in self.rows]
 
 
 @dataclass(frozen=True)
@@ -63,8 +122,23 @@ class Query:
     sql: str
     chapter: str = ""
     place: int = 0
+    also: tuple[str, ...] = ()
+    page: OnPage = field(default_factory=OnPage)
 
-    def values_of(self, given: Mapping[str, str]) -> dict[str, str | int | float]:
+    @property
+    def statement(self) -> str:
+        """The SQL without the comment on top."""
+        return re.sub(r"\A(--.*\n)+", "", self.sql)
+
+    def takes(self, *names: str) -> bool:
+        """Whether it has all these parameters."""
+        return {param.name for param in self.params}.issuperset(names)
+
+    def with_values(self, values: Mapping[str, Value]) -> str:
+        """What gives the same answer wherever it is copied to: the variables are set first."""
+        return "\n".join([*(f"{each};" for each in assignments(values)), self.statement])
+
+    def values_of(self, given: Mapping[str, str]) -> dict[str, Value]:
         """The parameters that were given, as values; raises QueryError for one that the query has not."""
         known = {param.name: param for param in self.params}
         for name in given:
@@ -81,30 +155,64 @@ def queries() -> Mapping[str, Query]:
 
 
 def named_query(name: str) -> Query:
-    """The query of that name; raises QueryError, which offers those that are spelled alike."""
-    found = queries().get(name)
-    if found is None:
-        hint = did_you_mean(name, queries(), before="@") or "`braket-etl sql --list` shows all"
+    """The query of that name, also one that it had before; raises QueryError, which offers those spelled alike."""
+    known = dict(queries()) | {former: query for query in queries().values() for former in query.also}
+    if name not in known:
+        hint = did_you_mean(name, known, before="@") or "`braket-etl sql --list` shows all"
         raise QueryError(f"there is no query @{name}: {hint}")
-    return found
+    return known[name]
 
 
-def set_variables(connection: Connection, values: Mapping[str, str | int | float]) -> None:
+def set_variables(connection: Connection, values: Mapping[str, Value]) -> None:
     """Give the connection the variables that `getvariable` reads; raises QueryError for what is no name."""
-    for name, value in values.items():
-        if not name.isidentifier():
-            raise QueryError(f"{name!r} is no name of a parameter")
-        connection.execute(f'SET VARIABLE "{name}" = ?', [value])
+    for statement in assignments(values):
+        connection.execute(statement)
+
+
+def answer(connection: Connection, query: Query, values: Mapping[str, Value] | None = None) -> Answer:
+    """The rows of a question with these values of its parameters, which the connection does not keep."""
+    with _variables(connection, values or {}):
+        cursor = connection.execute(query.sql)
+        return Answer([column for column, *_ in cursor.description or ()], cursor.fetchall())
+
+
+@contextmanager
+def _variables(connection: Connection, values: Mapping[str, Value]) -> Iterator[None]:
+    set_variables(connection, values)
+    try:
+        yield
+    finally:
+        for name in values:
+            connection.execute(f'RESET VARIABLE "{name}"')
+
+
+def assignments(values: Mapping[str, Value]) -> list[str]:
+    """Statements that set variables; raises QueryError for what is no name."""
+    if wrong := [name for name in values if not name.isidentifier()]:
+        raise QueryError(f"{wrong[0]!r} is no name of a parameter")
+    return [f'SET VARIABLE "{name}" = {_literal(value)}' for name, value in values.items()]
+
+
+def _literal(value: Value) -> str:
+    """A value as SQL, whatever is in its texts."""
+    if isinstance(value, Mapping):
+        return f"MAP {{{', '.join(f'{quoted(key)}: {quoted(each)}' for key, each in value.items())}}}"
+    if isinstance(value, date):
+        return f"DATE '{value}'"
+    return quoted(value) if isinstance(value, str) else str(value)
 
 
 def query_from(path: Path) -> Query:
     """The query that a file holds."""
     text = path.read_text("utf-8").strip().rstrip(";")
     said: dict[str, str] = {}
-    for field, value in _fields(text):
-        said[field] = f"{said[field]} {value}" if field in said else value
-    params = tuple(_parameter(field, value) for field, value in said.items() if field.startswith("param"))
-    chapter, _, place = said.get("chapter", "").rpartition(", ")
+    for name, value in _fields(text):
+        said[name] = f"{said[name]} {value}" if name in said else value
+    params = (
+        *(Parameter(name, "", LIMITS[name]) for name in _listed(said.get("limits", ""))),
+        *(_parameter(name, value) for name, value in said.items() if name.startswith("param")),
+    )
+    chapter, place = _placed(said.get("chapter", ""))
     return Query(
         path.stem,
         said.get("title") or path.stem.replace("_", " ").capitalize(),
@@ -113,8 +221,32 @@ def query_from(path: Path) -> Query:
         params,
         text,
         chapter,
-        int(place or 0),
+        place,
+        tuple(_listed(said.get("also", ""))),
+        _on_page(said, params) if "report" in said else OnPage(),
     )
+
+
+def _on_page(said: Mapping[str, str], params: Iterable[Parameter]) -> OnPage:
+    known = {param.name: param for param in params}
+    given = (each.partition("=") for each in _listed(said.get("with", "")))
+    return OnPage(
+        *_placed(said["report"]),
+        said.get("chart", ""),
+        said.get("form", ""),
+        {name: known[name].value_of(text) for name, _, text in given},
+        said.get("empty", OnPage.empty),
+    )
+
+
+def _placed(text: str) -> tuple[str, int]:
+    """What stands before the last comma, and the place after it."""
+    where, _, place = text.rpartition(", ")
+    return where, int(place or 0)
+
+
+def _listed(text: str) -> list[str]:
+    return [each.strip() for each in text.split(",") if each.strip()]
 
 
 def _fields(text: str) -> Iterator[tuple[str, str]]:

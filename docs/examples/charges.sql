@@ -4,7 +4,7 @@ FROM charges
 GROUP BY product_family, meter, unit
 ORDER BY cost_usd DESC NULLS LAST;
 
--- What does one job cost, line by line, its tasks included? Here: the dearest one.
+-- What does one job cost, line by line, its tasks included? Here: the most expensive one.
 SELECT record_kind, record_arn, meter, quantity, unit, cost_status, cost_usd
 FROM charges
 WHERE job_arn = (SELECT job_arn FROM job_costs ORDER BY cost_usd DESC NULLS LAST LIMIT 1)

@@ -1,4 +1,4 @@
--- Which jobs were the dearest?
+-- Which jobs were the most expensive?
 SELECT j.job_name, c.cost_usd, c.instance_cost_usd, c.volume_cost_usd, c.task_cost_usd
 FROM job_costs AS c
 JOIN jobs AS j ON j.job_arn = c.job_arn

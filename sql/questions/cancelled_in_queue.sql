@@ -4,11 +4,11 @@
 --   that still wait count as long as they were watched.
 -- chapter: How long it waits, 100
 SELECT
-    device_arn,
+    regexp_extract(device_arn, '[^/]*$') AS device,
     quantile,
     round(wait_seconds / 60, 1) AS wait_minutes,
     round(cancelled_in_queue_share, 4) AS cancelled_share,
     n
 FROM queue_wait_quantiles
 WHERE scope = 'device' AND status = 'ok'
-ORDER BY device_arn, quantile
+ORDER BY device, quantile

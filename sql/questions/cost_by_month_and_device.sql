@@ -1,7 +1,7 @@
 -- title: Spending by month and device
 -- question: How much went to which device, month by month?
 -- read: dollars at list price by the UTC day on which tasks ended and jobs ran; net_usd is less agreed discounts. Where
---   n_unknown is not 0, the month cost more than is shown.
+--   n_unknown is not 0, the month cost more than is shown. @cost_by_device says it of a period, by what is paid for.
 -- chapter: What it cost, 10
 SELECT
     date_trunc('month', charge_date)::DATE AS month,

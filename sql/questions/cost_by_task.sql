@@ -5,7 +5,6 @@
 -- param device (default all): name of one device, or all
 -- chapter: What it cost, 40
 SELECT
-    t.quantum_task_arn,
     t.account_id,
     t.device_name,
     t.status,
@@ -21,7 +20,8 @@ SELECT
     c.cost_rule,
     c.price_effective_from,
     c.price_source,
-    t.job_arn
+    t.job_arn,
+    t.quantum_task_arn
 FROM task_costs AS c
 JOIN quantum_tasks AS t ON t.quantum_task_arn = c.quantum_task_arn
 WHERE coalesce(getvariable('device'), 'all') IN ('all', t.device_name)

@@ -1,7 +1,7 @@
 -- title: What the totals leave out
 -- question: How many tasks and jobs have no cost, and why?
 -- read: no_price: load a price list that covers them; no_duration: results.json of simulator tasks, or the billable
---   duration of jobs, is not known; pending: not ended yet.
+--   duration of jobs, is not known; pending: not ended yet. @cost_unknown counts each record of a period once.
 -- chapter: What is not known, 10
 SELECT
     record_kind,

@@ -4,7 +4,7 @@
 --   tasks cost nothing but their time, which is in the hours.
 -- chapter: Where money can be saved, 20
 SELECT
-    device_arn,
+    regexp_extract(device_arn, '[^/]*$') AS device,
     n_tasks,
     round(failure_rate, 3) AS failure_rate,
     round(cancel_rate, 3) AS cancel_rate,
@@ -13,4 +13,4 @@ SELECT
     round(hours_per_1000_shots, 3) AS hours_per_1000_shots,
     n_unpriced
 FROM device_tradeoff
-ORDER BY cost_per_1000_shots_usd NULLS LAST, device_arn
+ORDER BY cost_per_1000_shots_usd NULLS LAST, device

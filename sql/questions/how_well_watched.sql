@@ -14,7 +14,7 @@ WITH polls AS (
     GROUP BY t.device_arn
 )
 SELECT
-    w.device_arn,
+    w.device_name AS device,
     count(*) AS tasks,
     count(*) FILTER (w.basis = 'exact') AS exact,
     count(*) FILTER (w.basis = 'polled') AS polled,
@@ -24,5 +24,5 @@ SELECT
 FROM waits AS w
 LEFT JOIN polls AS p ON p.device_arn = w.device_arn
 WHERE w.record_kind = 'task' AND w.left_out IS DISTINCT FROM 'reservation'
-GROUP BY w.device_arn
-ORDER BY w.device_arn
+GROUP BY w.device_name
+ORDER BY device

@@ -6,7 +6,7 @@
 -- param device (default all): name of one device, or all
 -- chapter: How long it waits, 40
 SELECT
-    device_arn,
+    regexp_extract(device_arn, '[^/]*$') AS device,
     method,
     hour_utc,
     status,
@@ -21,4 +21,4 @@ SELECT
     backtest_n
 FROM wait_forecast
 WHERE coalesce(getvariable('device'), 'all') IN ('all', string_split(device_arn, '/')[-1])
-ORDER BY device_arn, method, hour_utc
+ORDER BY device, method, hour_utc

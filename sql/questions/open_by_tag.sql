@@ -1,7 +1,8 @@
 -- title: Who has tasks open
 -- question: Whose tasks have not ended, since when, and what will they cost?
 -- read: committed is what they cost at list price if all their shots succeed; n_unknown of them have no such amount
---   (simulators, or no price). Old ones in a queue may have been forgotten by those who sent them.
+--   (simulators, or no price). Old ones in a queue may have been forgotten by those who sent them. @open_by_device
+--   has jobs and reservations too.
 -- param key (default team): the tag's key that says whose a task is
 -- chapter: What it will cost, 30
 SELECT

@@ -5,7 +5,7 @@
 -- param device (default all): name of one device, or all
 -- chapter: How long it waits, 70
 SELECT
-    device_arn,
+    regexp_extract(device_arn, '[^/]*$') AS device,
     queue,
     date_trunc('hour', observed_at AT TIME ZONE 'UTC') AS hour_utc,
     round(avg(ahead) FILTER (kind = 'device_depth'), 1) AS mean_depth,
@@ -13,4 +13,4 @@ SELECT
 FROM queue_depth
 WHERE coalesce(getvariable('device'), 'all') IN ('all', string_split(device_arn, '/')[-1])
 GROUP BY ALL
-ORDER BY device_arn, queue, hour_utc
+ORDER BY device, queue, hour_utc

@@ -1,17 +1,27 @@
--- title: What is certain about waits
+-- title: How long tasks waited, for certain
 -- question: Without any statistics, between what bounds do the median and the 90th percentile lie?
--- read: true for these tasks whatever the distribution of waits is. high is NULL where so many still wait, or were
---   cancelled waiting, that nothing bounds it.
+-- read: half of a device's tasks waited between the low and the high of p50, nine tenths between those of p90, whatever the
+--   distribution of waits is: Braket tells no start time, and a task seen only after its end waited between 0 and its
+--   whole turnaround. high is empty where so many still wait, or were cancelled waiting (n_censored), that nothing
+--   bounds it.
+-- limits: first, last, account, tag
 -- chapter: How long it waits, 30
+-- report: Waits, 10
+-- chart: wait_bounds
+-- empty: No task of the period says anything about its wait.
 SELECT
-    device_arn,
+    device_name AS device,
     count(*) AS n,
     count(*) FILTER (certainty = 'censored') AS n_censored,
-    round(quantile_disc(wait_seconds_lower, 0.5) / 60, 1) AS p50_low_minutes,
-    round(nullif(quantile_disc(wait_seconds_at_most, 0.5), 'infinity'::DOUBLE) / 60, 1) AS p50_high_minutes,
-    round(quantile_disc(wait_seconds_lower, 0.9) / 60, 1) AS p90_low_minutes,
-    round(nullif(quantile_disc(wait_seconds_at_most, 0.9), 'infinity'::DOUBLE) / 60, 1) AS p90_high_minutes
+    quantile_disc(wait_seconds_lower, 0.5) AS p50_low_seconds,
+    nullif(quantile_disc(wait_seconds_at_most, 0.5), 'infinity'::DOUBLE) AS p50_high_seconds,
+    quantile_disc(wait_seconds_lower, 0.9) AS p90_low_seconds,
+    nullif(quantile_disc(wait_seconds_at_most, 0.9), 'infinity'::DOUBLE) AS p90_high_seconds
 FROM waits
 WHERE record_kind = 'task' AND is_counted
-GROUP BY device_arn
-ORDER BY device_arn
+    AND (getvariable('first') IS NULL OR created_at >= timezone('UTC', getvariable('first')::TIMESTAMP))
+    AND (getvariable('last') IS NULL OR created_at < timezone('UTC', getvariable('last')::TIMESTAMP + INTERVAL 1 DAY))
+    AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
+    AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
+GROUP BY device_name
+ORDER BY p50_high_seconds DESC NULLS FIRST, device

@@ -1,21 +1,25 @@
--- title: How long tasks wait, by device
+-- title: How long tasks wait, estimated
 -- question: What is the median, the 90th and the 95th percentile of the wait, and how sure is that?
--- read: wait is the estimate, in minutes; with 90 % confidence it lies between ci_low and ci_high (NULL: the data do
---   not bound it). certain_low and certain_high hold whatever the method. n_censored tasks still wait or were
---   cancelled waiting: they are counted as having waited longer than seen, not dropped.
+-- read: wait is the estimate; with 90 % confidence it lies between ci_low and ci_high (empty: the data do not bound it).
+--   certain_low and certain_high hold whatever the method. n_censored tasks still wait or were cancelled waiting: they
+--   are counted as having waited longer than seen, not dropped. No estimate is given for fewer than 20 tasks that were
+--   watched while they waited.
 -- chapter: How long it waits, 10
+-- report: Waits, 30
+-- chart: wait_estimates
+-- empty: No estimate was computed yet.
 SELECT
-    device_arn,
+    regexp_extract(device_arn, '[^/]*$') AS device,
     quantile,
     status,
-    round(wait_seconds / 60, 1) AS wait_minutes,
-    round(ci_lower_seconds / 60, 1) AS ci_low_minutes,
-    round(ci_upper_seconds / 60, 1) AS ci_high_minutes,
-    round(bound_lower_seconds / 60, 1) AS certain_low_minutes,
-    round(bound_upper_seconds / 60, 1) AS certain_high_minutes,
+    wait_seconds,
+    ci_lower_seconds AS ci_low_seconds,
+    ci_upper_seconds AS ci_high_seconds,
+    bound_lower_seconds AS certain_low_seconds,
+    bound_upper_seconds AS certain_high_seconds,
     n,
     n_censored,
     n_bounds_only
 FROM queue_wait_quantiles
 WHERE scope = 'device'
-ORDER BY device_arn, quantile
+ORDER BY max(wait_seconds) FILTER (quantile <= 0.9) OVER (PARTITION BY device_arn) DESC NULLS LAST, device_arn, quantile

@@ -4,7 +4,7 @@
 -- param quantile (default 0.5): 0.5, 0.75, 0.9, 0.95 or 0.99
 -- chapter: How long it waits, 20
 SELECT
-    device_arn,
+    regexp_extract(device_arn, '[^/]*$') AS device,
     week_start,
     status,
     round(wait_seconds / 60, 1) AS wait_minutes,
@@ -14,4 +14,4 @@ SELECT
     n_censored
 FROM queue_wait_quantiles
 WHERE scope = 'device_week' AND quantile = coalesce(getvariable('quantile')::DOUBLE, 0.5)
-ORDER BY device_arn, week_start
+ORDER BY device, week_start

@@ -4,7 +4,7 @@
 --   (overhead), so what is above that is queueing.
 -- chapter: How long it waits, 120
 SELECT
-    device_arn,
+    regexp_extract(device_arn, '[^/]*$') AS device,
     count(*) AS n,
     round(any_value(overhead_seconds), 2) AS overhead_seconds,
     round(median(wait_and_overhead_seconds), 2) AS p50_wait_and_overhead_seconds,
@@ -12,4 +12,4 @@ SELECT
 FROM task_latency
 WHERE wait_and_overhead_seconds IS NOT NULL
 GROUP BY device_arn
-ORDER BY device_arn
+ORDER BY device

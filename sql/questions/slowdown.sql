@@ -4,7 +4,7 @@
 --   least 1. As run times are intervals, medians are too: they lie between low and high.
 -- chapter: How long it waits, 110
 SELECT
-    device_arn,
+    regexp_extract(device_arn, '[^/]*$') AS device,
     count(bounded_slowdown_lower) AS n,
     round(quantile_disc(slowdown_lower, 0.5), 1) AS p50_slowdown_low,
     CASE WHEN count(*) FILTER (slowdown_lower IS NOT NULL AND slowdown_upper IS NULL) * 2 < count(slowdown_lower)
@@ -16,4 +16,4 @@ SELECT
 FROM task_wait_parts
 WHERE is_counted
 GROUP BY device_arn
-ORDER BY device_arn
+ORDER BY device

@@ -11,7 +11,7 @@ WITH seen AS (
     GROUP BY quantum_task_arn
 )
 SELECT
-    w.device_arn,
+    w.device_name AS device,
     s.queue_priority,
     count(*) AS n,
     count(*) FILTER (w.certainty = 'censored') AS n_censored,
@@ -20,5 +20,5 @@ SELECT
 FROM seen AS s
 JOIN waits AS w ON w.record_arn = s.quantum_task_arn
 WHERE w.record_kind = 'task' AND w.is_counted
-GROUP BY w.device_arn, s.queue_priority
-ORDER BY w.device_arn, s.queue_priority
+GROUP BY w.device_name, s.queue_priority
+ORDER BY device, s.queue_priority

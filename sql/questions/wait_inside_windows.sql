@@ -4,7 +4,7 @@
 --   closed the rest; both are bounds, and high covers only tasks whose wait ended.
 -- chapter: How long it waits, 80
 SELECT
-    device_arn,
+    regexp_extract(device_arn, '[^/]*$') AS device,
     count(*) AS n,
     round(sum(open_wait_seconds_lower) / 3600, 1) AS open_hours_low,
     round(sum(open_wait_seconds_upper) / 3600, 1) AS open_hours_high,
@@ -13,4 +13,4 @@ SELECT
 FROM task_wait_parts
 WHERE is_counted AND open_wait_seconds_lower IS NOT NULL
 GROUP BY device_arn
-ORDER BY device_arn
+ORDER BY device

@@ -13,13 +13,75 @@ from typing import Any
 import duckdb
 import pytest
 
-from braket_etl.warehouse.queries import Query, queries, set_variables
+from braket_etl.warehouse.queries import LIMITS, Query, named_query, queries, set_variables
+from braket_etl.warehouse.queries import answer as ask
 from tests.conftest import Program
 
 QUERIES = queries()
 EVERY = pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
 #: Another value than the default, for each parameter by name.
-OTHER = {"device": "Garnet", "key": "project", "quantile": 0.9, "hours": 3, "tasks": 3}
+OTHER = {
+    "device": "Garnet",
+    "key": "project",
+    "quantile": 0.9,
+    "hours": 3,
+    "tasks": 3,
+    "rows": 3,
+    "step": "week",
+    "first": date(2026, 11, 1),
+    "last": "2026-11-10",
+    "account": "123456789012,1",
+    "tag": {"team": "chemistry", "stage": "prod"},
+}
+#: The questions that there were when a file was named once and for all: an outside program may ask by these names.
+FIRST_NAMES = frozenset(
+    [
+        "best_hours",
+        "bill_differences",
+        "cancelled_cost",
+        "cancelled_in_queue",
+        "cost_by_account",
+        "cost_by_job",
+        "cost_by_month_and_device",
+        "cost_by_tag",
+        "cost_by_task",
+        "cost_elsewhere",
+        "cost_not_known",
+        "cost_per_shot",
+        "days_not_whole",
+        "dearest_hours",
+        "dearest_tasks",
+        "device_tradeoff",
+        "failed_jobs",
+        "failures",
+        "how_well_watched",
+        "job_overhead",
+        "job_phases",
+        "job_waits",
+        "next_wait",
+        "open_by_tag",
+        "price_changes",
+        "prices_now",
+        "program_set_saving",
+        "queue_depth_over_time",
+        "queue_wait_bounds",
+        "queue_wait_by_device",
+        "queue_wait_by_week",
+        "records_not_stored",
+        "reservation_use",
+        "simulator_overhead",
+        "simulators_by_qubits",
+        "slowdown",
+        "small_tasks",
+        "spend_forecast",
+        "spending_limits",
+        "untagged_spend",
+        "wait_by_priority",
+        "wait_inside_windows",
+        "waiting_now",
+        "week_over_week",
+    ]
+)
 
 Row = dict[str, Any]
 
@@ -66,16 +128,80 @@ def test_it_says_what_it_asks_and_how_to_read_the_answer(query: Query) -> None:
 @EVERY
 def test_its_parameters_are_those_it_reads_with_the_defaults_it_tells(query: Query) -> None:
     used = re.findall(r"coalesce\(getvariable\('(\w+)'\)(?:::\w+)?, '?([^')]+)'?\)", query.sql)
-    assert query.sql.count("getvariable(") == len(used)
-    assert {(param.name, param.default) for param in query.params} == set(used)
+    # what has no default is true of all, or no limit, until it is set
+    optional = re.findall(r"\(getvariable\('(\w+)'\) IS NULL OR [^\n]*getvariable\('\1'\)::\w+", query.sql)
+    unlimited = re.findall(r"LIMIT getvariable\('(\w+)'\)::BIGINT", query.sql)
+    assert query.sql.count("getvariable(") == len(used) + 2 * len(optional) + len(unlimited)
+    expected = {*used, *((name, "") for name in (*optional, *unlimited))}
+    assert {(param.name, param.default) for param in query.params} == expected
     assert all(param.meaning for param in query.params)
+
+
+@EVERY
+def test_it_is_limited_as_every_other(query: Query) -> None:
+    known = [param for param in query.params if param.name in LIMITS]
+    assert all(param.meaning == LIMITS[param.name] for param in known)
+    assert query.takes("first") == query.takes("last")
+    for line in query.sql.splitlines():
+        if "getvariable('account')" in line:
+            assert re.search(
+                r"list_contains\(string_split\(getvariable\('account'\)::VARCHAR, ','\), (\w\.)?account_id",
+                line,
+            )
+        if "getvariable('tag')" in line:
+            assert re.search(
+                r"list_has_all\(map_entries\((\w\.)?tags\), map_entries\(getvariable\('tag'\)::MAP", line
+            )
+
+
+def test_every_name_that_a_question_ever_had_still_asks_it() -> None:
+    assert {named_query(name).name for name in FIRST_NAMES} <= QUERIES.keys()
+    names = [name for query in QUERIES.values() for name in (query.name, *query.also)]
+    assert len(names) == len(set(names))
+    assert named_query("dearest_hours").name == "most_expensive_hours"
+
+
+@pytest.mark.parametrize("name", sorted(name for name, query in QUERIES.items() if query.takes("tag")))
+def test_limits_leave_out_what_does_not_fulfil_them(demo: duckdb.DuckDBPyConnection, name: str) -> None:
+    everything = answer(demo, name)
+    [account] = demo.sql("SELECT DISTINCT account_id FROM quantum_tasks").fetchall()[0]
+    assert answer(demo, name, {"account": f"1,{account}"}) == everything
+    nothing = [answer(demo, name, {"account": "1"}), answer(demo, name, {"tag": {"it's": "}, x=\\'"}})]
+    assert nothing[0] == nothing[1]
+    assert all(not value for row in nothing[0] for value in row.values())
+    tags = {"team": "chemistry", "stage": "prod"}
+    assert answer(demo, name, {"tag": tags}) == answer(demo, name, {"tag": "{team=chemistry, stage=prod}"})
+
+
+def test_the_days_of_a_period_are_both_in(demo: duckdb.DuckDBPyConnection) -> None:
+    by_day = {row["since"]: 0 for row in answer(demo, "cost_over_time")}
+    first, last = sorted(by_day)[2], sorted(by_day)[4]
+    within = {row["since"] for row in answer(demo, "cost_over_time", {"first": first, "last": f"{last}"})}
+    assert within == {day for day in by_day if first <= day <= last}
+    [whole] = demo.sql(
+        f"SELECT count(*) FROM waits WHERE record_kind = 'task' AND is_counted "
+        f"AND created_at >= '{first} 00:00:00+00' AND created_at < '{last + timedelta(days=1)} 00:00:00+00'"
+    ).fetchall()[0]
+    found = answer(demo, "queue_wait_bounds", {"first": f"{first}", "last": last})
+    assert sum(row["n"] for row in found) == whole > 0
+
+
+def test_what_a_question_is_asked_with_is_gone_when_it_was_answered(demo: duckdb.DuckDBPyConnection) -> None:
+    with demo.cursor() as session:
+        query = named_query("spent")
+        everything = ask(session, query).rows
+        assert ask(session, query, {"first": "2200-01-01"}).rows != everything
+        with pytest.raises(duckdb.Error):
+            ask(session, query, {"first": "soon"})
+        assert ask(session, query).rows == everything
+        assert session.sql("SELECT count(*) FROM duckdb_variables()").fetchall() == [(0,)]
 
 
 @EVERY
 def test_it_answers_or_says_when_it_is_empty(query: Query, demo: duckdb.DuckDBPyConnection) -> None:
     rows = answer(demo, query.name)
     if not rows:
-        assert re.search(r"\b(Empty|No rows)\b", query.read), (
+        assert re.search(r"\b(Empty|No rows)\b", query.read) or query.page.section, (
             f"{query.name} has no rows and does not say when"
         )
     assert answer(demo, query.name, {p.name: OTHER[p.name] for p in query.params}) is not None

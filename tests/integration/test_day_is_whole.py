@@ -13,13 +13,13 @@ from braket_etl.facts import REMEMBERED
 from braket_etl.health.here import coverage_finding
 from braket_etl.health.standing import standing
 from braket_etl.pull.plan import DAY, days_between, due_days, midnight
-from braket_etl.report.blocks import QUALITY, answer
 from braket_etl.report.filters import Filters
 from braket_etl.report.page import rendered
 from braket_etl.warehouse.connection import Connection
 from braket_etl.warehouse.coverage import gaps, missing, places_not_whole
 from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.models import create_view, models
+from braket_etl.warehouse.queries import answer, named_query
 
 TODAY = datetime.now(UTC).date()
 START = TODAY - 100 * DAY
@@ -113,10 +113,11 @@ def test_the_pull_asks_again_for_what_was_not_seen(connection: Connection) -> No
 
 
 def test_the_report_misses_only_what_is_neither_stored_nor_rejected(connection: Connection) -> None:
-    [block] = [block for block in QUALITY.blocks if block.key == "coverage"]
+    query = named_query("days_searched")
+    assert query.page.section
     told = {
         (row["region"], row["kind"]): row
-        for row in answer(connection, block, Filters(START, TODAY)).records()
+        for row in answer(connection, query, Filters(START, TODAY).values_for(query)).records()
     }["us-east-1", "quantum_tasks"]
     counted = Counter(states(connection, "us-east-1").values())
     assert told["n_whole_days"] == counted["whole"] == 2

@@ -7,11 +7,14 @@ can fail stays above the joins. On ten million tasks that was the difference bet
 from __future__ import annotations
 
 import json
+import re
 from collections.abc import Iterator
 from typing import Any
 
 import duckdb
 import pytest
+
+from braket_etl.warehouse.queries import named_query, set_variables
 
 Node = dict[str, Any]
 
@@ -140,3 +143,37 @@ def test_a_question_about_the_waits_of_tasks_reads_no_jobs(
     plan = plan_of(demo, f"SELECT max(wait_seconds_upper) FROM waits WHERE record_kind = '{kind}'")
     assert not scans(plan, unread)
     assert scans(plan_of(demo, "SELECT max(wait_seconds_upper) FROM waits"), unread)
+
+
+@pytest.mark.parametrize(
+    "name", ["spent", "cost_over_time", "most_expensive_tasks", "queue_wait_bounds", "wait_heatmap"]
+)
+def test_a_question_limited_by_variables_reads_what_one_with_constants_does(
+    demo: duckdb.DuckDBPyConnection, name: str
+) -> None:
+    sql = named_query(name).statement
+    first, last = demo.execute(
+        "SELECT quantile_disc(created_date, 0.3), quantile_disc(created_date, 0.6) FROM quantum_tasks"
+    ).fetchall()[0]
+    limits = re.compile(r"\(getvariable\('(\w+)'\) IS NULL OR (.*)\)$", re.MULTILINE)
+
+    def as_constants(found: re.Match[str]) -> str:
+        if found[1] not in ("first", "last"):
+            return "true"
+        day = f"DATE '{first if found[1] == 'first' else last}'"
+        condition = found[2].replace(f"getvariable('{found[1]}')", day)
+        # nothing is left for the planner to work out
+        return re.sub(
+            r"timezone\(.*\)",
+            lambda x: f"TIMESTAMPTZ '{demo.sql('SELECT ' + x[0]).fetchall()[0][0]}'",
+            condition,
+        )
+
+    constants = limits.sub(as_constants, sql)
+    assert constants.count("DATE '") + constants.count("TIMESTAMPTZ '") == 2
+    with demo.cursor() as session:
+        unlimited = plan_of(session, sql)
+        set_variables(session, {"first": first, "last": str(last)})
+        limited = plan_of(session, sql)
+    assert limited == plan_of(demo, constants) != unlimited
+    assert unlimited == plan_of(demo, limits.sub("true", sql))

@@ -34,9 +34,9 @@ from datetime import date
 from decimal import Decimal
 
 from braket_etl.costs.estimate import estimate
-from braket_etl.report.blocks import AT_A_GLANCE, SPENDING
 from braket_etl.report.filters import Filters
 from braket_etl.warehouse.checks import checks, run_check
+from braket_etl.warehouse.queries import answer, named_query
 from tests.cost_cases import Result, load, price, qpu, store, store_results, task, warehouse
 
 HELIOS = "arn:aws:braket:us-east-1::device/qpu/quantinuum/Helios"
@@ -65,7 +65,12 @@ with warehouse() as connection:
         return [dict(zip(names, row)) for row in found.fetchall()]
 
     period = Filters(date(2026, 7, 1), date(2026, 9, 30))
-    blocks = {block.key: block for section in (AT_A_GLANCE, SPENDING) for block in section.blocks}
+
+    def on_the_page(name):
+        query = named_query(name)
+        assert query.page.section
+        return answer(connection, query, period.values_for(query)).records()
+
     print(json.dumps({
         "tasks": rows("SELECT * FROM task_costs ORDER BY quantum_task_arn"),
         "charges": rows("SELECT * FROM charges ORDER BY record_arn, meter"),
@@ -73,8 +78,8 @@ with warehouse() as connection:
         "estimate": estimate(connection, "Helios", 100, seconds=Decimal(1800)).as_json(),
         "in_job": estimate(connection, "Helios", 100, seconds=Decimal(1800), in_job=True).as_json(),
         "unknown_time": estimate(connection, "Helios", 100).as_json(),
-        "spent": rows(blocks["spent"].query(period)),
-        "by_device": rows(blocks["cost_by_device"].query(period)),
+        "spent": on_the_page("spent"),
+        "by_device": on_the_page("cost_by_device"),
         "failed": [check.name for check in checks() if not run_check(connection, check).passed],
     }, default=str))
 """

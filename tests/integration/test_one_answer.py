@@ -16,7 +16,6 @@ import duckdb
 import pytest
 
 from braket_etl.cli.output import duration
-from braket_etl.report.blocks import SECTIONS
 from braket_etl.warehouse.models import models, tables_read
 from braket_etl.warehouse.queries import queries
 from tests.conftest import Program
@@ -88,7 +87,8 @@ def report(home: Program, asked: duckdb.DuckDBPyConnection) -> Callable[[str], l
     def shown(key: str) -> list[Row]:
         text = articles[key]
         sql = html.unescape(re.search(r"<pre>(.*?)</pre>", text, re.DOTALL)[1])  # type: ignore[index]
-        names = asked.sql(sql).columns
+        with asked.cursor() as session:
+            names = [column for column, *_ in session.execute(sql).description or ()]
         if figures := _cells("dd", text):
             return [dict(zip(names, figures, strict=True))]
         return [
@@ -113,13 +113,17 @@ def whole(text: str) -> int:
     return int(text.replace(",", ""))
 
 
-def minutes(seconds: str) -> float | None:
-    found = number(seconds)
+def minutes(seconds: str | float | None) -> float | None:
+    found = number(seconds) if isinstance(seconds, str) else seconds
     return None if found is None else float(round(float(found) / 60, 1))
 
 
 def name_of(row: Row) -> str:
     return str(row["device_arn"]).rsplit("/", 1)[-1]
+
+
+def device_of(row: Row) -> str:
+    return str(row["device"])
 
 
 def totals(rows: Sequence[Row], by: Callable[[Row], Any], *columns: str) -> dict[Any, tuple[Any, ...]]:
@@ -170,24 +174,24 @@ def test_the_certain_median_of_the_waits(
 ) -> None:
     shown = {
         row["device"]: (
-            whole(row["n_tasks"]),
-            whole(row["n_still_waiting_or_cancelled"]),
-            minutes(row["median_at_least_seconds"]),
-            minutes(row["median_at_most_seconds"]),
-            minutes(row["p90_at_least_seconds"]),
-            minutes(row["p90_at_most_seconds"]),
+            whole(row["n"]),
+            whole(row["n_censored"]),
+            minutes(row["p50_low_seconds"]),
+            minutes(row["p50_high_seconds"]),
+            minutes(row["p90_low_seconds"]),
+            minutes(row["p90_high_seconds"]),
         )
-        for row in report("waits_by_device")
+        for row in report("queue_wait_bounds")
     }
     assert len(shown) > 5
     bounds = {
-        name_of(row): (
+        device_of(row): (
             row["n"],
             row["n_censored"],
-            row["p50_low_minutes"],
-            row["p50_high_minutes"],
-            row["p90_low_minutes"],
-            row["p90_high_minutes"],
+            minutes(row["p50_low_seconds"]),
+            minutes(row["p50_high_seconds"]),
+            minutes(row["p90_low_seconds"]),
+            minutes(row["p90_high_seconds"]),
         )
         for row in cookbook("queue_wait_bounds")
     }
@@ -211,7 +215,7 @@ def test_the_demos_screen_says_of_waits_what_the_cookbook_says(
             "FROM waits WHERE record_kind = 'task' AND is_counted GROUP BY device_name",
         )
     }
-    asked = {name_of(row): row for row in rows_of(as_pulled, queries()["queue_wait_bounds"].sql)}
+    asked = {device_of(row): row for row in rows_of(as_pulled, queries()["queue_wait_bounds"].sql)}
     assert shown.keys() == asked.keys() == bounds.keys()
     for device, (tasks, low, high, still) in shown.items():
         assert (whole(tasks), whole(still)) == (asked[device]["n"], asked[device]["n_censored"]), device
@@ -224,17 +228,17 @@ def test_the_bounds_of_the_stored_quantiles_are_those_of_the_waits(
 ) -> None:
     bounds = rows_of(as_pulled, queries()["queue_wait_bounds"].sql)
     stored = {
-        (name_of(row), row["quantile"]): row
+        (device_of(row), row["quantile"]): row
         for row in rows_of(as_pulled, queries()["queue_wait_by_device"].sql)
     }
     assert bounds
     for row in bounds:
         for quantile, name in ((0.5, "p50"), (0.9, "p90")):
-            other = stored[name_of(row), quantile]
+            other = stored[device_of(row), quantile]
             assert other["n"] + other["n_bounds_only"] == row["n"]
-            assert (other["certain_low_minutes"], other["certain_high_minutes"]) == (
-                row[f"{name}_low_minutes"],
-                row[f"{name}_high_minutes"],
+            assert (minutes(other["certain_low_seconds"]), minutes(other["certain_high_seconds"])) == (
+                minutes(row[f"{name}_low_seconds"]),
+                minutes(row[f"{name}_high_seconds"]),
             )
 
 
@@ -246,13 +250,13 @@ def test_the_estimates_of_waits(
     shown = {
         (row["device"], float(row["quantile"])): (
             minutes(row["wait_seconds"]),
-            whole(row["n_tasks"]),
+            whole(row["n"]),
             whole(row["n_censored"]),
         )
-        for row in report("wait_estimates")
+        for row in report("queue_wait_by_device")
     }
     asked_for = {
-        (name_of(row), row["quantile"]): (row["wait_minutes"], row["n"], row["n_censored"])
+        (device_of(row), row["quantile"]): (minutes(row["wait_seconds"]), row["n"], row["n_censored"])
         for row in cookbook("queue_wait_by_device")
     }
     drawn = {
@@ -267,14 +271,17 @@ def test_the_estimates_of_waits(
 
 def test_the_waits_of_jobs(report: Callable[[str], list[Row]], cookbook: Callable[[str], list[Row]]) -> None:
     shown = {
-        row["device"]: (whole(row["n_jobs"]), minutes(row["queue_seconds"]), minutes(row["startup_seconds"]))
+        row["device"]: (
+            whole(row["n"]),
+            minutes(row["p50_queue_seconds"]),
+            minutes(row["p50_startup_seconds"]),
+        )
         for row in report("job_waits")
     }
     assert shown
     assert shown == {
-        name_of(row): (row["n"], row["p50_queue_minutes"], row["p50_startup_minutes"])
+        device_of(row): (row["n"], minutes(row["p50_queue_seconds"]), minutes(row["p50_startup_seconds"]))
         for row in cookbook("job_waits")
-        if name_of(row) in shown
     }
 
 
@@ -284,30 +291,25 @@ def test_what_waits_now(
     waiting = cookbook("waiting_now")
     kinds: Mapping[str, list[Row]] = defaultdict(list)
     for row in waiting:
-        kind = "job" if ":job/" in row["arn"] else "task"
-        kinds[f"{row['device_arn']} {kind}"].append(row)
-    assert {f"{each['device_arn']} {each['kind']}": each["n"] for each in status["waiting"]} == {
+        assert row["kind"] == ("job" if ":job/" in row["arn"] else "task")
+        kinds[f"{row['device']} {row['kind']}"].append(row)
+    assert {f"{name_of(each)} {each['kind']}": each["n"] for each in status["waiting"]} == {
         key: len(rows) for key, rows in kinds.items()
     }
     for each in status["waiting"]:
-        rows = kinds[f"{each['device_arn']} {each['kind']}"]
-        assert round(each["longest_seconds"] / 60, 1) == max(row["waited_minutes"] for row in rows)
+        rows = kinds[f"{name_of(each)} {each['kind']}"]
+        assert each["longest_seconds"] == max(row["waited_seconds"] for row in rows)
     shown = report("waiting_now")
     by_arn = {row["arn"]: row for row in waiting}
     assert shown
     for row in shown:
-        assert minutes(row["waited_at_least_seconds"]) == by_arn[row["task_arn"]]["waited_minutes"]
+        assert float(row["waited_seconds"]) == by_arn[row["arn"]]["waited_seconds"]
 
 
 def test_only_waits_says_what_counts_as_a_wait() -> None:
     single = {"task_latency", "job_latency"}
     readers = {model.name: model.reads for model in models()}
     readers |= {f"@{name}": _reads(query.sql) for name, query in queries().items()}
-    readers |= {
-        f"block {block.key}": _reads(re.sub(r"\{\w+\}", "true", block.sql))
-        for section in SECTIONS
-        for block in section.blocks
-    }
     assert {name for name, reads in readers.items() if reads & single} == {
         "waits",
         "device_tradeoff",  # hours from creation to end, of tasks that a queue statistic leaves out too
@@ -340,7 +342,7 @@ def test_what_share_of_the_tasks_fails(
         assert whole(failed[device]["n_failed"]) == n
         assert float(failed[device]["failed_share"]) == pytest.approx(share, abs=0.001), device
         assert float(failed[device]["failed_share"]) == n / whole(failed[device]["n_ended"])
-    [outcomes] = report("outcomes")
+    [outcomes] = report("task_outcomes")
     ended = sum(whole(row["n_ended"]) for row in shown)
     assert whole(outcomes["n_failed"]) == sum(n for n, _ in asked_for.values())
     assert whole(outcomes["n_created"]) == sum(whole(row["n_tasks"]) for row in shown)
@@ -359,7 +361,7 @@ def test_which_days_are_not_whole(
     assert lost > 0
     assert not_whole > 100
     assert (status["days_not_whole"], status["days_lost"]) == (not_whole, lost)
-    shown = report("coverage")
+    shown = report("days_searched")
     assert (
         sum(whole(row["n_not_whole"]) for row in shown),
         sum(whole(row["n_lost"]) for row in shown),
@@ -415,7 +417,7 @@ def test_what_was_spent(
     drawn = notebook(asked, "daily_costs")
     assert sum(row["usd"] for row in drawn) == pytest.approx(float(spent))
     assert sum(row["n_unknown"] for row in drawn) == unknown
-    assert sum(whole(row["n_records"]) for row in report("unpriced")) == unknown
+    assert sum(whole(row["n_records"]) for row in report("cost_unknown")) == unknown
 
 
 def test_the_demos_screen_says_of_costs_what_the_cookbook_says(
@@ -449,7 +451,7 @@ def test_the_demos_screen_says_of_costs_what_the_cookbook_says(
 def test_what_is_open_and_what_it_will_cost(
     report: Callable[[str], list[Row]], cookbook: Callable[[str], list[Row]], status: Any
 ) -> None:
-    [shown] = report("open")
+    [shown] = report("open_now")
     asked_for = cookbook("open_by_tag")
     tables = {each["table"]: each for each in status["tables"]}
     tasks = sum(row["tasks"] for row in asked_for)
@@ -457,7 +459,7 @@ def test_what_is_open_and_what_it_will_cost(
     assert whole(shown["n_open_jobs"]) == tables["jobs"]["open"]
     committed = sum(row["committed_usd"] or 0 for row in asked_for)
     assert number(shown["committed_usd"]) == committed
-    assert sum(number(row["committed_usd"]) or 0 for row in report("pending")) == committed
+    assert sum(number(row["committed_usd"]) or 0 for row in report("open_by_device")) == committed
     assert sum(row["committed_usd"] for row in cookbook("cost_by_account")) == committed
 
 
@@ -465,8 +467,13 @@ def test_the_limits_of_spending(
     report: Callable[[str], list[Row]], cookbook: Callable[[str], list[Row]]
 ) -> None:
     shown = [
-        (row["device"], number(row["limit_usd"]), number(row["spent_usd"]), number(row["queued_usd"]))
-        for row in report("limits")
+        (
+            row["device"],
+            number(row["spending_limit_usd"]),
+            number(row["aws_total_usd"]),
+            number(row["aws_queued_usd"]),
+        )
+        for row in report("spending_limits")
     ]
     assert shown
     assert sorted(shown) == sorted(

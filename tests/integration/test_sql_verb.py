@@ -6,12 +6,15 @@ import csv
 import io
 import json
 import re
+from datetime import date
+from decimal import Decimal
 from pathlib import Path
 
 import duckdb
 import pytest
 
-from braket_etl.warehouse.queries import Parameter, QueryError, queries, query_from
+from braket_etl.report.values import cell
+from braket_etl.warehouse.queries import OnPage, Parameter, QueryError, queries, query_from
 from tests.conftest import Program
 from tests.processes import on_terminal
 
@@ -150,6 +153,7 @@ def test_a_ready_question_is_asked_by_name_with_parameters(pulled: Program) -> N
     ("arguments", "said"),
     [
         (("@cost_by_tg",), "did you mean @cost_by_tag"),
+        (("@dearest_task",), "did you mean @dearest_tasks"),
         (("@zzz",), "--list"),
         (("@cost_by_tag", "--param", "kee=team"), "did you mean key?"),
         (("@cost_by_tag", "--param", "key"), "name=value"),
@@ -167,7 +171,45 @@ def test_all_ready_questions_are_listed_and_documented(program: Program) -> None
     assert [query["name"] for query in listed] == list(queries())
     assert all(query["title"] and query["question"] and query["read"] for query in listed)
     shown = program.ok("sql", "@")
-    assert all(f"@{name}" in shown for name in queries())
+    assert all(f"@{name}" in shown for query in queries().values() for name in (query.name, *query.also))
+
+
+def test_a_former_name_asks_the_same(pulled: Program) -> None:
+    few = ("--format", "csv", "--param", "tasks=2", "--param", "key=project")
+    former = pulled.ok("sql", "@dearest_tasks", *few)
+    assert former == pulled.ok("sql", "@most_expensive_tasks", *few)
+    assert len(former.splitlines()) == 3
+
+
+def test_a_question_is_limited_by_parameters(pulled: Program) -> None:
+    def tasks(*params: str) -> int:
+        given = (part for param in params for part in ("--param", param))
+        [row] = json.loads(pulled.ok("sql", "@task_outcomes", *given, "--format", "json"))
+        return int(row["n_created"])
+
+    team, n = pulled.rows(
+        "SELECT tags['team'], count(*) FROM quantum_tasks WHERE tags['team'] IS NOT NULL GROUP BY 1"
+    )[0]
+    assert tasks(f"tag=team={team}") == tasks(f"tag={{team={team}}}") == n
+    [account] = pulled.rows("SELECT DISTINCT account_id FROM quantum_tasks")[0]
+    assert tasks(f"account=1,{account}") == tasks() > n
+    assert tasks("account=1") == tasks("first=2200-01-01") == tasks("last=2000-01-01") == 0
+
+
+def test_amounts_are_shown_as_in_the_report_and_exported_as_they_are(with_warehouse: Program) -> None:
+    query = (
+        "SELECT 12345.678 AS cost_usd, 0.001::DECIMAL(38, 12) AS fee_usd, 7300 AS wait_seconds, NULL AS run_seconds, "
+        "0.00019::DECIMAL(38, 12) AS price_usd, 'x' AS odd_usd"
+    )
+    table = with_warehouse.ok("sql", query, "--format", "table")
+    cells = [each.strip() for each in table.splitlines()[3].strip("│").split("│")]
+    assert cells == ["12,345.68", "< 0.01", "2.0 h", "", "0.00019", "x"]
+    assert cells[:3] == [
+        cell(name, value).text
+        for name, value in (("cost_usd", Decimal("12345.678")), ("fee_usd", 0.001), ("wait_seconds", 7300))
+    ]
+    exported = with_warehouse.ok("sql", query, "--format", "csv").splitlines()[1]
+    assert exported == "12345.678,0.001000000000,7300,,0.000190000000,x"
 
 
 def test_the_comment_on_top_says_what_a_query_is(tmp_path: Path) -> None:
@@ -184,6 +226,27 @@ def test_the_comment_on_top_says_what_a_query_is(tmp_path: Path) -> None:
     assert query.values_of({"days": "7", "key": "7"}) == {"days": 7, "key": "7"}
     with pytest.raises(QueryError, match="is a number"):
         days.value_of("soon")
+    file.write_text(
+        "-- title: T\n-- also: other, older\n-- limits: first, tag\n-- param rows: how many\n-- report: Waits, 7\n"
+        "-- chart: wait_bounds\n-- form: wide\n-- with: rows=10\n-- empty: None.\nSELECT 1\n"
+    )
+    query = query_from(file)
+    assert query.also == ("other", "older")
+    assert [(param.name, param.default) for param in query.params] == [
+        ("first", ""),
+        ("tag", ""),
+        ("rows", ""),
+    ]
+    assert query.page == OnPage("Waits", 7, "wait_bounds", "wide", {"rows": "10"}, "None.")
+    assert query.values_of({"tag": "team=a=b"}) == {"tag": {"team": "a=b"}}
+    assert query.values_of({"tag": "{team=a, k=v}"}) == {"tag": "{team=a, k=v}"}
+    asked = query.with_values({"first": date(2026, 11, 1), "tag": {"it's": "'; DROP TABLE x; --"}, "rows": 3})
+    assert asked.splitlines() == [
+        """SET VARIABLE "first" = DATE '2026-11-01';""",
+        """SET VARIABLE "tag" = MAP {'it''s': '''; DROP TABLE x; --'};""",
+        """SET VARIABLE "rows" = 3;""",
+        "SELECT 1",
+    ]
     file.write_text("-- only words\nSELECT 1")
     assert (query_from(file).title, query_from(file).read) == ("Some query", "only words")
 

@@ -38,10 +38,10 @@ def bounds() -> Records:
     return [
         {
             "device": name,
-            "median_at_least_seconds": 0.0,
-            "median_at_most_seconds": 50.0 * n,
-            "p90_at_least_seconds": 10.0,
-            "p90_at_most_seconds": None if n == 2 else 1e6,
+            "p50_low_seconds": 0.0,
+            "p50_high_seconds": 50.0 * n,
+            "p90_low_seconds": 10.0,
+            "p90_high_seconds": None if n == 2 else 1e6,
         }
         for n, name in enumerate(NASTY)
     ]
@@ -54,8 +54,8 @@ def estimates() -> Records:
             "quantile": quantile,
             "status": "ok",
             "wait_seconds": 60.0,
-            "from_seconds": None,
-            "to_seconds": None if n else 100.0,
+            "ci_low_seconds": None,
+            "ci_high_seconds": None if n else 100.0,
         }
         for n, name in enumerate(NASTY)
         for quantile in (0.5, 0.9)
@@ -79,7 +79,7 @@ def week() -> Records:
 
 def stages() -> Records:
     return [
-        {"device": name, "phase": phase, "total_seconds": 10.0, "time_share": 0.5}
+        {"device": name, "phase": phase, "total_seconds": 10.0, "share": 0.5}
         for name in NASTY
         for phase in ("queue", "a phase of tomorrow")
     ]
@@ -103,9 +103,9 @@ def of_limits() -> Records:
     return [
         {
             "device": name,
-            "limit_usd": Decimal(10 * (n + 1)),
-            "spent_usd": Decimal(12),
-            "queued_usd": Decimal(1),
+            "spending_limit_usd": Decimal(10 * (n + 1)),
+            "aws_total_usd": Decimal(12),
+            "aws_queued_usd": Decimal(1),
         }
         for n, name in enumerate(NASTY)
     ]
@@ -120,7 +120,7 @@ CASES: list[tuple[Callable[[Any], str | None], Records]] = [
     (charts.wait_bounds, bounds()),
     (charts.wait_estimates, estimates()),
     (charts.wait_heatmap, week()),
-    (charts.job_stages, stages()),
+    (charts.job_phases, stages()),
     (charts.failures, failed()),
 ]
 every_chart = pytest.mark.parametrize(("draw", "records"), CASES, ids=[draw.__name__ for draw, _ in CASES])

@@ -1,0 +1,18 @@
+-- title: Spent in the period
+-- question: How much was spent, on how many tasks and jobs?
+-- read: estimates at list price, on the UTC day a task ended or a job ran; credits, taxes, free tier are not known.
+-- limits: first, last, account, tag
+-- chapter: What it cost, 5
+-- report: At a glance, 10
+-- form: figures
+SELECT
+    coalesce(sum(cost_usd), 0) AS cost_usd,
+    coalesce(sum(net_usd), 0) AS after_discounts_usd,
+    count(*) FILTER (is_record AND record_kind = 'task' AND cost_status <> 'pending') AS n_tasks_ended,
+    count(*) FILTER (is_record AND record_kind = 'job' AND cost_status <> 'pending') AS n_jobs_ended,
+    count(DISTINCT record_arn) FILTER (cost_status IN ('no_price', 'no_duration')) AS n_without_a_known_cost
+FROM charges
+WHERE (getvariable('first') IS NULL OR charge_date >= getvariable('first')::DATE)
+    AND (getvariable('last') IS NULL OR charge_date <= getvariable('last')::DATE)
+    AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
+    AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
