@@ -7,6 +7,7 @@ import shlex
 import shutil
 import sys
 import time
+from collections import defaultdict
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -18,21 +19,8 @@ from braket_etl.private import private_folder
 from braket_etl.runtime import Runtime
 from braket_etl.settings import DEMO_MARK, Settings, SettingsError, load_settings
 from braket_etl.warehouse.connection import Warehouse
+from braket_etl.warehouse.queries import answer, named_query
 
-_COST = """
-SELECT coalesce(device_name, '(no device)') AS device, sum(n_tasks)::BIGINT AS tasks, sum(n_jobs)::BIGINT AS jobs,
-       sum(cost_usd) AS usd, sum(committed_usd) AS committed_usd, sum(n_unknown)::BIGINT AS n_unknown
-FROM daily_costs
-GROUP BY device ORDER BY usd DESC, tasks DESC, device
-"""
-_WAIT = """
-SELECT device_name AS device, count(*) AS tasks,
-       quantile_disc(wait_seconds_lower, 0.5) AS at_least, quantile_disc(wait_seconds_at_most, 0.5) AS at_most,
-       count(*) FILTER (certainty = 'censored') AS still_waiting
-FROM waits
-WHERE record_kind = 'task' AND is_counted
-GROUP BY device_name ORDER BY at_most DESC
-"""
 _TRY = (
     "SELECT tags['team'] AS team, sum(cost_usd) AS usd FROM task_costs "
     "JOIN quantum_tasks USING (quantum_task_arn) GROUP BY team ORDER BY usd DESC"
@@ -76,20 +64,41 @@ def _fresh_home(settings: Settings, days: int) -> Settings:
 
 def _show_answers(warehouse: Warehouse) -> None:
     with warehouse.reading() as connection:
-        cost = connection.execute(_COST).fetchall()
-        wait = connection.execute(_WAIT).fetchall()
+        cost, still_open, wait = (
+            answer(connection, named_query(name)).records()
+            for name in ("cost_by_device", "open_by_device", "queue_wait_bounds")
+        )
+    committed: dict[str, Decimal] = defaultdict(Decimal)
+    for row in still_open:
+        committed[row["device"]] += row["committed_usd"] or 0
     show_table(
         "What did it cost? (US dollars, list prices)",
         ["device", "tasks", "jobs", "cost", "committed by open tasks", "without a known cost"],
         [
-            (device, tasks, jobs, _dollars(usd), _dollars(more), unknown or "")
-            for device, tasks, jobs, usd, more, unknown in cost
+            (
+                row["device"],
+                row["n_tasks"],
+                row["n_jobs"],
+                _dollars(row["cost_usd"]),
+                _dollars(committed[row["device"]]),
+                row["n_unknown"] or "",
+            )
+            for row in cost
         ],
     )
     show_table(
         "How long did it wait in the queue? (median over tasks, bounds that hold for certain)",
         ["device", "tasks", "at least", "at most", "still waiting"],
-        [(d, n, duration(low), duration(high), still) for d, n, low, high, still in wait],
+        [
+            (
+                row["device"],
+                row["n"],
+                duration(row["p50_low_seconds"]),
+                duration(row["p50_high_seconds"]) or "unknown",
+                row["n_censored"],
+            )
+            for row in wait
+        ],
     )
 
 

@@ -18,7 +18,6 @@ ALLOWED = {
     "an estimate, prices and bills: values of one command are bound": (
         "cli/costs.py costs/billing.py costs/estimate.py costs/load.py costs/seed.py"
     ),
-    "checks: rows that should not be": "costs/checks.py warehouse/checks.py",
     "which days, records and owners a pull has to ask for, and what it merged": (
         "pull/day_counts.py pull/merge.py pull/owners.py pull/plan.py pull/recover.py pull/reference.py "
         "pull/rejects.py pull/results.py pull/wanted.py warehouse/unsettled.py warehouse/upsert.py"
@@ -26,10 +25,10 @@ ALLOWED = {
     "Dagster's previews and due days": "orchestration/assets/models.py orchestration/schedules.py",
     "how things stand, for status and doctor": "health/here.py health/standing.py warehouse/coverage.py",
     "catalogue, storage, migration and repair of the warehouse": (
-        "warehouse/catalog.py warehouse/compact.py warehouse/connection.py warehouse/export.py warehouse/future.py "
-        "warehouse/hints.py warehouse/lake.py warehouse/listing.py warehouse/migrate.py warehouse/models.py "
-        "warehouse/repair.py warehouse/restore.py warehouse/results.py warehouse/runs.py warehouse/statements.py "
-        "warehouse/storage.py"
+        "warehouse/catalog.py warehouse/compact.py warehouse/connection.py warehouse/export.py warehouse/file.py "
+        "warehouse/future.py warehouse/hints.py warehouse/lake.py warehouse/listing.py warehouse/migrate.py "
+        "warehouse/models.py warehouse/repair.py warehouse/restore.py warehouse/results.py warehouse/runs.py "
+        "warehouse/statements.py warehouse/storage.py"
     ),
     "an example for the user to run": "cli/demo.py",
 }
