@@ -197,13 +197,13 @@ class Settings(BaseSettings):
     )
     notify: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),
-        description="Apprise addresses (mailto://…, json://…, slack://…) that failed runs and spend alerts are told to; "
-        "none means the log alone",
+        description="Apprise addresses (mailto://…, json://…, slack://…) to which messages about failed runs and "
+        "spend alerts go; none means the log alone",
         examples=["mailto://user:password@example.org"],
     )
     spend_alerts: Annotated[tuple[SpendAlert, ...], NoDecode] = Field(
         (),
-        description="Amounts in US dollars by day or month whose reaching is told",
+        description="Amounts in US dollars by day or month that send a message when they are reached",
         examples=[{"name": "all", "period": "month", "usd": 500}],
     )
     results: Literal["auto", "off"] = Field(

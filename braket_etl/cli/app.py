@@ -201,7 +201,7 @@ def recover(
         typer.Option("--copy-of", help="The s3://bucket/prefix that a local folder is a copy of."),
     ] = None,
     restart: Annotated[
-        bool, typer.Option("--restart", help="Begin anew instead of where a killed run ended.")
+        bool, typer.Option("--restart", help="Start from the beginning, not where a killed run ended.")
     ] = False,
     as_json: Json = False,
 ) -> int:

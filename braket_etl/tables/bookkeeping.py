@@ -58,7 +58,7 @@ COVERAGE = Table(
         text("account_id", "Account id, from the ARNs found; NULL while none was"),
         text(
             "principal",
-            "What the access key tells of its account: other credentials under the same name are told apart by it; "
+            "What the access key tells of its account: it distinguishes other credentials under the same name; "
             "NULL where it tells nothing",
         ),
         text("region", "Region searched", required=True),
@@ -139,7 +139,7 @@ SCHEMA_DRIFT = Table(
     schema="etl",
     description=(
         "What Braket said that this version does not know or does not believe: members, enum values and members of another "
-        "type than the API documents, stored all the same; dates that no clock bears out; times of creation that moved."
+        "type than the API documents, (they are stored); dates that no clock bears out; times of creation that moved."
     ),
     key=("table_name", "kind", "path", "value"),
     columns=(

@@ -27,8 +27,8 @@ class Column:
 
     `source` is the path of the member in the API's own spelling (`instanceConfig.instanceType`); `derive`
     computes the value from the columns with a source instead. A column with neither is filled by the
-    warehouse or by whoever builds the rows. `values` are the enum values that the API documents: others are
-    stored all the same and noted as drift. `content` says whether the column takes part in the row hash, that
+    warehouse or by the code that builds the rows. `values` are the enum values that the API documents: others are
+    stored too and noted as drift. `content` says whether the column takes part in the row hash, that
     is, whether a change of it is a change of the record. `reads` is for lineage alone, where `source` and `derive`
     do not tell: members of the response, or `table.column` where the table has no operation. `side` says that
     neither money nor a wait depends on the column: a value that cannot be read leaves it NULL, is kept in `extra` and

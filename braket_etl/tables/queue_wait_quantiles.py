@@ -20,7 +20,7 @@ QUEUE_WAIT_QUANTILES = Table(
     description=(
         "Quantiles of the time that tasks waited, by device and by device and week, from the non-parametric "
         "maximum-likelihood estimate for intervals (Turnbull); tasks that still wait or were cancelled waiting "
-        "count as censored, reservations not at all. One row a quantile; the whole table is computed anew."
+        "count as censored, reservations not at all. One row a quantile; the whole table is replaced each time."
     ),
     key=("scope", "device_arn", "week_start", "quantile"),
     columns=(

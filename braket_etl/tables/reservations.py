@@ -31,7 +31,7 @@ RESERVATIONS = Table(
         instant("cancelled_at", "When it was cancelled; free of charge up to 48 hours before start_at"),
         money("agreed_usd", "Agreed price of the whole reservation; NULL where the list price holds"),
         money("agreed_usd_per_hour", "The agreed price divided by the hours"),
-        text("note", "Remark of whoever keeps the file"),
+        text("note", "Remark of the owner of the file"),
         instant("read_at", "When the file was read", required=True),
     ),
 )
@@ -48,7 +48,7 @@ DISCOUNTS = Table(
         instant("effective_from", "First instant at which the discount holds", required=True),
         instant("effective_to", "First instant at which it no longer holds; NULL while it does"),
         Column("rate", MONEY, "Share of the list price that is taken off, from 0 to 1", required=True),
-        text("note", "Remark of whoever keeps the file"),
+        text("note", "Remark of the owner of the file"),
         instant("read_at", "When the file was read", required=True),
     ),
 )

@@ -27,7 +27,7 @@ WAIT_FORECAST = Table(
     description=(
         "What the next task will wait: by device and hour of submission from the last weeks (method hour), and by "
         "device from the present queue depth (method depth). Each row carries its method's backtest on weeks that "
-        "the forecast had not seen. The whole table is computed anew."
+        "the forecast had not seen. The whole table is replaced each time."
     ),
     key=("device_arn", "method", "hour_utc"),
     columns=(
@@ -67,7 +67,7 @@ WAIT_FORECAST = Table(
         ),
         _share(
             "drain_rate_per_hour",
-            "Tasks by which the queue ahead of a task of ours shrinks in an hour (median)",
+            "Tasks by which the queue ahead of an own task shrinks in an hour (median)",
         ),
         _share(
             "backtest_coverage_50", "Share of later waits inside their 50 % interval, in the held-out weeks"

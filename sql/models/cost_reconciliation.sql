@@ -23,7 +23,7 @@
 -- unexplained_usd: what remains after those, the day shift and rounding
 -- explanation: matched; rounding (below one cent); discount; free_tier; day_shift (days next to each other cancel out);
 --   not_billed_yet (no bill covers the day); cost_unknown (we do not know the cost of all that was used); unexplained
--- n_estimated: tasks, jobs and reservations of ours
+-- n_estimated: tasks, jobs and reservations in the warehouse
 -- n_unknown: of them, those whose cost is not known
 -- n_lines: lines of the bill
 WITH families AS (

@@ -12,7 +12,7 @@
 --   an hour yet); not_searched; not_whole (searched too early, by credentials of another account, or something that was
 --   listed is missing); lost (Braket forgot it before it was seen whole: tasks after 90 days; how long it keeps jobs is not
 --   told, so a late search of them counts); not_wanted (not whole, and the settings do not ask for it)
--- is_due: whether it has to be searched again; of what is lost not, once it was searched all the same
+-- is_due: whether it has to be searched again; not for lost days that were searched once
 -- days_left: days until Braket has forgotten the day; NULL where it is whole, lost or not wanted
 -- searched_at: when the last search began, by Braket's clock
 -- listed: records that it listed

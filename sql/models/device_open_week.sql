@@ -1,5 +1,5 @@
 -- One row a device, weekday and hour (UTC): how much of that hour lies in the device's newest execution windows. Only
--- of devices whose windows are known; a device that is OFFLINE has its windows all the same.
+-- of devices whose windows are known; a device that is OFFLINE still has its windows.
 --
 -- group: latency
 -- key: device_arn, weekday, hour_utc

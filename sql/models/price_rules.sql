@@ -12,7 +12,7 @@
 -- product_family: product family of the price list
 -- unit: what a quantity of it is counted in: task, shot, second, GB-second or hour
 -- base_unit: what the units of its prices are made of: task, shot, second or gb_second
--- least_ms: of run time, at least so many milliseconds are paid a task
+-- least_ms: the least run time that is paid a task, in milliseconds
 -- item: what its prices are listed by: device, instance_type, or nothing
 SELECT *
 FROM (

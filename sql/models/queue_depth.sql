@@ -4,12 +4,12 @@
 -- group: latency
 -- key: device_arn, kind, queue, record_arn, observed_at
 -- device_arn: the device; for a job, the device it has priority on
--- kind: device_depth (all customers), task_position or job_position (one of ours)
+-- kind: device_depth (all customers), task_position or job_position (one own record)
 -- queue: normal_tasks, priority_tasks (tasks of hybrid jobs, which run first) or jobs
 -- record_arn: our task or job; NULL for device_depth
 -- observed_at: first poll that saw this
 -- last_observed_at: last poll that saw this
--- ahead: how many were in the queue, or ahead of ours; NULL where Braket showed no number
+-- ahead: how many were in the queue, or ahead of the own record; NULL where Braket showed no number
 -- is_capped: whether ahead is only a lower bound, as in >2000
 -- drained_per_hour: how fast the number fell since the row before, of the same queue or record; NULL for the first one,
 --   next to a capped one, and where it grew

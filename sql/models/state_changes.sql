@@ -24,7 +24,7 @@ SELECT
     e.status,
     e.event_time,
     CASE
-        -- EventBridge takes events of any source from whoever may put them; older versions did not keep theirs
+        -- EventBridge takes events of any source from anyone who may put them; older versions did not keep theirs
         WHEN e.source <> 'aws.braket' THEN 'source'
         WHEN e.account_id <> split_part(e.record_arn, ':', 5) THEN 'account'
         WHEN e.region <> split_part(e.record_arn, ':', 4) THEN 'region'

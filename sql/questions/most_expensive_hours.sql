@@ -1,7 +1,7 @@
 -- title: The most expensive hours
 -- question: In which hours was most money spent, and on what?
 -- read: list price by the hour (UTC) in which tasks and jobs ended, which is when the whole of them is charged; the
---   dearest charge is that of one meter, of a job on one day. Where n_unknown is not 0, the hour cost more than is shown.
+--   the most expensive charge is that of one meter, of a job on one day. Where n_unknown is not 0, the hour cost more than is shown.
 -- also: dearest_hours
 -- param hours (default 20): how many to show
 -- chapter: What it cost, 70

@@ -2,8 +2,8 @@
 -- question: Without any statistics, between what bounds do the median and the 90th percentile lie?
 -- read: half of a device's tasks waited between the low and the high of p50, nine tenths between those of p90, whatever the
 --   distribution of waits is: Braket tells no start time, and a task seen only after its end waited between 0 and its
---   whole turnaround. high is empty where so many still wait, or were cancelled waiting (n_censored), that nothing
---   bounds it.
+--   whole turnaround. high is empty where too many (n_censored) still wait, or were cancelled while waiting,
+--   to bound it.
 -- limits: first, last, account, tag
 -- chapter: How long it waits, 30
 -- report: Waits, 10

@@ -1,6 +1,6 @@
 -- title: What Braket said that is new or not believed
 -- question: Which members, values and dates of Braket's answers does this version not know or not believe?
--- read: members and values that this version does not know, stored all the same; dates that no clock bears out; times of
+-- read: members and values that this version does not know (they are stored); dates that no clock bears out; times of
 --   creation that moved.
 -- chapter: What is not known, 70
 -- report: What these numbers leave out, 40

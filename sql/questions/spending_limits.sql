@@ -2,7 +2,7 @@
 -- question: How much of each of AWS's spending limits is used, and does AWS count what we count?
 -- read: what AWS has counted against each limit (aws_total), what it expects of queued tasks (aws_queued), and our own
 --   count of the same. used_share is of AWS's own figure where it has one; difference is AWS less ours, near 0 where both
---   count alike. n_unknown tasks in the period have no cost of ours. Empty where no limit is set.
+--   count alike. n_unknown tasks in the period have no known cost. Empty where no limit is set.
 -- limits: account
 -- param rows: how many to show; without it, all
 -- chapter: What it will cost, 40

@@ -1,6 +1,6 @@
 -- title: What priority does to waiting
 -- question: Do tasks with priority wait less than normal ones?
--- read: bounds on medians, in minutes, over tasks that were seen in a queue; high is empty where so many still wait, or
+-- read: bounds on medians, in minutes, over tasks that were seen in a queue; high is empty where too many still wait, or
 --   were cancelled waiting, that nothing bounds it. Who waits long is seen more often, so compare the two rows of a
 --   device with each other, not with @queue_wait_by_device. Tasks of hybrid jobs have priority on the job's device.
 -- chapter: How long it waits, 90
