@@ -70,7 +70,7 @@ def bare(url: str, count: int) -> float:
 def pipeline(url: str, count: int) -> float:
     """Calls a second of the pipeline: fetch, normalise, upsert into DuckDB."""
     from braket_etl.aws.sessions import Account, Sessions, Target
-    from braket_etl.pull.pull import Puller
+    from braket_etl.pull.puller import Puller
     from braket_etl.pull.resources import TASKS
     from braket_etl.warehouse.file import FileWarehouse
 

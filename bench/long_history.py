@@ -30,7 +30,7 @@ from braket_emulator import Emulator, running
 from braket_etl.analysis.stored import compute_statistics
 from braket_etl.costs.load import refresh_prices
 from braket_etl.orchestration.outside_dagster import close_run, open_run
-from braket_etl.private import private_folder
+from braket_etl.private_files import private_folder
 from braket_etl.pull.plan import days_between
 from braket_etl.pull.reference import pull_devices, pull_spending_limits
 from braket_etl.pull.resources import RESOURCES

@@ -23,7 +23,7 @@ from bench.long_history import cached_home, scratch, warehouse_of
 from bench.records import Answer, bodies
 from braket_etl.aws.fetch import Fetched
 from braket_etl.pull.merge import Batch, merge
-from braket_etl.pull.pull import BATCH_RECORDS
+from braket_etl.pull.puller import BATCH_RECORDS
 from braket_etl.tables import QUANTUM_TASKS
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.statements import Connection, transaction

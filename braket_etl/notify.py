@@ -13,7 +13,7 @@ from typing import Any
 
 from pydantic import SecretStr
 
-from braket_etl.shown import safe_text
+from braket_etl.display import safe_text
 
 
 @dataclass(frozen=True, slots=True)

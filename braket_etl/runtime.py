@@ -17,7 +17,7 @@ from braket_etl.aws.sessions import Account, Sessions, Target, ambient_account, 
 from braket_etl.aws.shared_budget import SharedStates
 from braket_etl.aws.throttle import Budgets, Files, Place
 from braket_etl.pull.clock import Clock
-from braket_etl.pull.pull import Progress, Puller
+from braket_etl.pull.puller import Progress, Puller
 from braket_etl.settings import Settings, load_settings
 from braket_etl.tables.redact import Redactor
 from braket_etl.warehouse.connection import Warehouse

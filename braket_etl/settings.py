@@ -36,9 +36,9 @@ from pydantic_settings import (
     TomlConfigSettingsSource,
 )
 
+from braket_etl.display import did_you_mean
 from braket_etl.facts import REMEMBERED
-from braket_etl.packaged import checkout
-from braket_etl.shown import did_you_mean
+from braket_etl.package_files import checkout
 
 PREFIX = "BRAKET_ETL_"
 CONFIG_FILE = "braket_etl.toml"

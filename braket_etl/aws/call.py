@@ -27,7 +27,7 @@ from braket_etl.aws import wire
 from braket_etl.aws.errors import AwsProblem, NotFound, classify, is_throttle
 from braket_etl.aws.stamp import Stamp, stamped_now
 from braket_etl.aws.throttle import Budget, Stopped, pause
-from braket_etl.shown import safe_text
+from braket_etl.display import safe_text
 from braket_etl.values import http_date
 
 PATIENCE = 180.0  # seconds that something is asked for while Braket says it comes too fast

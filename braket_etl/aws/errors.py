@@ -12,7 +12,7 @@ from typing import Any
 from botocore import exceptions as boto
 
 from braket_etl.aws.stamp import Stamp
-from braket_etl.shown import safe_text
+from braket_etl.display import safe_text
 
 THROTTLING_CODES = frozenset(
     {

@@ -30,8 +30,8 @@ from braket_etl.aws.errors import (
     status_of,
 )
 from braket_etl.aws.sessions import Account, Sessions, ambient_s3
+from braket_etl.display import safe_text
 from braket_etl.json_text import DEEPEST
-from braket_etl.shown import safe_text
 from braket_etl.values import instant
 
 RESULTS_FILE = "results.json"

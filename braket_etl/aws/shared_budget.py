@@ -17,7 +17,7 @@ from urllib.parse import urlsplit
 
 from braket_etl.aws.errors import AwsProblem, BadConfiguration
 from braket_etl.aws.throttle import state_name
-from braket_etl.shown import safe_text
+from braket_etl.display import safe_text
 
 T = TypeVar("T")
 _PREFIX = "braket_etl:budget:"

@@ -31,7 +31,7 @@ from typing import Protocol, TypeVar
 
 from braket_etl import waits
 from braket_etl.aws.operations import OPERATIONS, QUOTA_FOR_ALL
-from braket_etl.private import private_folder
+from braket_etl.private_files import private_folder
 
 T = TypeVar("T")
 

@@ -15,7 +15,7 @@ from pathlib import Path
 from braket_emulator import running
 from braket_etl.cli.output import duration, say, show_table
 from braket_etl.cli.pull import run_job
-from braket_etl.private import private_folder
+from braket_etl.private_files import private_folder
 from braket_etl.runtime import Runtime
 from braket_etl.settings import DEMO_MARK, Settings, SettingsError, load_settings
 from braket_etl.warehouse.connection import Warehouse

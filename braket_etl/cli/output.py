@@ -17,7 +17,7 @@ from rich.console import Console
 from rich.table import Table
 from rich.text import Text
 
-from braket_etl import shown
+from braket_etl import display
 
 #: A pipe has no width to fit into; a name broken over two lines helps nobody there.
 _PIPE_WIDTH = 10_000
@@ -51,20 +51,20 @@ def fail(message: str) -> None:
 
 def printable(text: object) -> str:
     """The text with every control character but the line feed as an escape, so that none reaches a terminal."""
-    return shown.printable(str(text), but="\n")
+    return display.printable(str(text), but="\n")
 
 
 def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], note: str = "") -> None:
     """A table on standard output; numbers are set to the right and rounded to what a person reads.
 
-    Money and lengths of time (`shown.amount`) stand in the form that the report gives them.
+    Money and lengths of time (`display.amount`) stand in the form that the report gives them.
 
     Where it is too wide for the terminal, each row is shown over several lines instead.
     """
     body = [[_shown(name, value) for name, value in zip(columns, row, strict=True)] for row in rows]
     raw = list(zip(*body, strict=True)) if body else [() for _ in columns]
     numeric = [
-        bool(values) and (shown.is_amount(name) or all(_is_number(value) for value in values if value))
+        bool(values) and (display.is_amount(name) or all(_is_number(value) for value in values if value))
         for name, values in zip(columns, raw, strict=True)
     ]
     if body and _least_width(columns, raw, numeric) > out.width:
@@ -133,7 +133,7 @@ def cell(value: Any) -> str:
 
 def _shown(column: str, value: Any) -> str:
     """A value in a table for people: amounts as in the report, small prices to six digits, no idle zeros."""
-    if (amount := shown.amount(column, value)) is not None:
+    if (amount := display.amount(column, value)) is not None:
         return amount
     if not isinstance(value, Decimal) or not value.is_finite():
         return cell(value)
@@ -174,7 +174,7 @@ def duration(seconds: float | None) -> str:
         return ""
     if seconds == float("inf"):
         return "unknown"
-    return shown.duration(seconds)
+    return display.duration(seconds)
 
 
 def is_terminal() -> bool:

@@ -30,7 +30,7 @@ from braket_etl import stopping, waits
 from braket_etl.aws.errors import AwsProblem, BadConfiguration, MissingCredentials
 from braket_etl.cli.output import err, fail, is_quiet, printable, say, show_table, warn
 from braket_etl.orchestration.outside_dagster import publish_what_came, what_came
-from braket_etl.pull.pull import Progress as PullProgress
+from braket_etl.pull.puller import Progress as PullProgress
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
 from braket_etl.tables import MAIN

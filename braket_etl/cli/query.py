@@ -18,8 +18,8 @@ from braket_etl.cli.output import as_json, cell, err, fail, is_terminal, plain, 
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
 from braket_etl.warehouse.connection import Connection
-from braket_etl.warehouse.hints import explained
 from braket_etl.warehouse.queries import Query, QueryError, named_query, queries, set_variables
+from braket_etl.warehouse.query_errors import explained
 
 _TERMINAL_ROWS = 200
 _ROWS_AT_A_TIME = 10_000

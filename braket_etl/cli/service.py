@@ -15,7 +15,7 @@ from pathlib import Path
 from braket_etl.cli.output import out, say, warn
 from braket_etl.cli.serve import become, served_settings
 from braket_etl.health.configured import AWS_SETTINGS
-from braket_etl.private import private_folder
+from braket_etl.private_files import private_folder
 from braket_etl.settings import PREFIX, Settings, SettingsError, config_file, load_settings
 
 _PARTS = {"webserver": "the Dagster UI of braket_etl", "daemon": "the schedules and runs of braket_etl"}

@@ -23,10 +23,10 @@ import pyarrow as pa
 from braket_etl.costs.errors import BillingFileError
 from braket_etl.json_text import read_json
 from braket_etl.tables.billed_line_items import BILLED_LINE_ITEMS
-from braket_etl.tables.common import canonical_json
 from braket_etl.tables.declaration import quoted
 from braket_etl.tables.device_keys import device_key
 from braket_etl.tables.redact import NOTHING_REDACTED, Redactor
+from braket_etl.tables.shared_columns import canonical_json
 from braket_etl.values import decimal, in_utc, instant, rounded
 from braket_etl.warehouse.connection import Connection, Warehouse, first_line
 from braket_etl.warehouse.statements import affected, transaction

@@ -8,7 +8,7 @@ from functools import cache
 
 import duckdb
 
-from braket_etl.packaged import packaged_sql
+from braket_etl.package_files import packaged_sql
 
 
 @dataclass(frozen=True, slots=True)

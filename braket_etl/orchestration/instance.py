@@ -20,8 +20,8 @@ import filelock
 from dagster import DagsterRunStatus, RunsFilter
 
 from braket_etl.orchestration.resources import HOME_TAG, HOST_TAG, PROCESS_TAG
-from braket_etl.packaged import checkout, packaged_dagster_yaml
-from braket_etl.private import private_folder
+from braket_etl.package_files import checkout, packaged_dagster_yaml
+from braket_etl.private_files import private_folder
 from braket_etl.settings import LAKE, Settings, SettingsError
 from braket_etl.warehouse.runs import Process, is_alive, process_here
 

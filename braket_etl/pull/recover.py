@@ -35,9 +35,9 @@ from braket_etl.aws.fetch import Fetched
 from braket_etl.aws.operations import GET_TASK
 from braket_etl.aws.results import NotATask, Result, ResultMetadata, Unreadable, read_metadata, walk
 from braket_etl.crew import Crew
+from braket_etl.display import safe_text
 from braket_etl.pull.outcome import Outcome, Problem
 from braket_etl.pull.results import result_row
-from braket_etl.shown import safe_text
 from braket_etl.tables import QUANTUM_TASKS, TASK_RESULTS
 from braket_etl.tables.declaration import Table
 from braket_etl.tables.normalize import normalize, storable

@@ -19,7 +19,7 @@ from braket_etl.aws.sessions import Target
 from braket_etl.crew import Crew
 from braket_etl.pull.merge import forget_healed, one_each, store_rejects
 from braket_etl.pull.outcome import Outcome
-from braket_etl.pull.pull import Puller
+from braket_etl.pull.puller import Puller
 from braket_etl.tables import DEVICE_OBSERVATIONS, DEVICES, SPENDING_LIMITS
 from braket_etl.tables.arns import region_of
 from braket_etl.tables.devices import DEVICE_STATE, with_depths

@@ -6,7 +6,7 @@ from collections.abc import Sequence
 
 from braket_etl.aws.sessions import Target
 from braket_etl.pull.outcome import Outcome
-from braket_etl.pull.pull import Puller
+from braket_etl.pull.puller import Puller
 from braket_etl.pull.rejects import retry_due
 from braket_etl.pull.resources import RESOURCES
 

@@ -9,7 +9,7 @@ from typing import Any
 from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.owners import owners
-from braket_etl.pull.pull import Puller
+from braket_etl.pull.puller import Puller
 from braket_etl.pull.resources import BY_GET, RESOURCES
 from braket_etl.tables.arns import owner_of
 from braket_etl.tables.bookkeeping import REJECTED_RECORDS

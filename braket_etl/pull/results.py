@@ -16,10 +16,10 @@ import pyarrow as pa
 from braket_etl.aws.results import NoResult, NotATask, Result, ResultMetadata, S3Results, Skipped, Unreadable
 from braket_etl.aws.sessions import Account, Sessions
 from braket_etl.crew import Crew
+from braket_etl.display import safe_text
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.owners import owners
-from braket_etl.pull.pull import Progress
-from braket_etl.shown import safe_text
+from braket_etl.pull.puller import Progress
 from braket_etl.tables import TASK_RESULTS
 from braket_etl.tables.arns import account_id_of, region_of
 from braket_etl.warehouse.connection import Warehouse

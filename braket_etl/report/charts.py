@@ -20,8 +20,8 @@ from dataclasses import dataclass
 from datetime import date
 from typing import TYPE_CHECKING, Any
 
+from braket_etl.display import money, printable
 from braket_etl.report.values import UNKNOWN, duration, shortened
-from braket_etl.shown import money, printable
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes

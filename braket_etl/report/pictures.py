@@ -12,10 +12,10 @@ from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
+from braket_etl.display import money, printable
 from braket_etl.report import charts
 from braket_etl.report.filters import Filters
 from braket_etl.report.values import duration, shortened
-from braket_etl.shown import money, printable
 from braket_etl.warehouse.connection import Connection
 from braket_etl.warehouse.queries import Query, answer, named_query
 

@@ -7,7 +7,7 @@ from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
-from braket_etl import shown
+from braket_etl import display
 
 #: Stands for NULL.
 UNKNOWN = "—"
@@ -41,7 +41,7 @@ def cell(column: str, value: Any) -> Cell:
     exact = exact_text(value)
     if value is None:
         return Cell(UNKNOWN, exact, "number unknown" if is_number_column(column) else "unknown")
-    if (amount := shown.amount(column, value)) is not None:
+    if (amount := display.amount(column, value)) is not None:
         return Cell(amount, exact, "number money" if column.endswith("_usd") else "number")
     if is_share(column):
         return Cell(f"{value:.1%}", exact, "number")
@@ -53,7 +53,7 @@ def cell(column: str, value: Any) -> Cell:
         return Cell(exact, exact, "instant")
     if isinstance(value, int | float | Decimal):
         return Cell(f"{value:,.2f}" if isinstance(value, Decimal) else f"{value:,}", exact, "number")
-    text = shown.printable(str(value))
+    text = display.printable(str(value))
     short = short_arn(text) if column.endswith("arn") else shortened(text, _LONGEST)
     return Cell(short, exact, "long" if len(short) > _LONG else "")
 
@@ -64,7 +64,7 @@ def exact_text(value: Any) -> str:
         return "NULL"
     if isinstance(value, datetime):
         return value.astimezone(UTC).isoformat(sep=" ")
-    return f"{value:f}" if isinstance(value, Decimal) else shown.printable(str(value))
+    return f"{value:f}" if isinstance(value, Decimal) else display.printable(str(value))
 
 
 def is_number_column(column: str) -> bool:
@@ -87,7 +87,7 @@ def heading(column: str) -> str:
 
 def duration(seconds: float | None) -> str:
     """Seconds in the unit that a person would choose."""
-    return UNKNOWN if seconds is None else shown.duration(seconds)
+    return UNKNOWN if seconds is None else display.duration(seconds)
 
 
 def short_arn(arn: str) -> str:

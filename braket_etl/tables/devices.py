@@ -13,9 +13,9 @@ import pyarrow as pa
 
 from braket_etl.json_text import read_json
 from braket_etl.tables.arns import account_id_of, region_of
-from braket_etl.tables.common import fetched_column
 from braket_etl.tables.declaration import Column, Row, Table, flag, instant, integer, text
 from braket_etl.tables.observations import parsed_position
+from braket_etl.tables.shared_columns import fetched_column
 
 STATUSES = ("ONLINE", "OFFLINE", "RETIRED", "PAUSED")
 #: Why a device takes no tasks (botocore 1.44.6 and newer).

@@ -4,9 +4,9 @@ from __future__ import annotations
 
 from typing import Any
 
-from braket_etl.tables.common import fetched_column, owner_columns
 from braket_etl.tables.declaration import Table, instant, integer, text
 from braket_etl.tables.jobs import JOBS
+from braket_etl.tables.shared_columns import fetched_column, owner_columns
 
 EVENT_TYPES = (
     "WAITING_FOR_PRIORITY",

@@ -5,14 +5,14 @@ from __future__ import annotations
 import pyarrow as pa
 
 from braket_etl.tables.arns import device_name_of, device_provider_of, device_type_of
-from braket_etl.tables.common import (
+from braket_etl.tables.declaration import Column, Table, day, instant, integer, string_map, text
+from braket_etl.tables.quantum_tasks import ASSOCIATIONS, QUEUE_INFO
+from braket_etl.tables.shared_columns import (
     owner_columns,
     record_columns,
     reservation_arn_of,
     terminal_column,
 )
-from braket_etl.tables.declaration import Column, Table, day, instant, integer, string_map, text
-from braket_etl.tables.quantum_tasks import ASSOCIATIONS, QUEUE_INFO
 
 STATUSES = ("QUEUED", "RUNNING", "COMPLETED", "FAILED", "CANCELLING", "CANCELLED")
 TERMINAL = frozenset({"COMPLETED", "FAILED", "CANCELLED"})

@@ -18,8 +18,8 @@ from typing import Any, Protocol
 import pyarrow as pa
 from botocore import xform_name
 
-from braket_etl.tables.common import canonical_json
 from braket_etl.tables.declaration import Column, Table
+from braket_etl.tables.shared_columns import canonical_json
 from braket_etl.values import decimal, instant, rounded
 
 Convert = Callable[[Any], Any]

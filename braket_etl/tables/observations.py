@@ -10,10 +10,10 @@ import re
 from collections.abc import Mapping
 from typing import Any
 
-from braket_etl.tables.common import canonical_json, fetched_column, owner_columns
 from braket_etl.tables.declaration import Table, flag, instant, integer, text
 from braket_etl.tables.jobs import JOBS
 from braket_etl.tables.quantum_tasks import QUANTUM_TASKS
+from braket_etl.tables.shared_columns import canonical_json, fetched_column, owner_columns
 
 #: The columns that make one state: a new row begins when any of them changes.
 STATE = ("status", "queue", "queue_priority", "position", "is_capped", "position_raw", "message")

@@ -3,8 +3,8 @@
 from __future__ import annotations
 
 from braket_etl.tables.arns import device_name_of, device_provider_of
-from braket_etl.tables.common import fetched_column, owner_columns
 from braket_etl.tables.declaration import Table, instant, money, string_map, text
+from braket_etl.tables.shared_columns import fetched_column, owner_columns
 
 SPENDING_LIMITS = Table(
     name="spending_limits",

@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-from braket_etl.tables.common import owner_columns
 from braket_etl.tables.declaration import Table, instant, integer, text
+from braket_etl.tables.shared_columns import owner_columns
 
 TASK_RESULTS = Table(
     name="task_results",

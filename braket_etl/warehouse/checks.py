@@ -32,7 +32,7 @@ from typing import Any
 import duckdb
 import sqlglot
 
-from braket_etl.packaged import packaged_sql
+from braket_etl.package_files import packaged_sql
 from braket_etl.tables import ALL
 from braket_etl.tables.declaration import Table, quoted
 from braket_etl.warehouse.connection import Connection, first_line, row_counts

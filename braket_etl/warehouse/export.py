@@ -20,7 +20,7 @@ from typing import Literal
 import duckdb
 
 from braket_etl import __version__
-from braket_etl.shown import did_you_mean
+from braket_etl.display import did_you_mean
 from braket_etl.tables import MAIN
 from braket_etl.tables.declaration import identifier, quoted
 from braket_etl.warehouse.connection import Connection, first_line

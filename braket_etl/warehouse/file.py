@@ -17,7 +17,7 @@ from typing import ClassVar
 
 import duckdb
 
-from braket_etl.private import private_folder
+from braket_etl.private_files import private_folder
 from braket_etl.tables import MAIN
 from braket_etl.warehouse.checks import differences_of_copy
 from braket_etl.warehouse.compact import compacted

@@ -24,7 +24,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 import duckdb
 
 from braket_etl import stopping, waits
-from braket_etl.private import private_folder
+from braket_etl.private_files import private_folder
 from braket_etl.tables.declaration import quoted
 from braket_etl.warehouse.catalog import Known, Marks, State, state_of
 from braket_etl.warehouse.connection import (

@@ -14,7 +14,7 @@ from pathlib import Path
 import filelock
 
 from braket_etl import stopping, waits
-from braket_etl.private import private_folder
+from braket_etl.private_files import private_folder
 from braket_etl.warehouse.errors import LockHeldError, WarehouseError
 
 

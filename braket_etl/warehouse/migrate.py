@@ -16,7 +16,7 @@ from functools import cache
 import duckdb
 
 from braket_etl import __version__
-from braket_etl.packaged import packaged_sql
+from braket_etl.package_files import packaged_sql
 from braket_etl.tables import ALL
 from braket_etl.tables.declaration import Table, column_definition
 from braket_etl.warehouse.errors import NewerWarehouseError, WarehouseError

@@ -18,7 +18,7 @@ import duckdb
 import sqlglot
 from sqlglot import exp
 
-from braket_etl.packaged import packaged_sql
+from braket_etl.package_files import packaged_sql
 from braket_etl.tables.declaration import quoted
 from braket_etl.warehouse.statements import is_lake
 

@@ -40,8 +40,8 @@ from itertools import takewhile
 from pathlib import Path
 from typing import Any
 
-from braket_etl.packaged import packaged_sql
-from braket_etl.shown import did_you_mean
+from braket_etl.display import did_you_mean
+from braket_etl.package_files import packaged_sql
 from braket_etl.tables.declaration import quoted
 from braket_etl.warehouse.statements import Connection
 

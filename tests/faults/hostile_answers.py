@@ -26,7 +26,7 @@ from braket_etl.aws.fetch import Fetched, Rejected
 from braket_etl.aws.operations import BY_NAME
 from braket_etl.aws.sessions import Sessions, Target, ambient_account
 from braket_etl.pull.merge import Batch, merge
-from braket_etl.pull.pull import Puller
+from braket_etl.pull.puller import Puller
 from braket_etl.pull.reference import pull_devices, pull_spending_limits
 from braket_etl.pull.resources import TASKS
 from braket_etl.warehouse.connection import Warehouse, configured

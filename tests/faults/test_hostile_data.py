@@ -18,7 +18,7 @@ from braket_etl.aws.fetch import Fetched
 from braket_etl.aws.operations import BY_NAME
 from braket_etl.aws.sessions import Sessions, Target, ambient_account
 from braket_etl.pull.merge import Batch, merge
-from braket_etl.pull.pull import Puller
+from braket_etl.pull.puller import Puller
 from braket_etl.pull.reference import pull_devices
 from braket_etl.settings import REDACT_DEFAULT
 from braket_etl.tables.redact import Redactor

@@ -15,7 +15,7 @@ import pytest
 from braket_etl.orchestration import metadata
 from braket_etl.orchestration.assets.models import build_models
 from braket_etl.orchestration.build import build_defs
-from braket_etl.packaged import checkout
+from braket_etl.package_files import checkout
 from braket_etl.tables import MAIN
 from braket_etl.warehouse.lineage import column_lineage
 from braket_etl.warehouse.models import models

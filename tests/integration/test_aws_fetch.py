@@ -24,7 +24,7 @@ from braket_etl.aws.search import (
 )
 from braket_etl.aws.sessions import Account, Sessions, Target, braket_regions
 from braket_etl.aws.throttle import Budgets, Files, Stopped
-from braket_etl.pull import pull
+from braket_etl.pull import puller as pulling
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.plan import days_between
 from braket_etl.pull.resources import TASKS
@@ -96,7 +96,7 @@ def pulled(sessions: Sessions, region: str, folder: Path) -> Outcome:
     """What a pull of all tasks of a Region did."""
     warehouse = FileWarehouse(folder / "writer", folder / "warehouse.duckdb")
     days = days_between(EVERYTHING.start.date(), NOW.date())
-    puller = pull.Puller(warehouse, sessions, None, "run")
+    puller = pulling.Puller(warehouse, sessions, None, "run")
     return puller.pull_days([in_region(region)], [TASKS], days, only_due=False)
 
 
@@ -116,8 +116,8 @@ def test_a_long_search_is_split_at_the_price_of_a_few_pages(
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
 ) -> None:
-    monkeypatch.setattr(pull, "_PROBE_PAGES", 2)
-    monkeypatch.setattr(pull, "_SLICE_RECORDS", 100)
+    monkeypatch.setattr(pulling, "_PROBE_PAGES", 2)
+    monkeypatch.setattr(pulling, "_SLICE_RECORDS", 100)
     region, known = fewest(arns, more_than=300)
     outcome = pulled(sessions, region, tmp_path)
     assert (outcome.verdict, outcome.listed["quantum_tasks"]) == ("success", len(known))
@@ -434,7 +434,7 @@ def test_searches_that_are_throttled_for_ever_are_one_named_problem(
 ) -> None:
     braket.set_faults([{"kind": "throttle", "operations": ["SearchQuantumTasks"]}])
     warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
-    puller = pull.Puller(warehouse, sessions, None, "run", patience=1.0)
+    puller = pulling.Puller(warehouse, sessions, None, "run", patience=1.0)
     today = NOW.date()
     apart = [today - timedelta(days=3), today]  # two windows
     outcome = puller.pull_days([in_region("us-east-1")], [TASKS], apart, only_due=False)

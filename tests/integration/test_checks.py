@@ -16,7 +16,7 @@ from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.checks import CHECKS
 from braket_etl.orchestration.failures import failure_lines, step_failures
 from braket_etl.orchestration.jobs import OBSERVE_CONFIG, pull_config
-from braket_etl.packaged import packaged_sql
+from braket_etl.package_files import packaged_sql
 from braket_etl.runtime import Runtime
 from braket_etl.warehouse.checks import blocking_checks, checks, checks_from, differences_of_copy, run_check
 from braket_etl.warehouse.connection import Connection, configured

@@ -8,7 +8,7 @@ import sys
 from pathlib import Path
 
 from braket_etl.orchestration.build import build_defs
-from braket_etl.packaged import packaged_sql
+from braket_etl.package_files import packaged_sql
 from braket_etl.tables import QUANTUM_TASKS
 
 ROOT = Path(__file__).parents[2]

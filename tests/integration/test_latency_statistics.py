@@ -10,7 +10,7 @@ import pytest
 
 from braket_etl.analysis import forecast, wait_quantiles
 from braket_etl.analysis.stored import replace_table
-from braket_etl.packaged import packaged_sql
+from braket_etl.package_files import packaged_sql
 from braket_etl.tables import DEVICE_OBSERVATIONS, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.queue_wait_quantiles import QUEUE_WAIT_QUANTILES
 from braket_etl.tables.wait_forecast import WAIT_FORECAST

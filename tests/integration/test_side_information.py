@@ -10,7 +10,7 @@ import duckdb
 import pytest
 
 from braket_etl.aws.sessions import Sessions, Target, ambient_account
-from braket_etl.pull.pull import Puller
+from braket_etl.pull.puller import Puller
 from braket_etl.pull.resources import TASKS
 from braket_etl.warehouse.file import FileWarehouse
 from tests.faults.hostile import Account

@@ -18,7 +18,7 @@ from typing import Any
 import duckdb
 import pytest
 
-from braket_etl.packaged import packaged_sql
+from braket_etl.package_files import packaged_sql
 from tests.conftest import Program
 
 READERS = [reader for reader in os.environ.get("BRAKET_ETL_READERS", "").split(",") if reader]

@@ -10,7 +10,7 @@ from botocore.model import ServiceModel
 
 from braket_emulator.service_model import completed
 from braket_etl.aws.operations import BY_NAME, GETS, OPERATIONS, Get, Search
-from braket_etl.packaged import packaged_sql
+from braket_etl.package_files import packaged_sql
 from braket_etl.pull.resources import BY_GET, RESOURCES
 from braket_etl.tables import MAIN
 

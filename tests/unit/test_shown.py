@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from braket_etl.shown import safe_text
+from braket_etl.display import safe_text
 
 
 def test_a_message_cannot_drive_the_terminal() -> None:

@@ -26,7 +26,7 @@ ALLOWED = {
     "how things stand, for status and doctor": "health/here.py health/standing.py warehouse/coverage.py",
     "catalogue, storage, migration and repair of the warehouse": (
         "warehouse/catalog.py warehouse/compact.py warehouse/connection.py warehouse/export.py warehouse/file.py "
-        "warehouse/future.py warehouse/hints.py warehouse/lake.py warehouse/listing.py warehouse/migrate.py "
+        "warehouse/future.py warehouse/query_errors.py warehouse/lake.py warehouse/listing.py warehouse/migrate.py "
         "warehouse/models.py warehouse/repair.py warehouse/restore.py warehouse/results.py warehouse/runs.py "
         "warehouse/statements.py warehouse/storage.py"
     ),

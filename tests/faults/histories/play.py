@@ -26,7 +26,7 @@ from braket_etl.aws import call, fetch
 from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.pull.moved import unite_moved
 from braket_etl.pull.plan import days_between
-from braket_etl.pull.pull import Puller
+from braket_etl.pull.puller import Puller
 from braket_etl.pull.rejects import plan_retry, retry_due, retry_rejects
 from braket_etl.pull.resources import RESOURCES
 from braket_etl.warehouse.connection import Connection, Warehouse, configured

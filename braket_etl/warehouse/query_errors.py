@@ -6,7 +6,7 @@ import re
 
 import duckdb
 
-from braket_etl.shown import did_you_mean
+from braket_etl.display import did_you_mean
 
 _COLUMN = re.compile(
     r'(?:Referenced column|does not have a column named|^Binder Error: Column) "([^"]+)"', re.MULTILINE
