@@ -6,6 +6,7 @@ from __future__ import annotations
 import difflib
 import re
 from collections.abc import Iterable
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -43,6 +44,35 @@ def amount(column: str, value: Any) -> str | None:
     if not is_amount(column) or isinstance(value, bool) or not isinstance(value, int | float | Decimal):
         return None
     return money(value) if column.endswith("_usd") else duration(float(value))
+
+
+def is_share(column: str) -> bool:
+    """Whether the name of a column says that it holds shares of a whole."""
+    return column == "share" or column.endswith("_share")
+
+
+def heading(column: str) -> str:
+    """The name of a column in words, with its unit."""
+    for ending, unit in (("_usd", ", $"), ("_seconds", ""), ("_at", ", UTC"), ("_share", "")):
+        if column.endswith(ending):
+            return column.removesuffix(ending).replace("_", " ") + unit
+    return column.removeprefix("n_").removesuffix("_arn").replace("_", " ")
+
+
+def formed(column: str, value: Any) -> str | None:
+    """A value in the form that a person reads, by the name of its column; None where that says nothing of the form.
+
+    Money and lengths of time as `amount`, shares in per cent, instants to the minute of UTC, yes and no.
+    """
+    if (told := amount(column, value)) is not None:
+        return told
+    if isinstance(value, bool):
+        return "yes" if value else "no"
+    if is_share(column) and isinstance(value, int | float | Decimal):
+        return f"{value:.1%}"
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC):%Y-%m-%d %H:%M}"
+    return None
 
 
 def printable(text: str, *, but: str = "") -> str:

@@ -54,19 +54,32 @@ def printable(text: object) -> str:
     return display.printable(str(text), but="\n")
 
 
-def show_table(title: str, columns: Sequence[str], rows: Iterable[Sequence[Any]], note: str = "") -> None:
+def show_table(
+    title: str,
+    columns: Sequence[str],
+    rows: Iterable[Sequence[Any]],
+    note: str = "",
+    *,
+    as_in_report: bool = False,
+) -> None:
     """A table on standard output; numbers are set to the right and rounded to what a person reads.
 
-    Money and lengths of time (`display.amount`) stand in the form that the report gives them.
-
-    Where it is too wide for the terminal, each row is shown over several lines instead.
+    Money and lengths of time stand in the form that the report gives them; with `as_in_report` so does all else, and the
+    names of columns are words. Where it is too wide for the terminal, each row is shown over several lines instead.
     """
-    body = [[_shown(name, value) for name, value in zip(columns, row, strict=True)] for row in rows]
+    body = [
+        [
+            (as_in_report and display.formed(name, value)) or _shown(name, value)
+            for name, value in zip(columns, row, strict=True)
+        ]
+        for row in rows
+    ]
     raw = list(zip(*body, strict=True)) if body else [() for _ in columns]
     numeric = [
         bool(values) and (display.is_amount(name) or all(_is_number(value) for value in values if value))
         for name, values in zip(columns, raw, strict=True)
     ]
+    columns = [display.heading(name) for name in columns] if as_in_report else columns
     if body and _least_width(columns, raw, numeric) > out.width:
         if title:
             out.print(Text(title))
@@ -184,7 +197,7 @@ def is_terminal() -> bool:
 
 def _is_number(text: str) -> bool:
     try:
-        float(text.replace(",", "").replace("$", ""))
+        float(text.replace(",", "").replace("$", "").removesuffix("%"))
     except ValueError:
         return False
     return True

@@ -41,9 +41,12 @@ def run_sql(
             set_variables(connection, named.values_of(given) if named else variables)
             if named and is_terminal():
                 say(named.title, "bold")
-                say(named.read)
+                say(named.read[:1].upper() + named.read[1:])
             if (rows := _rows(connection, statement, given)) is not None:
-                _FORMATS[style](rows, output)
+                if style == "table":
+                    _as_table(rows, output, as_in_report=named is not None)
+                else:
+                    _FORMATS[style](rows, output)
         except QueryError as error:
             raise SettingsError(str(error)) from None
         except duckdb.InterruptException:
@@ -164,13 +167,13 @@ def _parameters_of(statement: duckdb.Statement, given: Mapping[str, str]) -> dic
     return {name: given[name] for name in statement.named_parameters} or None
 
 
-def _as_table(rows: _Rows, output: Path | None) -> None:
+def _as_table(rows: _Rows, output: Path | None, *, as_in_report: bool) -> None:
     if output is not None:
         raise SettingsError("a table goes to the screen: choose --format csv, json, markdown or parquet")
     limit = _TERMINAL_ROWS if is_terminal() else None
     columns = rows.columns
     shown = next(rows.pages(limit + 1), []) if limit else [row for page in rows.pages() for row in page]
-    show_table("", columns, shown[:limit])
+    show_table("", columns, shown[:limit], as_in_report=as_in_report)
     if limit is not None and len(shown) > limit:
         say(f"the first {limit} rows; `--format csv` or a pipe gives all")
 
@@ -244,7 +247,6 @@ def _stream(output: Path | None) -> Iterator[TextIO]:
 
 
 _FORMATS: dict[str, Callable[[_Rows, Path | None], None]] = {
-    "table": _as_table,
     "csv": _as_csv,
     "json": _as_json,
     "markdown": _as_markdown,

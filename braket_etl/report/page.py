@@ -18,12 +18,12 @@ from markupsafe import Markup
 from sqlglot import parse_one
 
 from braket_etl import __version__
-from braket_etl.display import did_you_mean
+from braket_etl.display import did_you_mean, heading
 from braket_etl.facts import REMEMBERED
 from braket_etl.report import charts
 from braket_etl.report.filters import Filters
 from braket_etl.report.sections import questions, sections
-from braket_etl.report.values import Cell, cell, heading, is_number_column
+from braket_etl.report.values import Cell, cell, is_number_column
 from braket_etl.settings import SettingsError
 from braket_etl.warehouse.connection import Connection, Warehouse, replaced_atomically
 from braket_etl.warehouse.coverage import REMEDY, missing

@@ -41,14 +41,12 @@ def cell(column: str, value: Any) -> Cell:
     exact = exact_text(value)
     if value is None:
         return Cell(UNKNOWN, exact, "number unknown" if is_number_column(column) else "unknown")
-    if (amount := display.amount(column, value)) is not None:
-        return Cell(amount, exact, "number money" if column.endswith("_usd") else "number")
-    if is_share(column):
-        return Cell(f"{value:.1%}", exact, "number")
-    if isinstance(value, bool):
-        return Cell("yes" if value else "no", exact)
-    if isinstance(value, datetime):
-        return Cell(f"{value.astimezone(UTC):%Y-%m-%d %H:%M}", exact, "instant")
+    if (form := display.formed(column, value)) is not None:
+        if isinstance(value, bool):
+            return Cell(form, exact)
+        if isinstance(value, datetime):
+            return Cell(form, exact, "instant")
+        return Cell(form, exact, "number money" if column.endswith("_usd") else "number")
     if isinstance(value, date):
         return Cell(exact, exact, "instant")
     if isinstance(value, int | float | Decimal):
@@ -69,20 +67,7 @@ def exact_text(value: Any) -> str:
 
 def is_number_column(column: str) -> bool:
     """Whether the name of a column says that it holds numbers."""
-    return column.endswith(("_usd", "_seconds")) or is_share(column) or column.startswith("n_")
-
-
-def is_share(column: str) -> bool:
-    """Whether the name of a column says that it holds shares of a whole."""
-    return column == "share" or column.endswith("_share")
-
-
-def heading(column: str) -> str:
-    """The name of a column in words, with its unit."""
-    for ending, unit in (("_usd", ", $"), ("_seconds", ""), ("_at", ", UTC"), ("_share", "")):
-        if column.endswith(ending):
-            return column.removesuffix(ending).replace("_", " ") + unit
-    return column.removeprefix("n_").removesuffix("_arn").replace("_", " ")
+    return column.endswith(("_usd", "_seconds")) or display.is_share(column) or column.startswith("n_")
 
 
 def duration(seconds: float | None) -> str:

@@ -92,6 +92,13 @@ def test_on_a_terminal_money_is_rounded_and_no_number_is_broken(with_warehouse: 
     assert {"11116.9035", "0", "0.00000375"} <= cells
 
 
+def test_on_a_terminal_a_ready_question_looks_as_on_the_page(pulled: Program) -> None:
+    shown = " ".join(lines_on_terminal(pulled, "sql", "@queue_wait_bounds"))
+    assert "p50 high" in shown
+    assert "p50_high_seconds" not in shown
+    assert "p50_high_seconds" in pulled.ok("sql", "@queue_wait_bounds")
+
+
 def test_a_row_too_wide_for_the_terminal_is_shown_over_lines(with_warehouse: Program) -> None:
     columns = ", ".join(f"{n}000000000::BIGINT AS column_{n}" for n in range(10, 30))
     shown = lines_on_terminal(with_warehouse, "sql", f"SELECT {columns}")
