@@ -18,7 +18,7 @@ from braket_etl.pull.moved import unite_moved
 from braket_etl.tables import JOB_EVENTS, JOBS
 from braket_etl.tables.job_events import event_bodies
 from braket_etl.tables.normalize import normalize
-from braket_etl.warehouse import door
+from braket_etl.warehouse import door, outcomes
 from braket_etl.warehouse.checks import run_check
 from braket_etl.warehouse.connection import Connection, Warehouse, configured
 from braket_etl.warehouse.door import held_back, let_through
@@ -294,7 +294,7 @@ def test_what_is_refused_is_noted_until_something_is_published(warehouse: Wareho
         held = held_back(warehouse)
         assert held is not None
         assert f"{held.since:%Y-%m-%d %H:%M:%S}" in str(told.value)
-        assert door.REPAIR in str(told.value)
+        assert outcomes.REPAIR in str(told.value)
     assert held.rows == 2
     assert warehouse.published.read_bytes() == copy
     assert (warehouse.folder / "held_back.json").stat().st_mode & 0o777 == 0o600

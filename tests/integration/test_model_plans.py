@@ -121,10 +121,10 @@ def test_a_question_about_the_waits_of_some_days_reads_no_other(
 @pytest.mark.parametrize(
     ("table", "condition", "filters"),
     [
-        ("quantum_tasks", "device_name = 'Aquila'", "device_name='Aquila'"),
+        ("quantum_tasks", "device_name = 'sv1'", "device_name='sv1'"),
         ("quantum_tasks", "device_arn = 'a'", "device_arn='a'"),
         ("quantum_tasks", "record_kind = 'task' AND account_id = '1'", "account_id='1'"),
-        ("jobs", "device_name = 'Aquila'", "device_name='Aquila'"),
+        ("jobs", "device_name = 'sv1'", "device_name='sv1'"),
         ("jobs", "device_arn = 'a'", "device_config_device='a'"),
     ],
 )

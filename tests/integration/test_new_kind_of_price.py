@@ -35,7 +35,7 @@ from decimal import Decimal
 
 from braket_etl.costs.estimate import estimate
 from braket_etl.report.filters import Filters
-from braket_etl.warehouse.checks import checks, run_check
+from braket_etl.warehouse.checks import model_checks, run_check
 from braket_etl.warehouse.queries import answer, named_query
 from tests.cost_cases import Result, load, price, qpu, store, store_results, task, warehouse
 
@@ -80,7 +80,7 @@ with warehouse() as connection:
         "unknown_time": estimate(connection, "Helios", 100).as_json(),
         "spent": on_the_page("spent"),
         "by_device": on_the_page("cost_by_device"),
-        "failed": [check.name for check in checks() if not run_check(connection, check).passed],
+        "failed": [check.name for check in model_checks() if not run_check(connection, check).passed],
     }, default=str))
 """
 
