@@ -1,7 +1,7 @@
 -- of: quantum_tasks
 -- means: Tasks name a job that is not stored, although jobs of their account and Region were searched from two weeks before
 --   the task on: the cost of the job's instances is missing.
--- do: `braket-etl backfill --arn` gets a job that Braket still knows.
+-- do: `braket-etl backfill --arn ARN` gets a job that Braket still knows.
 --
 -- A job may be older than the first day that was searched and create tasks while it runs, five days at most, after it
 -- waited: hence the two weeks.

@@ -1,7 +1,7 @@
 -- of: quantum_tasks, jobs
 -- means: Records were created after Braket's launch, and created, started, ended and fetched in this order (an hour of
 --   tolerance between clocks).
--- do: `braket-etl backfill --again --arn` gets a record afresh; open an issue where Braket shows other times.
+-- do: `braket-etl backfill --again --arn ARN` gets a record afresh; open an issue where Braket shows other times.
 --
 -- A time in another unit or zone shows as one before Braket was there, or after it was told.
 SELECT

@@ -460,7 +460,7 @@ def test_a_catalog_that_is_lost_is_not_begun_anew(
         lambda: add(lake, "b"),
         lambda: values(lake),
         lambda: lake.is_missing,
-        lake.tidy,
+        lake.compact,
         lambda: lake.damage(),
     ):
         with pytest.raises(LakeError, match=r"holds no lake, but this home has stored records there.*backup"):
