@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+from datetime import date
+
 from braket_etl.aws.sessions import Account, Sessions
 from braket_etl.warehouse.connection import Connection
 
@@ -22,14 +25,17 @@ def owners(connection: Connection, sessions: Sessions) -> dict[str, Account | No
     return reached
 
 
-def last_account_id(connection: Connection, account: str, principal: str | None) -> str | None:
-    """The account id that these credentials were last seen to reach; only what a search lists tells it.
+def account_ids_by_day(
+    connection: Connection, account: str, principal: str | None, region: str, table: str, days: Sequence[date]
+) -> dict[date, str]:
+    """The account id that earlier searches of these days with the same credentials found, of the days where one did.
 
-    A search that lists nothing, since what was there is gone or was moved to another day, takes nothing back.
+    Only what a search lists tells it. A later one that lists nothing, since what was there is gone or was moved to another
+    day, takes nothing back.
     """
-    found: list[tuple[str | None]] = connection.execute(
-        "SELECT arg_max(account_id, searched_at) FROM etl.coverage WHERE account_id IS NOT NULL AND account = ? "
-        "AND principal IS NOT DISTINCT FROM ?",
-        [account, principal],
-    ).fetchall()
-    return found[0][0]
+    found = connection.execute(
+        "SELECT day, account_id FROM etl.coverage WHERE account_id IS NOT NULL AND account = ? "
+        "AND principal IS NOT DISTINCT FROM ? AND region = ? AND table_name = ? AND list_contains(?, day) ORDER BY day",
+        [account, principal, region, table, list(days)],
+    )
+    return dict(found.fetchall())

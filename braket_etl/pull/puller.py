@@ -33,7 +33,7 @@ from braket_etl.pull import plan
 from braket_etl.pull.clock import TOLERANCE, Clock
 from braket_etl.pull.merge import Batch, dated, merge, store_drift
 from braket_etl.pull.outcome import Outcome, Problem
-from braket_etl.pull.owners import last_account_id, owners
+from braket_etl.pull.owners import account_ids_by_day, owners
 from braket_etl.pull.resources import BY_GET, Resource
 from braket_etl.tables.arns import account_id_of
 from braket_etl.tables.bookkeeping import COVERAGE
@@ -450,8 +450,10 @@ class _Desk:
             arn: (created_at, self.failed.get(arn, "it was not asked for")) for arn, created_at in missing
         }
         account, principal = target.account.name, self.puller.sessions.principal(target.account)
-        account_id = _account_of(listing) or last_account_id(connection, account, principal)
-        unsettled.note_not_stored(connection, table, (account_id, target.region), listing.days, reasons)
+        listed_id = _account_of(listing)
+        known_ids = account_ids_by_day(connection, account, principal, target.region, table.name, days)
+        owner_id = listed_id or next(iter(known_ids.values()), None)
+        unsettled.note_not_stored(connection, table, (owner_id, target.region), listing.days, reasons)
         if missing:
             self._name(listing, [arn for arn, _ in missing])
         rows = []
@@ -460,7 +462,7 @@ class _Desk:
             rows.append(
                 {
                     "account": account,
-                    "account_id": account_id,
+                    "account_id": listed_id or known_ids.get(day),
                     "principal": principal,
                     "region": target.region,
                     "table_name": table.name,
