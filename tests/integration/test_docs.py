@@ -193,7 +193,7 @@ def test_troubleshooting_quotes_what_is_said() -> None:
     source = " ".join(
         re.sub(r'"\s*\n\s*f?"', "", file.read_text("utf-8")) for file in (ROOT / "braket_etl").rglob("*.py")
     )
-    source += " ".join(check.name for check in checks())  # which the summary of what one found begins with
+    source += " ".join(f"{check.table} {check.name}" for check in checks())  # what a finding names
     bold = re.findall(r"^\*\*(.+?)\*\*", (DOCS / "troubleshooting.md").read_text("utf-8"), re.MULTILINE)
     quoted = [part for symptom in bold for part in re.findall(r"`([^`]+)`", symptom)]
     assert len(quoted) > 15
