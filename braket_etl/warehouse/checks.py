@@ -170,12 +170,14 @@ def checks() -> tuple[Check, ...]:
     return tuple(check for path in _files() for check in checks_from(path))
 
 
+@cache
 def record_checks() -> tuple[Check, ...]:
     """Those of what was pulled and refreshed."""
     stored = {_RECORDS, *(table.name for table in ALL)}
     return tuple(check for check in checks() if check.table in stored)
 
 
+@cache
 def model_checks() -> tuple[Check, ...]:
     """Those of waits and costs."""
     records = record_checks()
@@ -193,9 +195,10 @@ def _files() -> list[Path]:
 
 def checks_from(path: Path) -> Iterator[Check]:
     """The checks of a file, one for each table or model; raises ValueError for a head that is not as told above."""
-    head = list(takewhile(lambda line: line.startswith("--"), path.read_text("utf-8").splitlines()))
+    lines = path.read_text("utf-8").splitlines()
+    head = list(takewhile(lambda line: line.startswith("--"), lines))
     said = _fields(path, head)
-    sql = "\n".join(path.read_text("utf-8").splitlines()[len(head) :]).strip().rstrip(";")
+    sql = "\n".join(lines[len(head) :]).strip().rstrip(";")
     parts = tuple(checks_from(path.with_stem(said["parts"]))) if "parts" in said else ()
     if bool(sql) == bool(parts):
         raise ValueError(f"{path.name}: a check has a query or parts")
