@@ -111,11 +111,25 @@ def ending(error: BaseException | None = None) -> Iterator[None]:
         _request.began_at = time.monotonic()
     _request.is_heeded = True
     try:
-        with _deaf():
+        with undisturbed():
             yield
     finally:
         if not requested():
             _request.began_at, _request.is_heeded = None, False
+
+
+@contextmanager
+def undisturbed() -> Iterator[None]:
+    """Let no signal raise in here, by Dagster's handlers neither; only the main thread has handlers to change."""
+    if threading.current_thread() is not threading.main_thread():
+        yield
+        return
+    before: dict[int, Any] = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 def patience(seconds: float) -> float:
@@ -143,20 +157,6 @@ def _raise(number: int, _: FrameType | None) -> None:
     _note(number)
     if not _request.is_heeded:
         raise KeyboardInterrupt
-
-
-@contextmanager
-def _deaf() -> Iterator[None]:
-    """No handler raises, Dagster's neither; only the main thread has handlers to change."""
-    if threading.current_thread() is not threading.main_thread():
-        yield
-        return
-    before: dict[int, Any] = {number: signal.signal(number, lambda *_: None) for number in SIGNALS}
-    try:
-        yield
-    finally:
-        for number, handler in before.items():
-            signal.signal(number, handler if handler is not None else signal.SIG_DFL)
 
 
 def _watch(reader: socket.socket) -> None:

@@ -53,9 +53,8 @@ warehouse = FileWarehouse(Path(sys.argv[1]) / "writer", Path(sys.argv[1]) / "war
 threading.Timer(1, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
 try:
     with warehouse.writing("asking for ever") as connection, transaction(connection):
-        connection.execute("CREATE TABLE etl.half (i BIGINT)")
-        connection.execute("INSERT INTO etl.half SELECT a.range FROM range(10000000) a, range(10000000) b "
-                           "WHERE hash(a.range, b.range) = 7")
+        connection.execute("CREATE TABLE etl.half AS SELECT 1::BIGINT AS i")
+        connection.execute("INSERT INTO etl.half SELECT range FROM range(1000000000000) WHERE hash(range) = 7")
 except KeyboardInterrupt:
     with stopping.ending(), warehouse.writing("looking") as connection:
         found = connection.execute("SELECT count(*) FROM duckdb_tables() WHERE table_name = 'half'").fetchall()
@@ -74,6 +73,43 @@ def test_a_query_that_never_ends_is_stopped_and_rolled_back(tmp_path: Path) -> N
     )
     assert done.returncode == 143, done.stderr
     assert done.stdout.strip() == "[(0,)] True"
+
+
+# A signal in the middle of statements that write, outside a transaction; the file is opened again after each.
+_WRITING = """
+import os, signal, sys, threading
+from pathlib import Path
+from braket_etl.warehouse.file import FileWarehouse
+signal.signal(signal.SIGTERM, signal.default_int_handler)
+warehouse = FileWarehouse(Path(sys.argv[1]) / "writer", Path(sys.argv[1]) / "warehouse.duckdb")
+with warehouse.writing("making") as connection:
+    connection.execute("CREATE TABLE etl.half AS SELECT 1::BIGINT AS i")
+for statement in (
+    "INSERT INTO etl.half SELECT range FROM range(1000000000000) WHERE hash(range) = 7",
+    "CREATE TABLE etl.other AS SELECT range FROM range(1000000000000) WHERE hash(range) = 7",
+    "UPDATE etl.half SET i = 1 WHERE i IN (SELECT range FROM range(1000000000000) WHERE hash(range) = 7)",
+):
+    try:
+        with warehouse.writing("writing") as connection:
+            threading.Timer(0.5, lambda: os.kill(os.getpid(), signal.SIGTERM)).start()
+            connection.execute(statement)
+    except KeyboardInterrupt:
+        print("stopped", flush=True)
+with warehouse.writing("looking") as connection:
+    print(connection.execute("SELECT count(*) FROM etl.half").fetchall())
+"""
+
+
+def test_a_file_can_be_opened_again_after_a_statement_that_writes_was_stopped(tmp_path: Path) -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _WRITING, str(tmp_path)],
+        capture_output=True,
+        text=True,
+        timeout=HANGS,
+        check=False,
+    )
+    assert done.returncode == 0, done.stderr
+    assert done.stdout.split() == ["stopped"] * 3 + ["[(1,)]"]
 
 
 def test_the_request_to_stop_is_found_in_what_duckdb_makes_of_it() -> None:
