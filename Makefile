@@ -13,6 +13,9 @@ PYTHONS := 3.14 3.13 3.12 3.11
 python = $(shell for p in python$(1) $$HOME/.pyenv/versions/$(1).*/bin/python; do $$p -c '' 2>/dev/null && echo $$p && break; done)
 NEWEST = $(or $(firstword $(foreach version,$(PYTHONS),$(call python,$(version)))),$(PYTHON))
 
+# Without compiled modules each of the thousand processes of the tests compiles them anew.
+unexport PYTHONDONTWRITEBYTECODE
+
 .DEFAULT_GOAL := help
 .PHONY: help setup demo unit test coverage faults newest-set-up test-newest test-newest-parts test-lowest test-pythons test-readers test-cluster test-sdk test-focus bench lint types audit api-news docs check ui lock clean
 
@@ -145,7 +148,7 @@ api-news: $(SET_UP) ## Tell what Braket's API has in the newest botocore that ou
 	@PYTHONPATH="$$(echo $(VENV)-botocore/lib/python*/site-packages)" $(BIN)/python -m tests.api_news || \
 	  echo "warning: api-news: the newest botocore could not be asked"
 
-docs: $(SET_UP) ## Write what in docs/ is generated
+docs: $(SET_UP) ## Write what is generated: pages of docs/, and what the statements of sql/ read
 	@$(BIN)/python docs/build.py
 
 check: lint types audit api-news test test-cluster test-newest-parts test-readers test-lowest test-pythons test-sdk test-focus ## Everything that CI checks

@@ -1,4 +1,4 @@
-"""Writes what in docs/ is generated: the cookbook, the commands, the table of settings, the data dictionary.
+"""Writes what is generated: the cookbook, the commands, the table of settings, the data dictionary, and sql/parsed.json.
 
     python docs/build.py            # write what is not current
     python docs/build.py --check    # write nothing; 1 where something is not current
@@ -20,6 +20,10 @@ from typer.main import get_command
 
 from braket_etl.cli.app import app
 from braket_etl.settings import PREFIX, Settings
+from braket_etl.warehouse.checks import checks
+from braket_etl.warehouse.lineage import column_lineage
+from braket_etl.warehouse.models import models
+from braket_etl.warehouse.parsed import FILE, Statements
 from braket_etl.warehouse.queries import LIMITS, Parameter, Query, queries
 
 DOCS = Path(__file__).resolve().parent
@@ -64,10 +68,21 @@ def stale_pages(docs: Path) -> dict[Path, str]:
         docs / "commands.md": commands(),
         docs / "data-dictionary.md": data_dictionary(),
         docs / "operations.md": with_settings((docs / "operations.md").read_text("utf-8")),
+        FILE: parsed_statements(),
     }
     return {
         page: text for page, text in wanted.items() if not page.exists() or page.read_text("utf-8") != text
     }
+
+
+def parsed_statements() -> str:
+    """What all statements of sql/ read, parsed anew."""
+    statements = Statements({})
+    column_lineage(statements)
+    checked = {sql for check in checks() for sql in check.queries}
+    for sql in {*(model.sql for model in models()), *checked, *(query.sql for query in queries().values())}:
+        statements.tables_read(sql)
+    return str(statements)
 
 
 def cookbook() -> str:

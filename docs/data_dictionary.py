@@ -13,7 +13,6 @@ from functools import cache
 from pathlib import Path
 
 import duckdb
-import sqlglot
 
 from braket_etl.orchestration.metadata import made_of_text, markdown_table
 from braket_etl.tables import BOOKKEEPING, MAIN
@@ -21,7 +20,8 @@ from braket_etl.tables.declaration import Column, Table, duckdb_type
 from braket_etl.warehouse.checks import Check, checks
 from braket_etl.warehouse.lineage import column_lineage
 from braket_etl.warehouse.migrate import migrate
-from braket_etl.warehouse.models import Model, models, tables_read
+from braket_etl.warehouse.models import Model, models
+from braket_etl.warehouse.parsed import kept
 from braket_etl.warehouse.queries import Query, queries
 
 DOCS = Path(__file__).resolve().parent
@@ -195,9 +195,7 @@ def _readers() -> Mapping[str, Sequence[str]]:
 
 @cache
 def _reads_of_queries() -> Mapping[str, frozenset[str]]:
-    return {
-        name: tables_read(sqlglot.parse_one(query.sql, read="duckdb")) for name, query in queries().items()
-    }
+    return {name: kept.tables_read(query.sql) for name, query in queries().items()}
 
 
 def _asked_of(name: str) -> list[Query]:

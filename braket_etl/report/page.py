@@ -15,7 +15,6 @@ from typing import Any
 
 import jinja2
 from markupsafe import Markup
-from sqlglot import parse_one
 
 from braket_etl import __version__
 from braket_etl.display import did_you_mean, heading
@@ -28,7 +27,7 @@ from braket_etl.settings import SettingsError
 from braket_etl.warehouse.connection import Connection, Warehouse, replaced_atomically
 from braket_etl.warehouse.coverage import REMEDY, missing
 from braket_etl.warehouse.errors import WarehouseError
-from braket_etl.warehouse.models import tables_read
+from braket_etl.warehouse.parsed import kept
 from braket_etl.warehouse.queries import Query, answer
 from braket_etl.warehouse.results import Contents
 
@@ -212,7 +211,7 @@ def _articles(
 ) -> dict[str, Markup]:
     """Each question by its name, from the last page where nothing has changed that it is made of."""
     contents = Contents(connection)
-    reads = {query.name: tables_read(parse_one(query.sql, read="duckdb")) for query in questions()}
+    reads = {query.name: kept.tables_read(query.sql) for query in questions()}
     made_of = {
         query.name: contents.made_of(
             f"{query.name} {query.sql} {filters.values_for(query)} {filters.beyond(query)}", reads[query.name]

@@ -30,13 +30,12 @@ from pathlib import Path
 from typing import Any
 
 import duckdb
-import sqlglot
 
 from braket_etl.package_files import packaged_sql
 from braket_etl.tables import ALL
 from braket_etl.tables.declaration import Table, quoted
 from braket_etl.warehouse.connection import Connection, first_line, row_counts
-from braket_etl.warehouse.models import tables_read
+from braket_etl.warehouse.parsed import kept
 from braket_etl.warehouse.results import Results
 
 #: The asset that stands for what is stored in all tables of records.
@@ -147,15 +146,15 @@ def finds_nothing(results: Results, check: Check, known: Rows) -> bool:
 
 def _kept_as(results: Results, check: Check) -> tuple[str, str]:
     """The name of a check's result, and what it is made of."""
-    reads = _tables_read(check)
+    reads = tables_read(check)
     made_of = results.contents.made_of(" ".join(check.queries), reads, only_keys=check.is_of_keys)
     return f"{check.table}.{check.name}", made_of
 
 
 @cache
-def _tables_read(check: Check) -> frozenset[str]:
-    read = (tables_read(sqlglot.parse_one(sql, read="duckdb")) for sql in check.queries)
-    return frozenset().union(*read)
+def tables_read(check: Check) -> frozenset[str]:
+    """What its queries read."""
+    return frozenset().union(*map(kept.tables_read, check.queries))
 
 
 def differences_of_copy(connection: Connection, copy: Connection) -> dict[str, tuple[int, int]]:

@@ -8,18 +8,17 @@ after an empty comment line, its group, its key (what no two rows have in common
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import cache
 from graphlib import TopologicalSorter
 from itertools import takewhile
 from pathlib import Path
 
 import duckdb
-import sqlglot
-from sqlglot import exp
 
 from braket_etl.package_files import packaged_sql
 from braket_etl.tables.declaration import quoted
+from braket_etl.warehouse.parsed import kept
 from braket_etl.warehouse.statements import is_lake
 
 
@@ -34,8 +33,6 @@ class Model:
     columns: Mapping[str, str]
     sql: str
     reads: frozenset[str]
-    tree: exp.Expr = field(repr=False, compare=False)
-    """The SELECT as sqlglot parsed it; not to be changed."""
 
     @property
     def file(self) -> Path:
@@ -86,24 +83,8 @@ def parsed(name: str, text: str) -> Model:
     """The model of a file's text; raises ValueError for a comment on top that is not as told above."""
     description, columns = _meaning(text)
     statement = text.strip().rstrip(";")
-    tree = sqlglot.parse_one(statement, read="duckdb")
     group, key = columns.pop("group", "models"), tuple(filter(None, columns.pop("key", "").split(", ")))
-    return Model(name, group, key, description, columns, statement, tables_read(tree), tree)
-
-
-def tables_read(tree: exp.Expr) -> frozenset[str]:
-    """The tables and models that a statement reads, as `name_of` calls them."""
-    named_inside = {cte.alias for cte in tree.find_all(exp.CTE)}
-    return frozenset(
-        name_of(table)
-        for table in tree.find_all(exp.Table)
-        if table.name and (table.db or table.name not in named_inside)
-    )
-
-
-def name_of(table: exp.Table) -> str:
-    """The name of a table as a statement writes it, with its schema unless that is main."""
-    return f"{table.db}.{table.name}" if table.db and table.db != "main" else table.name
+    return Model(name, group, key, description, columns, statement, kept.tables_read(statement))
 
 
 def _meaning(text: str) -> tuple[str, dict[str, str]]:

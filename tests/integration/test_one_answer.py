@@ -16,7 +16,8 @@ import duckdb
 import pytest
 
 from braket_etl.cli.output import duration
-from braket_etl.warehouse.models import models, tables_read
+from braket_etl.warehouse.models import models
+from braket_etl.warehouse.parsed import kept
 from braket_etl.warehouse.queries import queries
 from tests.conftest import Program
 
@@ -309,7 +310,7 @@ def test_what_waits_now(
 def test_only_waits_says_what_counts_as_a_wait() -> None:
     single = {"task_latency", "job_latency"}
     readers = {model.name: model.reads for model in models()}
-    readers |= {f"@{name}": _reads(query.sql) for name, query in queries().items()}
+    readers |= {f"@{name}": kept.tables_read(query.sql) for name, query in queries().items()}
     assert {name for name, reads in readers.items() if reads & single} == {
         "waits",
         "device_tradeoff",  # hours from creation to end, of tasks that a queue statistic leaves out too
@@ -319,12 +320,6 @@ def test_only_waits_says_what_counts_as_a_wait() -> None:
     }
     for file in (ROOT / "braket_etl" / "cli" / "demo.py", ROOT / "notebooks" / "braket_costs_and_waits.py"):
         assert not re.search(r"\b(task|job)_latency\b", file.read_text("utf-8"))
-
-
-def _reads(sql: str) -> frozenset[str]:
-    import sqlglot
-
-    return tables_read(sqlglot.parse_one(sql, read="duckdb"))
 
 
 # Failures

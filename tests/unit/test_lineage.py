@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import inspect
+import subprocess
+import sys
 from types import ModuleType
 
 import pytest
@@ -14,8 +16,10 @@ from sqlglot import exp
 from braket_emulator.service_model import completed
 from braket_etl.analysis import forecast, wait_quantiles
 from braket_etl.tables import ALL, MAIN, QUANTUM_TASKS, TASK_OBSERVATIONS
-from braket_etl.warehouse.lineage import Upstream, column_lineage, made_of, statement_lineage
+from braket_etl.warehouse.lineage import Upstream, column_lineage, made_of
 from braket_etl.warehouse.models import Model, models
+from braket_etl.warehouse.parsed import Statements, kept
+from braket_etl.warehouse.sql_parser import columns_made_of
 
 MODELS = {model.name: model for model in models()}
 
@@ -63,8 +67,8 @@ NOT_IN_BOTOCORE = {Upstream("GetJob", "queueInfo.queuePriority")}
 
 def lineage_of(sql: str, **known: list[str]) -> dict[str, set[str]]:
     """The lineage of a SELECT over tables with these columns, written as `table.column`."""
-    found = statement_lineage(sqlglot.parse_one(sql, read="duckdb"), known)
-    return {name: {str(upstream) for upstream in upstreams} for name, upstreams in found.items()}
+    found = columns_made_of(sql, known)
+    return {name: {str(Upstream(*made)) for made in made_of} for name, made_of in found.items()}
 
 
 def roots(table: str, column: str | None) -> set[Upstream]:
@@ -206,7 +210,25 @@ def test_a_query_that_cannot_be_followed_has_no_lineage() -> None:
 def test_no_model_unites_by_name() -> None:
     # lineage pairs the columns of a union by their position: of one by name it would tell a falsehood
     for model in models():
-        united = [union for union in model.tree.find_all(exp.SetOperation) if union.args.get("by_name")]
+        tree = sqlglot.parse_one(model.sql, read="duckdb")
+        united = [union for union in tree.find_all(exp.SetOperation) if union.args.get("by_name")]
         assert not united, model.name
     by_name = sqlglot.parse_one("SELECT 1 AS a UNION ALL BY NAME SELECT 2 AS a", read="duckdb")
     assert by_name.args.get("by_name")
+
+
+def test_what_is_kept_of_the_statements_of_sql_needs_no_parser() -> None:
+    asked = "import sys; from braket_etl.warehouse import checks, lineage, parsed, queries; lineage.column_lineage(); "
+    asked += "[parsed.kept.tables_read(query.sql) for query in queries.queries().values()]; "
+    asked += "[checks.tables_read(check) for check in checks.checks()]; print('sqlglot' in sys.modules)"
+    done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
+    assert done.stdout == "False\n", "run `make docs`"
+
+
+def test_a_statement_that_is_not_kept_is_parsed() -> None:
+    statements = Statements({"reads": {}, "made_of": {}})
+    assert statements.tables_read("SELECT a + b AS c FROM t JOIN etl.u USING (d)") == {"t", "etl.u"}
+    assert statements.columns_made_of("SELECT A + b AS c FROM t", {"t": ["A", "b"]}) == {
+        "c": [("t", "A"), ("t", "b")]
+    }
+    assert not kept.columns_made_of("SELECT nowhere.a FROM t", {"t": ["A"]})
