@@ -27,3 +27,4 @@ FROM sources AS s
 LEFT JOIN charged AS c ON c.record_kind = s.kind
 WHERE coalesce(s.usd, 0) <> coalesce(c.usd, 0) OR coalesce(s.committed, 0) <> coalesce(c.committed, 0)
     OR s.n <> coalesce(c.n, 0)
+ORDER BY found

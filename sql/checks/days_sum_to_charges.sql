@@ -24,3 +24,4 @@ SELECT concat_ws(' ', charge_date, account_id, region, device_name, cost_usd), 1
 FROM days
 WHERE cost_usd <> net_usd + discount_usd
     OR cost_usd <> task_fee_usd + shot_fee_usd + run_fee_usd + instance_cost_usd + volume_cost_usd + reservation_cost_usd
+ORDER BY found

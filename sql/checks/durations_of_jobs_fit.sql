@@ -9,3 +9,4 @@ SELECT
 FROM job_costs AS c
 JOIN jobs AS j ON j.job_arn = c.job_arn
 WHERE c.is_duration_plausible = false OR (c.duration_unit IS NULL AND j.is_terminal AND j.billable_duration > 0)
+ORDER BY found

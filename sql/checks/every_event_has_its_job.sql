@@ -7,3 +7,4 @@ SELECT e.job_arn AS found, count(*) AS records
 FROM job_events AS e
 ANTI JOIN jobs AS j ON j.job_arn = e.job_arn
 GROUP BY e.job_arn
+ORDER BY found

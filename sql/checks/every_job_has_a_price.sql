@@ -7,3 +7,4 @@ SELECT
 FROM charges
 WHERE record_kind = 'job' AND cost_status = 'no_price'
 GROUP BY instance_type, meter, region
+ORDER BY found

@@ -27,3 +27,4 @@ JOIN searched AS s
     ON s.account_id = m.account_id AND s.region = m.region AND m.created_date >= s.first_day + 14
 ANTI JOIN etl.rejected_records AS r ON r.arn = m.job_arn
 GROUP BY m.job_arn
+ORDER BY found

@@ -4,3 +4,4 @@
 SELECT reservation_arn AS found, 1 AS records
 FROM reservation_costs
 WHERE cost_status = 'no_price'
+ORDER BY found

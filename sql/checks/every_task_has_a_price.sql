@@ -8,3 +8,4 @@ SELECT
 FROM priced_tasks AS t
 WHERE t.cost_status = 'no_price'
 GROUP BY t.device_name, t.device_arn, t.region, t.job_arn IS NOT NULL
+ORDER BY found

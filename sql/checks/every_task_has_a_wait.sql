@@ -11,3 +11,4 @@ LEFT JOIN task_latency AS l ON l.quantum_task_arn = t.quantum_task_arn
 WHERE l.quantum_task_arn IS NULL OR l.wait_seconds_lower < 0 OR l.wait_seconds_lower > l.wait_seconds_upper
     OR l.wait_seconds_upper > l.turnaround_seconds OR l.run_seconds_lower > l.run_seconds_upper
 GROUP BY ALL
+ORDER BY found

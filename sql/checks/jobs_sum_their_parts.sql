@@ -16,3 +16,4 @@ FROM job_costs AS j
 LEFT JOIN tasks AS t ON t.job_arn = j.job_arn
 WHERE j.task_cost_usd <> coalesce(t.usd, 0)
     OR j.cost_usd <> j.instance_cost_usd + j.volume_cost_usd + j.task_cost_usd
+ORDER BY found

@@ -16,4 +16,4 @@ SELECT
 FROM etl.coverage AS c
 LEFT JOIN rows AS r ON r.account_id = c.account_id AND r.region = c.region AND r.day = c.day
 WHERE c.table_name = '{name}' AND c.listed > 0 AND c.listed > c.rejected + least(c.stored, coalesce(r.n, 0))
-ORDER BY c.day DESC
+ORDER BY c.day DESC, found

@@ -5,3 +5,4 @@ SELECT concat_ws(' ', t.device_name, 'in', t.region) AS found, count(*) AS recor
 FROM priced_tasks AS t
 WHERE t.price_source LIKE '%assumed%' AND t.charged_at >= (SELECT min(effective_from) FROM prices WHERE NOT is_seed)
 GROUP BY t.device_name, t.region
+ORDER BY found

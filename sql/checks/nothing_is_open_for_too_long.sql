@@ -32,4 +32,4 @@ SELECT concat_ws(' ', o.arn, 'open since', o.created_at, 'last seen', o.fetched_
 FROM still_open AS o
 CROSS JOIN now
 WHERE date_diff('second', o.created_at, now.at) > o.plausible
-ORDER BY o.created_at
+ORDER BY o.created_at, found

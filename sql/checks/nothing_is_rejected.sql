@@ -5,4 +5,4 @@ SELECT error AS found, count(*) AS records
 FROM etl.rejected_records
 WHERE operation = '{operation}'
 GROUP BY error
-ORDER BY records DESC
+ORDER BY records DESC, found

@@ -7,3 +7,4 @@ SELECT
     1 AS records
 FROM price_periods
 WHERE is_contradictory AND valid_to > valid_from
+ORDER BY found

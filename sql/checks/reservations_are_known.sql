@@ -7,3 +7,4 @@ FROM quantum_tasks AS t
 ANTI JOIN reservations AS r ON lower(r.reservation_arn) = lower(t.reservation_arn)
 WHERE t.reservation_arn IS NOT NULL
 GROUP BY lower(t.reservation_arn)
+ORDER BY found

@@ -5,3 +5,4 @@ SELECT concat_ws(' ', device_name, 'in', region) AS found, count(*) AS records
 FROM priced_tasks
 WHERE cost_status = 'no_duration'
 GROUP BY device_name, region
+ORDER BY found

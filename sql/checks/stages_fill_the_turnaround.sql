@@ -14,3 +14,4 @@ SELECT
 FROM job_latency AS l
 LEFT JOIN summed AS s ON s.job_arn = l.job_arn
 WHERE s.stages IS DISTINCT FROM s.span OR s.stages <> round(l.turnaround_seconds * 1e6)::BIGINT
+ORDER BY found

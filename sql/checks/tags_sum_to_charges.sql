@@ -15,3 +15,4 @@ SELECT concat_ws(' ', t.tag_key, t.usd, t.committed, 'charges', c.usd, c.committ
 FROM tagged AS t
 CROSS JOIN charged AS c
 WHERE t.usd <> c.usd OR t.committed <> c.committed
+ORDER BY found

@@ -7,4 +7,4 @@ SELECT
     1 AS records
 FROM cost_reconciliation
 WHERE explanation = 'unexplained'
-ORDER BY abs(unexplained_usd) DESC
+ORDER BY abs(unexplained_usd) DESC, found

@@ -11,3 +11,4 @@ FROM {table}
 WHERE created_at < TIMESTAMPTZ '2020-08-01 00:00:00+00'
     OR greatest(created_at, {started_at}, ended_at) > fetched_at + INTERVAL 1 HOUR
     OR ended_at < created_at OR {started_at} < created_at OR ended_at < {started_at}
+ORDER BY found

@@ -7,3 +7,4 @@ SELECT concat_ws(' ', {key}) AS found, count(*) AS records
 FROM {table}
 GROUP BY {key}
 HAVING count(*) > 1
+ORDER BY found
