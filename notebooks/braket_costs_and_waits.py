@@ -134,12 +134,12 @@ def _(chart, colours, drawn, mo, most, others, rows):
         _figure.legend(loc="outside right upper", frameon=False)
     _figure.autofmt_xdate()
     _unknown = sum(row["n_unknown"] for row in costs)
-    _dearest = f", most of it on {_named[0]}" if sum(_bottom) else ""
+    _most_expensive = f", most of it on {_named[0]}" if sum(_bottom) else ""
     mo.vstack(
         [
             drawn(_figure),
             mo.md(
-                f"**${sum(_bottom):,.2f}** in all{_dearest}. Tasks and jobs without a known cost: **{_unknown}**."
+                f"**${sum(_bottom):,.2f}** in all{_most_expensive}. Tasks and jobs without a known cost: **{_unknown}**."
             ),
         ]
     )

@@ -29,7 +29,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Protocol, TypeVar
 
-from braket_etl import waits
+from braket_etl import holdups
 from braket_etl.aws.operations import OPERATIONS, QUOTA_FOR_ALL
 from braket_etl.private_files import private_folder
 
@@ -229,8 +229,8 @@ class Budget:
             now, wait = self._changed(slot)
             self._count(operation).note(now, wait)
         if wait > 0.0:
-            with waits.waiting(
-                waits.For.BUDGET, lambda: f"waiting for the request budget of {self._place(operation)}"
+            with holdups.held_up(
+                holdups.By.BUDGET, lambda: f"waiting for the request budget of {self._place(operation)}"
             ):
                 pause(wait, stop)
         return wait
@@ -250,7 +250,7 @@ class Budget:
 
     def backing_off(self, operation: str) -> AbstractContextManager[None]:
         """While the block runs, a thread waits since Braket said that it comes too fast."""
-        return waits.waiting(waits.For.THROTTLE, lambda: f"throttled by Braket: {self._place(operation)}")
+        return holdups.held_up(holdups.By.THROTTLE, lambda: f"throttled by Braket: {self._place(operation)}")
 
     def report(self) -> list[OperationReport]:
         """What this process asked so far, one entry an operation."""

@@ -26,7 +26,7 @@ from rich.progress import (
 )
 from rich.text import Text
 
-from braket_etl import stopping, waits
+from braket_etl import holdups, stopping
 from braket_etl.aws.errors import AwsProblem, BadConfiguration, MissingCredentials
 from braket_etl.cli.output import err, fail, is_quiet, printable, say, show_table, warn
 from braket_etl.orchestration.outside_dagster import publish_what_came, what_came
@@ -254,7 +254,7 @@ class _WaitColumn(ProgressColumn):
     def render(self, task: Task) -> Text:
         """In words."""
         is_moving = time.monotonic() - task.fields.get("moved_at", 0.0) < _STILL_SECONDS
-        return Text("" if is_moving else printable(waits.told()), "yellow")
+        return Text("" if is_moving else printable(holdups.told()), "yellow")
 
 
 class _RateColumn(ProgressColumn):

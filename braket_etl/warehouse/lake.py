@@ -23,7 +23,7 @@ from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
 import duckdb
 
-from braket_etl import stopping, waits
+from braket_etl import holdups, stopping
 from braket_etl.private_files import private_folder
 from braket_etl.tables.declaration import quoted
 from braket_etl.warehouse.catalog import Known, Marks, State, state_of
@@ -288,7 +288,9 @@ class Lake(Warehouse):
         patience = stopping.patience(self.lock_timeout)
         with self._server(f"-c lock_timeout={max(1, round(patience * 1000))}") as server:
             try:
-                with waits.waiting(waits.For.LOCK, lambda: "waiting for another process to finish writing"):
+                with holdups.held_up(
+                    holdups.By.LOCK, lambda: "waiting for another process to finish writing"
+                ):
                     server.execute("SELECT pg_advisory_lock(%s, %s)", _LOCK)
             except LockNotAvailable:
                 raise LockHeldError(

@@ -13,7 +13,7 @@ from pathlib import Path
 
 import filelock
 
-from braket_etl import stopping, waits
+from braket_etl import holdups, stopping
 from braket_etl.private_files import private_folder
 from braket_etl.warehouse.errors import LockHeldError, WarehouseError
 
@@ -52,7 +52,7 @@ def folder_locked(folder: Path, lock_timeout: float, purpose: str | None) -> Ite
     lock = filelock.FileLock(folder / "warehouse.lock", mode=0o600)
     patience = stopping.patience(lock_timeout)
     try:
-        with waits.waiting(waits.For.LOCK, lambda: f"waiting for {_described(folder)} to finish writing"):
+        with holdups.held_up(holdups.By.LOCK, lambda: f"waiting for {_described(folder)} to finish writing"):
             lock.acquire(timeout=patience)
     except filelock.Timeout:
         raise LockHeldError(f"{waited(patience)} for {_described(folder)} to finish writing") from None

@@ -27,7 +27,7 @@ import filelock
 import pytest
 
 from braket_emulator import Emulator
-from braket_etl import stopping, waits
+from braket_etl import holdups, stopping
 from braket_etl.crew import Crew
 from tests.conftest import Program
 from tests.faults.stops import HANGS
@@ -154,12 +154,12 @@ def test_a_crew_gives_results_and_errors_and_forgets_what_it_has_not_begun() -> 
 
 
 def test_what_holds_up_most_is_told() -> None:
-    assert waits.told() == ""
-    with waits.waiting(waits.For.BUDGET, lambda: "the budget"):
-        with waits.waiting(waits.For.LOCK, lambda: "the lock"):
-            assert waits.told() == "the lock"
-        assert waits.told() == "the budget"
-    assert waits.told() == ""
+    assert holdups.told() == ""
+    with holdups.held_up(holdups.By.BUDGET, lambda: "the budget"):
+        with holdups.held_up(holdups.By.LOCK, lambda: "the lock"):
+            assert holdups.told() == "the lock"
+        assert holdups.told() == "the budget"
+    assert holdups.told() == ""
 
 
 @contextmanager
