@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+import tempfile
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
@@ -33,6 +34,33 @@ _ASKED_FOR = {
     "browser": {"browser"},
     "cluster": {"postgres_server", "redis_server"},
 }
+
+
+#: Where files lie in memory, and how much must be free there for those of all tests.
+_MEMORY, _ENOUGH = Path("/dev/shm"), 10 << 30
+
+
+def pytest_configure() -> None:
+    """Lay what tests write into memory where there is room: thousands of small databases then wait for no disk."""
+    if "TMPDIR" not in os.environ and _has_room(_MEMORY):
+        os.environ["TMPDIR"] = str(_MEMORY)
+        tempfile.tempdir = None
+
+
+def pytest_xdist_auto_num_workers() -> int:
+    """One worker more than cores, since most tests wait for a process or a browser now and then."""
+    return (os.cpu_count() or 1) + 1
+
+
+def _has_room(folder: Path) -> bool:
+    """Whether it is a place in memory, with room in both, from which programs may be started."""
+    try:
+        about = os.statvfs(folder)
+        told = dict(line.split(":") for line in Path("/proc/meminfo").read_text().splitlines())
+        free = min(about.f_bavail * about.f_frsize, int(told["MemAvailable"].split()[0]) << 10)
+    except (OSError, KeyError, ValueError):  # no Linux
+        return False
+    return free >= _ENOUGH and not about.f_flag & os.ST_NOEXEC
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
