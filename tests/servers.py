@@ -96,7 +96,23 @@ def postgres() -> Iterator[Postgres]:
         for option, value in options.items():
             command += ["-c", f"{option}={value}"]
         with _started(command, server.port):
+            _wait_until_it_serves(server)
             yield server
+
+
+def _wait_until_it_serves(server: Postgres) -> None:
+    """It takes connections before it has started up, and refuses them."""
+    import psycopg
+
+    deadline = time.monotonic() + _PATIENCE
+    while True:
+        try:
+            psycopg.connect(server.conninfo("postgres")).close()
+            return
+        except psycopg.OperationalError:
+            if time.monotonic() > deadline:
+                raise
+            time.sleep(0.1)
 
 
 @contextmanager

@@ -105,7 +105,7 @@ def test_it_holds_all_that_is_no_python_and_nothing_else_of_the_checkout(wheel: 
     names = set(zipfile.ZipFile(wheel).namelist())
     package = {name for name in names if ".dist-info/" not in name}
     assert {name.split("/")[0] for name in package} == {"braket_etl", "braket_emulator"}
-    sql = {f"braket_etl/_packaged/{path.relative_to(ROOT)}" for path in (ROOT / "sql").rglob("*.sql")}
+    sql = {f"braket_etl/_packaged/{path.relative_to(ROOT)}" for path in (ROOT / "sql").rglob("*.*")}
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "braket_etl", "braket_emulator"],
         cwd=ROOT,
