@@ -195,7 +195,7 @@ def _readers() -> Mapping[str, Sequence[str]]:
 
 @cache
 def _reads_of_queries() -> Mapping[str, frozenset[str]]:
-    return {name: kept.tables_read(query.sql) for name, query in queries().items()}
+    return {name: kept().tables_read(query.sql) for name, query in queries().items()}
 
 
 def _asked_of(name: str) -> list[Query]:

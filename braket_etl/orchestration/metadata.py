@@ -12,9 +12,10 @@ import dagster as dg
 from braket_etl.pull.outcome import Outcome
 from braket_etl.tables import MAIN
 from braket_etl.tables.declaration import Table, duckdb_type
-from braket_etl.warehouse.lineage import Lineage, Upstream, column_lineage
+from braket_etl.warehouse.lineage import column_lineage
 from braket_etl.warehouse.models import Model, models
 from braket_etl.warehouse.upsert import Counts
+from braket_etl.warehouse.upstream import Lineage, Upstream
 
 #: What is no table: operations of the Braket API, and the files and events that are read beside it.
 ORIGINS = frozenset(table.operation for table in MAIN if table.operation)

@@ -211,7 +211,7 @@ def _articles(
 ) -> dict[str, Markup]:
     """Each question by its name, from the last page where nothing has changed that it is made of."""
     contents = Contents(connection)
-    reads = {query.name: kept.tables_read(query.sql) for query in questions()}
+    reads = {query.name: kept().tables_read(query.sql) for query in questions()}
     made_of = {
         query.name: contents.made_of(
             f"{query.name} {query.sql} {filters.values_for(query)} {filters.beyond(query)}", reads[query.name]

@@ -154,7 +154,7 @@ def _kept_as(results: Results, check: Check) -> tuple[str, str]:
 @cache
 def tables_read(check: Check) -> frozenset[str]:
     """What its queries read."""
-    return frozenset().union(*map(kept.tables_read, check.queries))
+    return frozenset().union(*map(kept().tables_read, check.queries))
 
 
 def differences_of_copy(connection: Connection, copy: Connection) -> dict[str, tuple[int, int]]:

@@ -9,29 +9,17 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import suppress
 from functools import cache
-from typing import Any, NamedTuple
+from typing import Any
 
 from braket_etl.tables import MAIN
 from braket_etl.tables.declaration import Column, Table
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.parsed import Statements, kept
-
-
-class Upstream(NamedTuple):
-    """A column of a table or model, or a member of the response of an operation; None: its rows are counted."""
-
-    table: str
-    column: str | None
-
-    def __str__(self) -> str:
-        return f"{self.table}.{self.column}" if self.column else f"rows of {self.table}"
-
-
-Lineage = Mapping[str, tuple[Upstream, ...]]
+from braket_etl.warehouse.upstream import Lineage, Upstream
 
 
 @cache
-def column_lineage(statements: Statements = kept) -> Mapping[str, Lineage]:
+def column_lineage(statements: Statements | None = None) -> Mapping[str, Lineage]:
     """What each column of each table and model is made of, in the order of columns.
 
     Nothing, for a column that is the same in every row or that the warehouse itself fills. A model that sqlglot
@@ -43,13 +31,10 @@ def column_lineage(statements: Statements = kept) -> Mapping[str, Lineage]:
     known: dict[str, Iterable[str]] = {name: list(lineage) for name, lineage in found.items()}
     for model in models():
         spelled = {name.lower(): name for name in model.columns}
-        made = statements.columns_made_of(
+        lineage = (statements or kept()).columns_made_of(
             model.sql, {name: known[name] for name in model.reads if name in known}
         )
-        found[model.name] = {
-            spelled.get(name, name): tuple(Upstream(table, column) for table, column in made_of)
-            for name, made_of in made.items()
-        }
+        found[model.name] = {spelled.get(name, name): upstreams for name, upstreams in lineage.items()}
         known[model.name] = list(found[model.name])
     return found
 

@@ -84,7 +84,7 @@ def parsed(name: str, text: str) -> Model:
     description, columns = _meaning(text)
     statement = text.strip().rstrip(";")
     group, key = columns.pop("group", "models"), tuple(filter(None, columns.pop("key", "").split(", ")))
-    return Model(name, group, key, description, columns, statement, kept.tables_read(statement))
+    return Model(name, group, key, description, columns, statement, kept().tables_read(statement))
 
 
 def _meaning(text: str) -> tuple[str, dict[str, str]]:

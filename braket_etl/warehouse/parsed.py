@@ -1,6 +1,6 @@
 """What the statements of sql/ read, and what their columns are made of, without parsing them in each process.
 
-Parsing all of them takes seconds of CPU, so what sqlglot finds is kept in sql/parsed.json, under a hash of the statement;
+Parsing all of them takes a second of CPU, so what sqlglot finds is kept in sql/parsed.json, under a hash of the statement;
 `make docs` writes it. A statement that is not there, being new or changed, is parsed.
 """
 
@@ -8,10 +8,12 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Iterable, Mapping
+from functools import cache
 from hashlib import sha256
 from typing import Any
 
 from braket_etl.package_files import packaged_sql
+from braket_etl.warehouse.upstream import Lineage, Upstream
 
 FILE = packaged_sql("parsed.json")
 
@@ -36,24 +38,20 @@ class Statements:
 
         return frozenset(self._kept("reads", _hash(sql), found))
 
-    def columns_made_of(
-        self, sql: str, columns: Mapping[str, Iterable[str]]
-    ) -> Mapping[str, list[tuple[str, str | None]]]:
-        """What each column of a SELECT is made of, by table and column, given the columns of the tables that it may read.
+    def columns_made_of(self, sql: str, columns: Mapping[str, Iterable[str]]) -> Lineage:
+        """What each column of a SELECT is made of, given the columns of the tables that it may read.
 
-        Without a column the rows are counted. Names come in lower case. Empty where sqlglot cannot follow the statement.
+        Names come in lower case. Empty where sqlglot cannot follow the statement.
         """
 
-        def found() -> Mapping[str, list[tuple[str, str | None]]]:
+        def found() -> Lineage:
             from braket_etl.warehouse.sql_parser import columns_made_of
 
             return columns_made_of(sql, columns)
 
-        known = sorted((table, list(names)) for table, names in columns.items())
-        made_of: Mapping[str, list[tuple[str, str | None]]] = self._kept(
-            "made_of", _hash(sql, json.dumps(known)), found
-        )
-        return made_of
+        known = json.dumps(sorted((table, list(names)) for table, names in columns.items()))
+        lineage: Mapping[str, list[tuple[str, str | None]]] = self._kept("made_of", _hash(sql, known), found)
+        return {name: tuple(Upstream(*made) for made in made_of) for name, made_of in lineage.items()}
 
     def _kept(self, what: str, key: str, found: Callable[[], Any]) -> Any:
         told = self._told[what]
@@ -74,13 +72,7 @@ def _hash(*parts: str) -> str:
     return sha256("\n".join(parts).encode()).hexdigest()[:16]
 
 
-def _read() -> Mapping[str, Any]:
-    try:
-        content: Mapping[str, Any] = json.loads(FILE.read_text("utf-8"))
-    except FileNotFoundError:  # in a checkout, before the first `make docs`
-        return {}
-    return content
-
-
-#: What the file holds.
-kept = Statements(_read())
+@cache
+def kept() -> Statements:
+    """What the file holds; nothing in a checkout before the first `make docs`."""
+    return Statements(json.loads(FILE.read_text("utf-8")) if FILE.exists() else {})

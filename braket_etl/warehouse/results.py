@@ -173,7 +173,7 @@ def _is_wide(column: Column) -> bool:
 
 @cache
 def tables_behind(names: frozenset[str]) -> frozenset[str]:
-    """The stored tables that tables and models are made of in the end, as `models.name_of` calls them."""
+    """The stored tables that tables and models are made of in the end, as `sql_parser.name_of` calls them."""
     read_by = {model.name: model.reads for model in models()}
     found, waiting = set[str](), set(names)
     while waiting:

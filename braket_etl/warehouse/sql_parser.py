@@ -14,8 +14,7 @@ from sqlglot.errors import SqlglotError
 from sqlglot.optimizer.qualify import qualify
 from sqlglot.optimizer.scope import Scope, build_scope
 
-#: A table or model, and its column; None: its rows are counted.
-Made = tuple[str, str | None]
+from braket_etl.warehouse.upstream import Lineage, Upstream
 
 
 def tables_read(sql: str) -> frozenset[str]:
@@ -29,7 +28,7 @@ def tables_read(sql: str) -> frozenset[str]:
     )
 
 
-def columns_made_of(sql: str, known: Mapping[str, Iterable[str]]) -> dict[str, list[Made]]:
+def columns_made_of(sql: str, known: Mapping[str, Iterable[str]]) -> Lineage:
     """What each column of a SELECT is made of, given the columns of the tables that it may read.
 
     Names come in lower case, in which DuckDB compares them. Empty where sqlglot cannot follow the statement: it still
@@ -46,17 +45,12 @@ def columns_made_of(sql: str, known: Mapping[str, Iterable[str]]) -> dict[str, l
     spelled = {(table, column.lower()): column for table, columns in known.items() for column in columns}
     followed = _Followed(scope)
     return {
-        name: [
-            (table, column and spelled.get((table, column), column))
-            for table, column in sorted(followed.selected(scope, position), key=_place)
-        ]
+        name: tuple(
+            Upstream(table, column and spelled.get((table, column), column))
+            for table, column in sorted(followed.selected(scope, position), key=str)
+        )
         for position, name in enumerate(_selects(scope))
     }
-
-
-def _place(made: Made) -> str:
-    table, column = made
-    return f"{table}.{column}" if column else f"rows of {table}"
 
 
 def name_of(table: exp.Table) -> str:
@@ -69,10 +63,10 @@ class _Followed:
 
     def __init__(self, root: Scope) -> None:
         self._scopes = {id(scope.expression): scope for scope in root.traverse()}
-        self._known: dict[tuple[int, int], frozenset[Made]] = {}
+        self._known: dict[tuple[int, int], frozenset[Upstream]] = {}
         self._names: dict[int, dict[str, int]] = {}
 
-    def selected(self, scope: Scope, position: int) -> frozenset[Made]:
+    def selected(self, scope: Scope, position: int) -> frozenset[Upstream]:
         """What the column at a position of a SELECT is made of; rows only where it is made of no column."""
         key = (id(scope.expression), position)
         if key not in self._known:
@@ -80,12 +74,12 @@ class _Followed:
                 found = [self.selected(branch, position) for branch in scope.set_operation_scopes]
             else:
                 found = [self._made_of(part) for part in _parts(scope, position)]
-            everything = frozenset[Made]().union(*found)
-            self._known[key] = frozenset(made for made in everything if made[1]) or everything
+            everything = frozenset[Upstream]().union(*found)
+            self._known[key] = frozenset(u for u in everything if u.column) or everything
         return self._known[key]
 
-    def _made_of(self, expression: exp.Expr) -> frozenset[Made]:
-        found: set[Made] = set()
+    def _made_of(self, expression: exp.Expr) -> frozenset[Upstream]:
+        found: set[Upstream] = set()
         for node in expression.walk():
             if isinstance(node, exp.Column):
                 found |= self._column(node)
@@ -93,7 +87,7 @@ class _Followed:
                 found |= self._rows(self._scope_of(node))
         return frozenset(found)
 
-    def _column(self, column: exp.Column) -> frozenset[Made]:
+    def _column(self, column: exp.Column) -> frozenset[Upstream]:
         scope: Scope | None = self._scope_of(column)
         while scope and column.table not in scope.sources:  # of a correlated subquery
             scope = scope.parent
@@ -101,7 +95,7 @@ class _Followed:
             return frozenset()
         source = scope.sources[column.table]
         if isinstance(source, exp.Table):
-            return frozenset([(name_of(source), column.name)])
+            return frozenset([Upstream(name_of(source), column.name)])
         position = self._positions(source).get(column.name)
         return frozenset() if position is None else self.selected(source, position)
 
@@ -111,11 +105,13 @@ class _Followed:
             self._names[key] = {name: position for position, name in enumerate(_selects(scope))}
         return self._names[key]
 
-    def _rows(self, scope: Scope) -> frozenset[Made]:
-        found: set[Made] = set()
+    def _rows(self, scope: Scope) -> frozenset[Upstream]:
+        found: set[Upstream] = set()
         for branch in scope.set_operation_scopes or [scope]:
             for _, source in branch.selected_sources.values():
-                found |= {(name_of(source), None)} if isinstance(source, exp.Table) else self._rows(source)
+                found |= (
+                    {Upstream(name_of(source), None)} if isinstance(source, exp.Table) else self._rows(source)
+                )
         return frozenset(found)
 
     def _scope_of(self, node: exp.Expr) -> Scope:

@@ -310,7 +310,7 @@ def test_what_waits_now(
 def test_only_waits_says_what_counts_as_a_wait() -> None:
     single = {"task_latency", "job_latency"}
     readers = {model.name: model.reads for model in models()}
-    readers |= {f"@{name}": kept.tables_read(query.sql) for name, query in queries().items()}
+    readers |= {f"@{name}": kept().tables_read(query.sql) for name, query in queries().items()}
     assert {name for name, reads in readers.items() if reads & single} == {
         "waits",
         "device_tradeoff",  # hours from creation to end, of tasks that a queue statistic leaves out too

@@ -16,10 +16,11 @@ from sqlglot import exp
 from braket_emulator.service_model import completed
 from braket_etl.analysis import forecast, wait_quantiles
 from braket_etl.tables import ALL, MAIN, QUANTUM_TASKS, TASK_OBSERVATIONS
-from braket_etl.warehouse.lineage import Upstream, column_lineage, made_of
+from braket_etl.warehouse.lineage import column_lineage, made_of
 from braket_etl.warehouse.models import Model, models
 from braket_etl.warehouse.parsed import Statements, kept
 from braket_etl.warehouse.sql_parser import columns_made_of
+from braket_etl.warehouse.upstream import Upstream
 
 MODELS = {model.name: model for model in models()}
 
@@ -68,7 +69,7 @@ NOT_IN_BOTOCORE = {Upstream("GetJob", "queueInfo.queuePriority")}
 def lineage_of(sql: str, **known: list[str]) -> dict[str, set[str]]:
     """The lineage of a SELECT over tables with these columns, written as `table.column`."""
     found = columns_made_of(sql, known)
-    return {name: {str(Upstream(*made)) for made in made_of} for name, made_of in found.items()}
+    return {name: {str(upstream) for upstream in upstreams} for name, upstreams in found.items()}
 
 
 def roots(table: str, column: str | None) -> set[Upstream]:
@@ -219,7 +220,7 @@ def test_no_model_unites_by_name() -> None:
 
 def test_what_is_kept_of_the_statements_of_sql_needs_no_parser() -> None:
     asked = "import sys; from braket_etl.warehouse import checks, lineage, parsed, queries; lineage.column_lineage(); "
-    asked += "[parsed.kept.tables_read(query.sql) for query in queries.queries().values()]; "
+    asked += "[parsed.kept().tables_read(query.sql) for query in queries.queries().values()]; "
     asked += "[checks.tables_read(check) for check in checks.checks()]; print('sqlglot' in sys.modules)"
     done = subprocess.run([sys.executable, "-c", asked], capture_output=True, text=True, check=True)
     assert done.stdout == "False\n", "run `make docs`"
@@ -229,6 +230,6 @@ def test_a_statement_that_is_not_kept_is_parsed() -> None:
     statements = Statements({"reads": {}, "made_of": {}})
     assert statements.tables_read("SELECT a + b AS c FROM t JOIN etl.u USING (d)") == {"t", "etl.u"}
     assert statements.columns_made_of("SELECT A + b AS c FROM t", {"t": ["A", "b"]}) == {
-        "c": [("t", "A"), ("t", "b")]
+        "c": (Upstream("t", "A"), Upstream("t", "b"))
     }
-    assert not kept.columns_made_of("SELECT nowhere.a FROM t", {"t": ["A"]})
+    assert not kept().columns_made_of("SELECT nowhere.a FROM t", {"t": ["A"]})
