@@ -47,6 +47,7 @@ def pytest_configure() -> None:
         tempfile.tempdir = None
 
 
+@pytest.hookimpl(optionalhook=True)
 def pytest_xdist_auto_num_workers() -> int:
     """One worker more than cores, since most tests wait for a process or a browser now and then."""
     return (os.cpu_count() or 1) + 1

@@ -63,14 +63,19 @@ except KeyboardInterrupt:
 """
 
 
-def test_a_query_that_never_ends_is_stopped_and_rolled_back(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _IN_A_QUERY, str(tmp_path)],
+def in_a_process(source: str, folder: Path) -> subprocess.CompletedProcess[str]:
+    """Run Python in a process of its own, which gets the folder as its argument; fails where it hangs."""
+    return subprocess.run(
+        [sys.executable, "-c", source, str(folder)],
         capture_output=True,
         text=True,
         timeout=HANGS,
         check=False,
     )
+
+
+def test_a_query_that_never_ends_is_stopped_and_rolled_back(tmp_path: Path) -> None:
+    done = in_a_process(_IN_A_QUERY, tmp_path)
     assert done.returncode == 143, done.stderr
     assert done.stdout.strip() == "[(0,)] True"
 
@@ -101,13 +106,7 @@ with warehouse.writing("looking") as connection:
 
 
 def test_a_file_can_be_opened_again_after_a_statement_that_writes_was_stopped(tmp_path: Path) -> None:
-    done = subprocess.run(
-        [sys.executable, "-c", _WRITING, str(tmp_path)],
-        capture_output=True,
-        text=True,
-        timeout=HANGS,
-        check=False,
-    )
+    done = in_a_process(_WRITING, tmp_path)
     assert done.returncode == 0, done.stderr
     assert done.stdout.split() == ["stopped"] * 3 + ["[(1,)]"]
 

@@ -105,7 +105,7 @@ def test_it_holds_all_that_is_no_python_and_nothing_else_of_the_checkout(wheel: 
     names = set(zipfile.ZipFile(wheel).namelist())
     package = {name for name in names if ".dist-info/" not in name}
     assert {name.split("/")[0] for name in package} == {"braket_etl", "braket_emulator"}
-    sql = {f"braket_etl/_packaged/{path.relative_to(ROOT)}" for path in (ROOT / "sql").rglob("*.*")}
+    sql = {f"braket_etl/_packaged/{path.relative_to(ROOT)}" for path in (ROOT / "sql").rglob("*.sql")}
     tracked = subprocess.run(
         ["git", "ls-files", "--cached", "--others", "--exclude-standard", "braket_etl", "braket_emulator"],
         cwd=ROOT,
@@ -114,7 +114,9 @@ def test_it_holds_all_that_is_no_python_and_nothing_else_of_the_checkout(wheel: 
         text=True,
     ).stdout.splitlines()
     ours = {name for name in tracked if (ROOT / name).is_file()}
-    assert package == ours | sql | {"braket_etl/_packaged/dagster.yaml"}
+    assert package == ours | sql | {
+        f"braket_etl/_packaged/{other}" for other in ("dagster.yaml", "sql/parsed.json")
+    }
 
 
 def test_it_runs_from_where_it_was_installed(installed: Installed) -> None:
