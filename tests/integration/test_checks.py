@@ -365,19 +365,19 @@ def test_a_key_that_stands_twice_holds_publishing_back_and_nothing_else_does(
         first = warehouse.published.stat().st_ino
 
         with warehouse.writing("damaging") as connection:
-            connection.execute("INSERT INTO job_events FROM job_events LIMIT 1")
+            connection.execute("INSERT INTO quantum_tasks FROM quantum_tasks LIMIT 1")
         assert not succeeds("observe")
         assert not evaluations(instance)["open_records", "keys_are_unique"].passed
         assert warehouse.published.stat().st_ino == first
         held = held_back(warehouse)
         assert held is not None
-        assert "job_events" in held.examples[0]
+        assert "quantum_tasks" in held.examples[0]
         [observe] = instance.get_runs(dg.RunsFilter(job_name="observe"))
         told = failure_lines(step_failures(instance, observe), ())
         assert told == [f"check_records: {refusal(warehouse, held)}"]
 
         with warehouse.writing("healing this and damaging that") as connection:
-            connection.execute("DELETE FROM job_events WHERE rowid = (SELECT max(rowid) FROM job_events)")
+            connection.execute("DELETE FROM quantum_tasks WHERE rowid = (SELECT max(rowid) FROM quantum_tasks)")
             connection.execute(
                 "UPDATE quantum_tasks SET is_terminal = false, status = 'QUEUED', created_at = created_at - INTERVAL 60 "
                 "DAY, quantum_task_arn = regexp_replace(quantum_task_arn, '[^/]+$', uuid()::VARCHAR) WHERE rowid = 0"
