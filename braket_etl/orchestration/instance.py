@@ -31,7 +31,12 @@ DEFINITIONS = "braket_etl.definitions"
 #: Names the home whose settings the daemon of this instance was started with.
 _SERVED = ".served_home"
 #: dagster.yaml as earlier versions laid it into homes (SHA-256): one that nobody changed is replaced by today's.
-_LAID_BEFORE = frozenset({"3adb29a454a2edda6ec17b28b02d2c605741a6b4c905aa51cd95b98d124ea5f6"})
+_LAID_BEFORE = frozenset(
+    {
+        "3adb29a454a2edda6ec17b28b02d2c605741a6b4c905aa51cd95b98d124ea5f6",
+        "57017c12d711d41fe09bbcddbe3add7f25e7425327dabe43bb23438277c78273",
+    }
+)
 _STARTERS = ("SCHEDULER", "QUEUED_RUN_COORDINATOR", "BACKFILL")
 ENDED = (DagsterRunStatus.SUCCESS, DagsterRunStatus.FAILURE, DagsterRunStatus.CANCELED)
 UNFINISHED = [status for status in DagsterRunStatus if status not in ENDED]

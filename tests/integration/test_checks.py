@@ -377,7 +377,9 @@ def test_a_key_that_stands_twice_holds_publishing_back_and_nothing_else_does(
         assert told == [f"check_records: {refusal(warehouse, held)}"]
 
         with warehouse.writing("healing this and damaging that") as connection:
-            connection.execute("DELETE FROM quantum_tasks WHERE rowid = (SELECT max(rowid) FROM quantum_tasks)")
+            connection.execute(
+                "DELETE FROM quantum_tasks WHERE rowid = (SELECT max(rowid) FROM quantum_tasks)"
+            )
             connection.execute(
                 "UPDATE quantum_tasks SET is_terminal = false, status = 'QUEUED', created_at = created_at - INTERVAL 60 "
                 "DAY, quantum_task_arn = regexp_replace(quantum_task_arn, '[^/]+$', uuid()::VARCHAR) WHERE rowid = 0"
