@@ -4,16 +4,18 @@ from __future__ import annotations
 
 import json
 import os
+import shutil
 import subprocess
 import sys
 import tempfile
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import duckdb
+import filelock
 import pytest
 from hypothesis import HealthCheck, settings
 
@@ -30,7 +32,7 @@ NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 
 #: By marker, the fixtures that ask for what it names.
 _ASKED_FOR = {
-    "slow": {"program", "pulled", "demo_home", "demo", "in_file", "in_lake"},
+    "slow": {"program", "pulled", "pulled_home", "demo_home", "demo", "in_file", "in_lake"},
     "browser": {"browser"},
     "cluster": {"postgres_server", "redis_server"},
 }
@@ -174,21 +176,58 @@ def program(tmp_path: Path) -> Program:
     return Program(tmp_path / "home")
 
 
+def once_for_all_workers(
+    factory: pytest.TempPathFactory, name: str, make: Callable[[Path], str]
+) -> tuple[Path, str]:
+    """A folder that the first worker who asks makes; and what `make` said. It is only read: copy it to change it."""
+    base = factory.getbasetemp()
+    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
+    folder, done = shared / name, shared / f"{name}.done"
+    with filelock.FileLock(shared / f"{name}.lock"):
+        if not done.exists():
+            done.write_text(make(folder), "utf-8")
+    return folder, done.read_text("utf-8")
+
+
+#: A small account whose clock stands still, without quotas; and from when on it is pulled.
+SMALL = {
+    "tasks": 300,
+    "jobs": 12,
+    "days": 12,
+    "seed": 11,
+    "now": NOW,
+    "frozen": True,
+    "quotas": False,
+}
+SMALL_SINCE = {"BRAKET_ETL_START_DATE": "2026-11-08"}
+
+
 @pytest.fixture(scope="module")
 def emulator() -> Iterator[Emulator]:
-    """A small account whose clock stands still, without quotas."""
-    with running(tasks=300, jobs=12, days=12, seed=11, now=NOW, frozen=True, quotas=False) as started:
+    """The small account."""
+    with running(**SMALL) as started:
         yield started
 
 
+@pytest.fixture(scope="session")
+def pulled_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home into which everything of the small account was pulled once, made once for all workers."""
+
+    def make(folder: Path) -> str:
+        with running(**SMALL) as started:
+            return Program(folder, {**started.env(), **SMALL_SINCE}).ok("sync")
+
+    return once_for_all_workers(tmp_path_factory, "pulled", make)[0]
+
+
 @pytest.fixture
-def pulled(program: Program, emulator: Emulator) -> Program:
+def pulled(program: Program, pulled_home: Path, emulator: Emulator) -> Program:
     """A home into which everything was pulled once, and the emulator as it was."""
     emulator.set_faults([])
     emulator.set_clock(now=NOW, rate=0)
     emulator.reset_stats()
-    program.env = {**emulator.env(), "BRAKET_ETL_START_DATE": "2026-11-08"}
-    program.ok("sync")
+    program.env = {**emulator.env(), **SMALL_SINCE}
+    shutil.copytree(pulled_home, program.home)
     return program
 
 

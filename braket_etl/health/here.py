@@ -185,13 +185,12 @@ def _lock(warehouse: Warehouse) -> Iterator[Finding]:
 
 
 def _dagster(settings: Settings) -> Finding:
-    from dagster import DagsterInstance
-
     from braket_etl.orchestration.instance import (
         USABLE_HOME,
         daemon_is_alive,
         daemon_last_alive,
         dagster_home,
+        instance_in,
         why_unusable,
     )
 
@@ -200,7 +199,7 @@ def _dagster(settings: Settings) -> Finding:
         return Finding("Dagster", "fail", problem, USABLE_HOME)
     if not (home / "dagster.yaml").is_file() or not any(home.glob(".laid_out_by_*")):
         return Finding("Dagster", "ok", f"{home}: will be laid out by the first run")
-    with DagsterInstance.from_config(str(home)) as instance:
+    with instance_in(home) as instance:
         last, is_running = daemon_last_alive(instance), daemon_is_alive(instance)
     if last is None:
         what = f"{home}; no daemon has run: schedules wait for `braket-etl ui`, `sync` needs none"

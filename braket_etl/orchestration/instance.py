@@ -108,6 +108,19 @@ def ready_instance(settings: Settings) -> dg.DagsterInstance:
     return instance
 
 
+def instance_in(home: Path) -> dg.DagsterInstance:
+    """The instance of a Dagster home that is laid out, whichever home DAGSTER_HOME names."""
+    before = os.environ.get("DAGSTER_HOME")
+    os.environ["DAGSTER_HOME"] = str(home)  # our storage looks there for its folder
+    try:
+        return dg.DagsterInstance.from_config(str(home))
+    finally:
+        if before is None:
+            del os.environ["DAGSTER_HOME"]
+        else:
+            os.environ["DAGSTER_HOME"] = before
+
+
 def code_location() -> str:
     """The name under which a webserver or daemon of ours knows our definitions."""
     return "braket_etl" if checkout() else DEFINITIONS

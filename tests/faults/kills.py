@@ -17,9 +17,8 @@ from pathlib import Path
 from random import Random
 from typing import Any
 
-from dagster import DagsterInstance
-
 from braket_emulator import Emulator, running
+from braket_etl.orchestration.instance import instance_in
 from tests.conftest import NOW
 from tests.faults.outcome import Outcome
 from tests.faults.program import (
@@ -230,7 +229,7 @@ def _leftovers(home: Path) -> list[str]:
 
 def _check_dagster(program: Forked) -> None:
     """The killed run is marked failed, and the next one succeeded; a run killed before Dagster knew it is none."""
-    with DagsterInstance.from_config(str(program.home / "dagster")) as instance:
+    with instance_in(program.home / "dagster") as instance:
         statuses = [run.status.value for run in instance.get_runs()]  # newest first
     newest, *others = statuses
     assert newest == "SUCCESS"

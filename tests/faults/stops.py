@@ -23,8 +23,8 @@ from urllib.request import Request, urlopen
 
 import duckdb
 import filelock
-from dagster import DagsterInstance
 
+from braket_etl.orchestration.instance import instance_in
 from tests.faults.kills import Place, purpose_of
 from tests.faults.outcome import Outcome
 from tests.faults.program import (
@@ -247,6 +247,6 @@ def _check_published(program: Forked) -> None:
 
 def _check_canceled(program: Forked) -> None:
     """Dagster calls the run canceled, where it came to know it."""
-    with DagsterInstance.from_config(str(program.home / "dagster")) as instance:
+    with instance_in(program.home / "dagster") as instance:
         newest, *others = [run.status.value for run in instance.get_runs()]
     assert newest == "CANCELED" or (not others and newest == "SUCCESS"), (newest, others)

@@ -4,16 +4,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from contextlib import contextmanager
+from pathlib import Path
 
 import dagster as dg
 
-from braket_etl.orchestration.instance import daemon_is_alive
+from braket_etl.orchestration.instance import daemon_is_alive, instance_in
 from tests.conftest import Program
 from tests.processes import serving, wait_for
 
 
 def instance_of(program: Program) -> dg.DagsterInstance:
-    return dg.DagsterInstance.from_config(program.environment()["DAGSTER_HOME"])
+    return instance_in(Path(program.environment()["DAGSTER_HOME"]))
 
 
 @contextmanager

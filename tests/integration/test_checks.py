@@ -16,6 +16,7 @@ from braket_emulator import running
 from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.checks import CHECKS
 from braket_etl.orchestration.failures import failure_lines, step_failures
+from braket_etl.orchestration.instance import instance_in
 from braket_etl.orchestration.jobs import OBSERVE_CONFIG, pull_config
 from braket_etl.package_files import packaged_sql
 from braket_etl.runtime import Runtime
@@ -316,7 +317,7 @@ def evaluations(instance: dg.DagsterInstance) -> dict[tuple[str, str], dg.AssetC
 
 
 def test_dagster_shows_the_checks_of_a_run(demo_home: Path) -> None:
-    with dg.DagsterInstance.from_config(str(demo_home / "dagster_home")) as instance:
+    with instance_in(demo_home / "dagster_home") as instance:
         found = evaluations(instance)
     assert found.keys() == {
         *ALL_CHECKS,

@@ -212,8 +212,11 @@ def test_a_process_is_told_from_a_later_one_of_its_number() -> None:
     assert runs.process_began(sleeper.pid) is None
 
 
-def test_a_schedule_starts_no_second_run_beside_one_that_has_not_ended(pulled: Program) -> None:
-    instance = ready(pulled)
+def test_a_schedule_starts_no_second_run_beside_one_that_has_not_ended(
+    pulled: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("DAGSTER_HOME", pulled.environment()["DAGSTER_HOME"])
+    instance = ready_instance(load_settings(home=pulled.home))
     runtime = Runtime(flags={"home": pulled.home})
     definitions = build_defs(runtime=runtime).get_repository_def()
     ticks = {}

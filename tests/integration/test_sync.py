@@ -11,6 +11,7 @@ import pytest
 from dagster import DagsterRunStatus
 
 from braket_emulator import Emulator, running
+from braket_etl.orchestration.instance import instance_in
 from tests.conftest import NOW, Program
 from tests.integration.daemons import instance_of
 from tests.processes import wait_for
@@ -263,9 +264,7 @@ def test_what_cannot_become_a_row_is_kept_as_a_reject_and_the_run_goes_on(
 
 
 def test_runs_are_in_dagster_and_in_etl_runs(pulled: Program) -> None:
-    from dagster import DagsterInstance
-
-    with DagsterInstance.from_config(str(pulled.home / "dagster")) as instance:
+    with instance_in(pulled.home / "dagster") as instance:
         [run] = instance.get_runs()
         assert (run.job_name, run.status.value) == ("sync", "SUCCESS")
     assert pulled.rows("SELECT kind, outcome FROM etl.runs") == [("sync", "success")]
