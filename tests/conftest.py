@@ -20,6 +20,7 @@ import pytest
 from hypothesis import HealthCheck, settings
 
 from braket_emulator import Emulator, running
+from tests.forks import begun
 
 if TYPE_CHECKING:
     from tests.receivers import Hook
@@ -121,6 +122,9 @@ class Program:
         cwd: Path | None = None,
         prefix: Sequence[str] = (),
     ) -> Any:
+        """How a command ended and what it said; `prefix` is a program that runs it."""
+        if not prefix:
+            return begun(arguments, self.environment(env), cwd=cwd).ended()
         return subprocess.run(
             [*prefix, sys.executable, "-m", "braket_etl", *arguments],
             env=self.environment(env),

@@ -25,7 +25,6 @@ from tests.faults.program import (
     NOT_COMPARED,
     Contents,
     Forked,
-    Started,
     counts_of,
     coverage_of,
     different_tables,
@@ -33,6 +32,7 @@ from tests.faults.program import (
     records_of,
     same_records,
 )
+from tests.forks import Started
 
 ACCOUNT: dict[str, Any] = {
     "tasks": 150,

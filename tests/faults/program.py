@@ -1,21 +1,13 @@
-"""The program in a process of its own, forked from one that has loaded it already, and readers of its published copy.
-
-A run costs half of what `python -m braket_etl` does and is as real: its own process, environment, files and end.
-"""
+"""Runs of the program that can be watched and killed, readers of its published copy, and how two of them compare."""
 
 from __future__ import annotations
 
-import multiprocessing
-import os
-import subprocess
 import sys
-import tempfile
 from collections import Counter
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from multiprocessing.connection import Connection as Pipe
-from multiprocessing.process import BaseProcess
 from multiprocessing.synchronize import Event
 from pathlib import Path
 from typing import Any
@@ -23,9 +15,7 @@ from typing import Any
 import duckdb
 
 from tests.conftest import Program
-
-FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["braket_etl.cli.app", "braket_etl.cli.pull", "braket_etl.definitions"])
+from tests.forks import FORKS, Started, begun
 
 #: What Braket has; every other table follows from these, and must be equal too.
 RECORDS = ("quantum_tasks", "jobs", "job_events")
@@ -35,67 +25,14 @@ NOT_COMPARED = ("run_id",)
 Contents = Mapping[str, Sequence[tuple[Any, ...]]]
 
 
-@dataclass
-class Started:
-    """A run of the program that was begun."""
-
-    process: BaseProcess
-    said: Path
-    arguments: Sequence[str]
-
-    @property
-    def is_running(self) -> bool:
-        return self.process.is_alive()
-
-    def kill(self) -> None:
-        """kill -9."""
-        self.process.kill()
-        self.process.join(30)
-
-    def ended(self, seconds: float = 900) -> subprocess.CompletedProcess[str]:
-        """How it ended and what it said."""
-        self.process.join(seconds)
-        if self.process.is_alive():
-            self.kill()
-            raise TimeoutError(f"{' '.join(self.arguments)} did not end within {seconds:.0f} s")
-        stdout, stderr = ((self.said / name).read_text("utf-8", "replace") for name in ("stdout", "stderr"))
-        code = self.process.exitcode
-        return subprocess.CompletedProcess(list(self.arguments), -1 if code is None else code, stdout, stderr)
-
-
 class Forked(Program):
-    """braket-etl in a home of its own, forked rather than started."""
+    """braket-etl in a home of its own, whose runs can be watched and killed."""
 
     def begin(
         self, *arguments: str, do: Callable[[], None] | None = None, env: Mapping[str, str] | None = None
     ) -> Started:
         """Run a verb, or with `do` something else, in this home's environment and `env`."""
-        said = Path(tempfile.mkdtemp(prefix="said-", dir=self.home.parent))
-        what = do or run_main
-        process = FORKS.Process(target=_run, args=(what, arguments, self.environment(env), said), daemon=True)
-        process.start()
-        return Started(process, said, arguments)
-
-    def run(self, *arguments: str, env: Mapping[str, str] | None = None, cwd: Path | None = None) -> Any:
-        return self.begin(*arguments, env=env).ended()
-
-
-def run_main() -> None:
-    """The command line, with the arguments of this process."""
-    from braket_etl.cli import main
-
-    main()
-
-
-def _run(
-    what: Callable[[], None], arguments: Sequence[str], environment: Mapping[str, str], said: Path
-) -> None:
-    for number, name in ((1, "stdout"), (2, "stderr")):
-        os.dup2(os.open(said / name, os.O_WRONLY | os.O_CREAT | os.O_APPEND, 0o600), number)
-    os.environ.clear()
-    os.environ.update(environment)
-    sys.argv = ["braket-etl", *arguments]
-    what()
+        return begun(arguments, self.environment(env), do=do)
 
 
 def observe() -> None:

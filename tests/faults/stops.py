@@ -31,12 +31,12 @@ from tests.faults.program import (
     NOT_COMPARED,
     RECORDS,
     Forked,
-    Started,
     coverage_of,
     different_tables,
     records_of,
     same_records,
 )
+from tests.forks import Started
 from tests.http_server import answered_by
 from tests.processes import heeds
 

@@ -22,7 +22,8 @@ from braket_etl.warehouse.connection import configured
 from tests.faults.histories.draw import History, Step
 from tests.faults.histories.play import PROFILES, Played, all_steps, asked_of, credentials, looked_at
 from tests.faults.histories.world import World
-from tests.faults.program import Forked, observe, run_main
+from tests.faults.program import Forked, observe
+from tests.forks import run_main
 from tests.http_server import answered_by
 
 #: So many of the steps that were drawn are played: a run of the program costs some seconds.
