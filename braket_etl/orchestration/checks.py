@@ -18,7 +18,7 @@ from braket_etl.tables import JOBS, QUANTUM_TASKS
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.checks import (
     Check,
-    Finding,
+    CheckResult,
     Rows,
     blocking_checks,
     last_or_new,
@@ -111,7 +111,7 @@ def _key_of(check: Check) -> dg.AssetCheckKey:
     return dg.AssetCheckKey(dg.AssetKey(check.table), check.name)
 
 
-def _result_of(finding: Finding, found_at: datetime | None) -> dg.AssetCheckResult:
+def _result_of(finding: CheckResult, found_at: datetime | None) -> dg.AssetCheckResult:
     """The finding for Dagster; `found_at` where it was found by an earlier run and nothing has changed since."""
     check = finding.check
     unchanged = {} if found_at is None else {"unchanged_since": dg.MetadataValue.timestamp(found_at)}

@@ -72,7 +72,7 @@ class Check:
 
 
 @dataclass(frozen=True, slots=True)
-class Finding:
+class CheckResult:
     """What a check found: nothing where `passed`; `examples` are the first things found, in words."""
 
     check: Check
@@ -104,15 +104,15 @@ Rows = dict[Check, list[tuple[Any, ...]]]
 _EXAMPLES = 5
 
 
-def run_check(connection: Connection, check: Check, known: Rows | None = None) -> Finding:
+def run_check(connection: Connection, check: Check, known: Rows | None = None) -> CheckResult:
     """Ask one check of a warehouse whose models are there; a question that cannot be asked is not passed."""
     try:
         rows = _found(connection, check, {} if known is None else known)
     except duckdb.Error as error:
         told = f"it could not be asked: {first_line(error)}"
-        return Finding(check, False, 0, (told,), was_asked=False)
+        return CheckResult(check, False, 0, (told,), was_asked=False)
     examples = tuple(f"{what} ({n})" if n != 1 else str(what) for what, n in rows[:_EXAMPLES])
-    return Finding(check, not rows, sum(n for _, n in rows), examples)
+    return CheckResult(check, not rows, sum(n for _, n in rows), examples)
 
 
 def _found(connection: Connection, check: Check, known: Rows) -> list[tuple[Any, ...]]:
@@ -125,12 +125,12 @@ def _found(connection: Connection, check: Check, known: Rows) -> list[tuple[Any,
     return known[check]
 
 
-def last_or_new(results: Results, check: Check, known: Rows) -> tuple[Finding, datetime | None]:
+def last_or_new(results: Results, check: Check, known: Rows) -> tuple[CheckResult, datetime | None]:
     """What the check finds, and when it did where nothing that it reads has changed since."""
     name, made_of = _kept_as(results, check)
     if last := results.last(name, made_of):
         passed, records, examples = last.value
-        return Finding(check, passed, records, tuple(examples)), last.made_at
+        return CheckResult(check, passed, records, tuple(examples)), last.made_at
     finding = run_check(results.connection, check, known)
     if finding.was_asked:
         results.keep(name, made_of, [finding.passed, finding.records, finding.examples])

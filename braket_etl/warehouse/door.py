@@ -13,7 +13,7 @@ from datetime import UTC, datetime
 
 from braket_etl.values import instant
 from braket_etl.warehouse import runs
-from braket_etl.warehouse.checks import Finding, blocking_checks, last_or_new, run_check
+from braket_etl.warehouse.checks import CheckResult, blocking_checks, last_or_new, run_check
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.errors import HeldBackError
 from braket_etl.warehouse.outcomes import HeldBack
@@ -80,7 +80,7 @@ def refusal(warehouse: Warehouse, held: HeldBack) -> str:
     )
 
 
-def _refuse(warehouse: Warehouse, connection: Connection, finding: Finding) -> None:
+def _refuse(warehouse: Warehouse, connection: Connection, finding: CheckResult) -> None:
     now = _held(finding)
     before = held_back(warehouse, connection)
     if before and before.check == now.check:
@@ -89,5 +89,5 @@ def _refuse(warehouse: Warehouse, connection: Connection, finding: Finding) -> N
     raise HeldBackError(refusal(warehouse, now))
 
 
-def _held(finding: Finding) -> HeldBack:
+def _held(finding: CheckResult) -> HeldBack:
     return HeldBack(finding.check.name, finding.records, finding.examples, datetime.now(UTC))

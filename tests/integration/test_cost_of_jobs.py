@@ -18,7 +18,7 @@ from braket_etl.costs.kept_files import read_discounts, read_reservations, repla
 from braket_etl.tables import SPENDING_LIMITS
 from braket_etl.tables.normalize import normalize
 from braket_etl.tables.reservations import DISCOUNTS, RESERVATIONS
-from braket_etl.warehouse.checks import Finding, checks, run_check
+from braket_etl.warehouse.checks import CheckResult, checks, run_check
 from braket_etl.warehouse.upsert import replace_rows
 from tests.cost_cases import (
     ACCOUNT,
@@ -62,7 +62,7 @@ def priced() -> Iterator[duckdb.DuckDBPyConnection]:
         yield connection
 
 
-def check(connection: duckdb.DuckDBPyConnection, name: str) -> Finding:
+def check(connection: duckdb.DuckDBPyConnection, name: str) -> CheckResult:
     return run_check(connection, next(found for found in checks() if found.name == name))
 
 
