@@ -221,9 +221,6 @@ def test_a_schedule_starts_no_second_run_beside_one_that_has_not_ended(
     definitions = build_defs(runtime=runtime).get_repository_def()
     ticks = {}
     for state in ("free", "taken", "dead"):
-        context = dg.build_schedule_context(
-            instance, scheduled_execution_time=NOW, resources={"runtime": runtime}
-        )
         if state == "taken":
             job = definitions.get_job("sync")
             run = instance.create_run_for_job(job, status=DagsterRunStatus.STARTED)
@@ -231,7 +228,10 @@ def test_a_schedule_starts_no_second_run_beside_one_that_has_not_ended(
         if state == "dead":
             process = {"run_id": run.run_id, "pid": os.getpid(), "began": "long ago"}
             instance.add_run_tags(run.run_id, {PROCESS_TAG: json.dumps(process)})
-        ticks[state] = definitions.get_schedule_def("hourly_sync").evaluate_tick(context)
+        with dg.build_schedule_context(
+            instance, scheduled_execution_time=NOW, resources={"runtime": runtime}
+        ) as context:
+            ticks[state] = definitions.get_schedule_def("hourly_sync").evaluate_tick(context)
     assert [request.run_key for request in ticks["free"].run_requests or ()] == ["2026-11-20T12:00"]
     assert ticks["taken"].run_requests == []
     assert "has not ended yet" in (ticks["taken"].skip_message or "")
