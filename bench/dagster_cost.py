@@ -5,6 +5,9 @@
 Either is a process of its own that pulls an account into a fresh home, computes models and statistics, publishes and
 reports; the job also keeps events, partitions, metadata and charts, and asks the checks. They take turns. No limit: the
 figure is what the UI, schedules, retries and the history of runs are paid with.
+
+And what it saves to keep Dagster's SQLite files open: syncs that find nothing new, with dagster.yaml as it is and
+without its `storage`, in turn, after two of each that are not counted.
 """
 
 from __future__ import annotations
@@ -16,8 +19,11 @@ import tempfile
 from collections.abc import Iterator
 from pathlib import Path
 
+import yaml
+
 from bench.incremental import SYNC, Cost, account, measured
 from bench.line import Line
+from braket_etl.package_files import packaged_dagster_yaml
 
 _PLAIN = [sys.executable, "-m", "bench.dagster_cost", "--plain"]
 
@@ -67,6 +73,20 @@ def costs(tasks: int, rounds: int) -> list[tuple[Cost, Cost]]:
         ]
 
 
+def storage_costs(tasks: int, rounds: int) -> list[tuple[Cost, Cost]]:
+    """What syncs with nothing new cost with Dagster's files kept open, and with one opened for each statement, in turn."""
+    with account(tasks) as env, tempfile.TemporaryDirectory() as folder:
+        kept_open, opened = Path(folder) / "kept-open", Path(folder) / "opened"
+        with_storage = yaml.safe_load(packaged_dagster_yaml().read_text("utf-8"))
+        (opened / "dagster").mkdir(parents=True)
+        (opened / "dagster" / "dagster.yaml").write_text(
+            yaml.safe_dump({name: part for name, part in with_storage.items() if name != "storage"}), "utf-8"
+        )
+        for home in (kept_open, opened) * 2:
+            measured(SYNC, home, env)
+        return [(measured(SYNC, kept_open, env), measured(SYNC, opened, env)) for _ in range(rounds)]
+
+
 def lines(quick: bool) -> Iterator[Line]:
     """Processor seconds of a first sync as a job beside those of the plain functions."""
     tasks, rounds = (100, 1) if quick else (1_000, 3)
@@ -79,6 +99,17 @@ def lines(quick: bool) -> Iterator[Line]:
         against="plain functions, without checks",
         theirs=plain,
     )
+    found = storage_costs(tasks, 1 if quick else 5)
+    for what, unit in (("wall", ""), ("cpu", ", CPU")):
+        ours, theirs = (
+            statistics.median(getattr(cost, what) for cost in column) for column in zip(*found, strict=True)
+        )
+        yield Line(
+            what=f"sync of {tasks:,} tasks with nothing new{unit}",
+            ours=ours,
+            against="Dagster's files opened for each statement",
+            theirs=theirs,
+        )
 
 
 def main() -> None:

@@ -19,7 +19,21 @@ from multiprocessing.process import BaseProcess
 from pathlib import Path
 
 FORKS = multiprocessing.get_context("forkserver")
-FORKS.set_forkserver_preload(["braket_etl.cli.app", "braket_etl.cli.pull", "braket_etl.definitions"])
+#: What a sync loads, at its start or when it comes to it.
+FORKS.set_forkserver_preload(
+    [
+        "braket_etl.cli.app",
+        "braket_etl.cli.pull",
+        "braket_etl.definitions",
+        "braket_etl.orchestration.storage",
+        "dagster._core.instance.factory",
+        "dagster._daemon.daemon",
+        "matplotlib.backends.backend_svg",
+        "matplotlib.figure",
+        "pyarrow.dataset",
+        "sqlalchemy.dialects.sqlite",
+    ]
+)
 
 
 @dataclass

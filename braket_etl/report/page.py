@@ -43,16 +43,11 @@ _ARTICLE = re.compile(r'<article [^>]*data-made-of="(?P<made_of>[0-9a-f]+)">.*?<
 class _Shared:
     """A model that many questions read: computed once, for this connection alone, under its own name, as far as they do.
 
-    That is what belongs to the period, and what is open: a question is limited to the one, or says the other.
+    That is what belongs to the period, and what is open: a question is limited to the one, or asks for the other only.
     """
 
     of_period: str
     is_open: str
-    asks_open: str
-
-    def holds_for(self, query: Query) -> bool:
-        """Whether the question asks for nothing else."""
-        return query.takes("first", "last") or self.asks_open in query.sql
 
     def condition(self, filters: Filters) -> str:
         """What its rows fulfil."""
@@ -64,12 +59,10 @@ _SHARED_MODELS = {
     "charges": _Shared(
         "charge_date >= DATE '{first}' AND charge_date < DATE '{after}'",
         f"coalesce(status, '') NOT IN {_ENDED}",
-        f"NOT IN {_ENDED}",
     ),
     "waits": _Shared(
         "created_at >= TIMESTAMPTZ '{first} 00:00:00+00' AND created_at < TIMESTAMPTZ '{after} 00:00:00+00'",
         "ended_at IS NULL",
-        "is_waiting",
     ),
 }
 
@@ -222,7 +215,9 @@ def _articles(
     asked = [query for query in questions() if made_of[query.name] not in known]
     for model, shared in _SHARED_MODELS.items():
         readers = [query for query in asked if model in reads[query.name]]
-        if len(readers) > 1 and all(shared.holds_for(query) for query in readers):
+        if len(readers) > 1 and all(
+            query.takes("first", "last") or query.only == "open" for query in readers
+        ):
             connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE {model} AS FROM main.{model} WHERE {shared.condition(filters)}"
             )

@@ -16,6 +16,8 @@ means; names that a question had before go on working:
     -- limits: first, last, account, tag
     -- also: spending_by_tag
 
+One that asks for nothing but what is still open says so, `-- only: open`, and needs no period.
+
 A question that stands on the page of the report says where, and how it is shown there:
 
     -- report: Spending, 30
@@ -56,7 +58,7 @@ LIMITS = {
     "tag": "tag that a record has to bear, as key=value, of several as {key=value, key=value}; without it, all count",
 }
 _TAG = "tag"
-_FIELDS = "title|question|read|chapter|also|limits|report|chart|form|with|empty"
+_FIELDS = "title|question|read|chapter|also|limits|only|report|chart|form|with|empty"
 _FIELD = re.compile(rf"({_FIELDS}|param\s+[^:]+):\s*(.*)")
 _PARAMETER = re.compile(r"param\s+(\w+)(?:\s+\(default\s+(.*)\))?")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
@@ -124,6 +126,7 @@ class Query:
     place: int = 0
     also: tuple[str, ...] = ()
     page: OnPage = field(default_factory=OnPage)
+    only: str = ""
 
     @property
     def statement(self) -> str:
@@ -224,6 +227,7 @@ def query_from(path: Path) -> Query:
         place,
         tuple(_listed(said.get("also", ""))),
         _on_page(said, params) if "report" in said else OnPage(),
+        said.get("only", ""),
     )
 
 

@@ -3,6 +3,7 @@
 -- read: open tasks, open jobs and reservations to come. An open job or simulator task has no price before it ends.
 --   @open_by_tag says whose tasks they are.
 -- limits: account, tag
+-- only: open
 -- chapter: What it will cost, 35
 -- report: Commitments and limits, 10
 -- empty: Nothing is open.

@@ -3,6 +3,7 @@
 -- read: what has not ended when the newest answer came, and what it will cost if all its shots succeed. Reservations to
 --   come are in it. @open_by_device and @open_by_tag say where it is.
 -- limits: account, tag
+-- only: open
 -- chapter: What it will cost, 25
 -- report: At a glance, 20
 -- form: figures

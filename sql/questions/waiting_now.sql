@@ -3,6 +3,7 @@
 -- read: the longest first. waited is up to the last poll; ahead is what Braket showed then ("at least" where it is
 --   capped). committed is what a task costs if all its shots succeed.
 -- limits: account, tag
+-- only: open
 -- param rows: how many to show; without it, all
 -- chapter: How long it waits, 60
 -- report: Waits, 50

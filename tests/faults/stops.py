@@ -151,7 +151,7 @@ WHILES = [
     While(
         "the request budget is used up",
         called=("GetQuantumTask", 2),
-        settings={"BRAKET_ETL_QUOTA_SHARE": "0.002"},
+        settings={"BRAKET_ETL_QUOTA_SHARE": "0.01"},
     ),
     While("another program writes", after=12.0, around=_another_writer, publishes=False),
     While("devices are never listed", _fault("stall", "SearchDevices", after=0), ("SearchDevices", 1)),
