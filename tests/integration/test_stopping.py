@@ -250,7 +250,7 @@ def test_the_progress_bar_says_that_braket_throttles_and_never_counts_beyond_its
 ) -> None:
     found = pulled.rows("SELECT quantum_task_arn FROM quantum_tasks WHERE NOT is_terminal ORDER BY 1 LIMIT 2")
     emulator.set_faults(  # often enough that they come to the end of the line
-        [{"kind": "throttle", "arns": [arn for (arn,) in found], "first_n": 7 * len(found)}]
+        [{"kind": "throttle", "arns": [arn for (arn,) in found], "first_n": 4 * len(found)}]
     )
     process, shown = begun_on_terminal(pulled, "sync")
     text = read_until(shown, lambda _: False)
