@@ -8,6 +8,9 @@ LOCK := requirements/dev.lock
 # The tests of parts: seconds, and run on every version.
 PARTS := tests/unit tests/emulator/test_parts.py tests/emulator/test_world.py
 
+# A file's tests stay together, since they share what they have set up; tests/conftest.py puts the longest first.
+BY_FILE := --dist loadfile --no-loadscope-reorder
+
 # The Pythons that pyproject.toml allows, newest first; each is looked for on PATH and where pyenv keeps them.
 PYTHONS := 3.14 3.13 3.12 3.11
 python = $(shell for p in python$(1) $$HOME/.pyenv/versions/$(1).*/bin/python; do $$p -c '' 2>/dev/null && echo $$p && break; done)
@@ -41,13 +44,13 @@ unit: $(SET_UP) ## Run the tests of parts: no Dagster run, no browser, no server
 
 # Tests count days, and so does what they run: what failed while UTC went from one day to the next is run again.
 test: $(SET_UP) ## Run every test
-	@began=$$(date -u +%F); $(BIN)/python -m pytest -q -n auto --dist worksteal || { code=$$?; \
+	@began=$$(date -u +%F); $(BIN)/python -m pytest -q -n auto $(BY_FILE) || { code=$$?; \
 	  if [ $$code != 1 ] || [ "$$(date -u +%F)" = "$$began" ]; then exit $$code; fi; \
 	  echo "it became midnight in UTC meanwhile: what failed is run again"; \
-	  $(BIN)/python -m pytest -q -n auto --dist worksteal --last-failed --last-failed-no-failures none; }
+	  $(BIN)/python -m pytest -q -n auto $(BY_FILE) --last-failed --last-failed-no-failures none; }
 
 coverage: $(SET_UP) ## The same, and which lines no test ran (a tenth slower)
-	@$(BIN)/python -m pytest -q -n auto --dist worksteal --cov --cov-report=term:skip-covered
+	@$(BIN)/python -m pytest -q -n auto $(BY_FILE) --cov --cov-report=term:skip-covered
 
 faults: $(SET_UP) ## Inject every fault and write docs/reliability.md's table (an hour; `make test` runs a short part)
 	@$(BIN)/python -m tests.faults.table --full
@@ -63,7 +66,7 @@ newest-set-up:
 	@$(VENV)-newest/bin/python -m tests.versions
 
 test-newest: newest-set-up ## Run every test on the newest Python that is found and the newest of everything that pyproject.toml allows
-	@$(VENV)-newest/bin/python -m pytest -q -n auto --dist worksteal -p no:cacheprovider
+	@$(VENV)-newest/bin/python -m pytest -q -n auto $(BY_FILE) -p no:cacheprovider
 
 test-newest-parts: newest-set-up ## The tests of parts, of the warehouse and of the sql verb on the same, for CI (the whole takes as long as `make test`)
 	@$(VENV)-newest/bin/python -m pytest -q -n auto -p no:cacheprovider $(PARTS) tests/integration/test_sql_verb.py

@@ -39,6 +39,13 @@ _ASKED_FOR = {
 }
 
 
+#: The files that take longest (`pytest --durations=0`), the longest first, so that no worker is left alone with one.
+_LONGEST = (
+    "test_concurrency test_process_faults test_api_faults test_stopping test_lake test_sync test_accounts test_wanted "
+    "test_backfill test_histories test_storage_faults test_concurrency_faults test_dagster_ui test_security "
+    "test_last_word test_wheel test_report"
+)
+
 #: Where files lie in memory, and how much must be free there for those of all tests.
 _MEMORY, _ENOUGH = Path("/dev/shm"), 10 << 30
 
@@ -68,7 +75,9 @@ def _has_room(folder: Path) -> bool:
 
 
 def pytest_collection_modifyitems(items: list[pytest.Item]) -> None:
-    """Mark each test by the fixtures that it asks for, and the injected faults as slow."""
+    """Mark each test by the fixtures that it asks for, and the injected faults as slow; put the longest files first."""
+    place = {name: number for number, name in enumerate(_LONGEST.split())}
+    items.sort(key=lambda item: place.get(item.path.stem, len(place)))
     for item in items:
         fixtures = set(getattr(item, "fixturenames", ()))
         for marker, asked_for in _ASKED_FOR.items():
