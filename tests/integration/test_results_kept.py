@@ -39,7 +39,7 @@ def connection(demo_home: Path, tmp_path: Path) -> Iterator[Connection]:
 @pytest.mark.parametrize(
     "change",
     [
-        f"UPDATE quantum_tasks SET status = 'FAILED' WHERE {_A_TASK}",
+        f"UPDATE quantum_tasks SET status = if(status = 'FAILED', 'COMPLETED', 'FAILED') WHERE {_A_TASK}",
         f"UPDATE quantum_tasks SET created_at = created_at + INTERVAL 1 SECOND WHERE {_A_TASK}",
         f"UPDATE quantum_tasks SET row_hash = row_hash + 1 WHERE {_A_TASK}",  # of tags, say
         "UPDATE task_results SET attempts = attempts + 1 WHERE rowid = 0",
