@@ -1,7 +1,7 @@
 """The program in a process of its own, forked from one that has loaded it already.
 
-A short command costs a third of what `python -m braket_etl` does, and is as real: its own process, environment, files,
-signals and end. What tests start through a shell, a wheel or `Program.start` is a Python of its own.
+It spares a command the loading, and is as real as `python -m braket_etl`: its own process, environment, files, signals
+and end. What tests start through a shell, a wheel or `Program.start` is a Python of its own.
 """
 
 from __future__ import annotations
@@ -55,9 +55,13 @@ class Started:
 
     def ended(self, seconds: float = 1200) -> subprocess.CompletedProcess[str]:
         """How it ended and what it said."""
-        self.process.join(seconds)
-        if self.process.is_alive():
-            self.kill()
+        try:
+            self.process.join(seconds)
+        finally:
+            is_late = self.process.is_alive()
+            if is_late:
+                self.kill()
+        if is_late:
             raise TimeoutError(f"{' '.join(self.arguments)} did not end within {seconds:.0f} s")
         stdout, stderr = ((self.said / name).read_text("utf-8", "replace") for name in ("stdout", "stderr"))
         shutil.rmtree(self.said)
@@ -71,11 +75,17 @@ def begun(
     *,
     do: Callable[[], None] | None = None,
     cwd: Path | None = None,
+    daemon: bool = False,
 ) -> Started:
-    """Run a verb, or with `do` something else, in this environment and folder."""
+    """Run a verb, or with `do` something else, in this environment and folder.
+
+    A `daemon` is killed where the tests end before it does; it cannot run steps in processes of their own.
+    """
     said = Path(tempfile.mkdtemp(prefix="said-"))
     what = do or run_main
-    process = FORKS.Process(target=_run, args=(what, arguments, environment, said, cwd or Path.cwd()))
+    process = FORKS.Process(
+        target=_run, args=(what, arguments, environment, said, cwd or Path.cwd()), daemon=daemon
+    )
     process.start()
     return Started(process, said, arguments)
 

@@ -138,42 +138,32 @@ class EventLog(SqliteEventLogStorage):
         self._files.close()
 
 
-class Runs(SqliteRunStorage):
-    """Dagster's runs, one file."""
+class _OneFile:
+    """A storage of Dagster's that is one file, at the address that it is made with."""
 
     def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
         self._files = OpenFiles()
-        super().__init__(conn_string, inst_data)
+        self._address = conn_string
+        super().__init__(conn_string, inst_data)  # type: ignore[call-arg]
 
     @contextmanager
     def connect(self) -> Iterator[Connection]:
         """A connection with a transaction that is committed at the end."""
-        with self._files.engine(self._conn_string).begin() as connection:
+        with self._files.engine(self._address).begin() as connection:
             yield connection
 
     def dispose(self) -> None:
         """Close the file."""
-        super().dispose()
+        super().dispose()  # type: ignore[misc]
         self._files.close()
 
 
-class Schedules(SqliteScheduleStorage):
-    """Dagster's schedules, sensors and their ticks, one file."""
+class Runs(_OneFile, SqliteRunStorage):
+    """Dagster's runs."""
 
-    def __init__(self, conn_string: str, inst_data: ConfigurableClassData | None = None) -> None:
-        self._files = OpenFiles()
-        super().__init__(conn_string, inst_data)
 
-    @contextmanager
-    def connect(self) -> Iterator[Connection]:
-        """A connection with a transaction that is committed at the end."""
-        with self._files.engine(self._conn_string).begin() as connection:
-            yield connection
-
-    def dispose(self) -> None:
-        """Close the file."""
-        super().dispose()
-        self._files.close()
+class Schedules(_OneFile, SqliteScheduleStorage):
+    """Dagster's schedules, sensors and their ticks."""
 
 
 class Storage(DagsterSqliteStorage):

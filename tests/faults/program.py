@@ -32,7 +32,7 @@ class Forked(Program):
         self, *arguments: str, do: Callable[[], None] | None = None, env: Mapping[str, str] | None = None
     ) -> Started:
         """Run a verb, or with `do` something else, in this home's environment and `env`."""
-        return begun(arguments, self.environment(env), do=do)
+        return begun(arguments, self.environment(env), do=do, daemon=True)
 
 
 def observe() -> None:
