@@ -13,7 +13,6 @@ without its `storage`, in turn, after two of each that are not counted.
 from __future__ import annotations
 
 import argparse
-import statistics
 import sys
 import tempfile
 from collections.abc import Iterator
@@ -21,7 +20,7 @@ from pathlib import Path
 
 import yaml
 
-from bench.incremental import SYNC, Cost, account, measured
+from bench.incremental import SYNC, Cost, account, measured, medians
 from bench.line import Line
 from braket_etl.package_files import packaged_dagster_yaml
 
@@ -90,9 +89,7 @@ def storage_costs(tasks: int, rounds: int) -> list[tuple[Cost, Cost]]:
 def lines(quick: bool) -> Iterator[Line]:
     """Processor seconds of a first sync as a job beside those of the plain functions."""
     tasks, rounds = (100, 1) if quick else (1_000, 3)
-    job, plain = (
-        statistics.median(cost.cpu for cost in column) for column in zip(*costs(tasks, rounds), strict=True)
-    )
+    job, plain = medians(costs(tasks, rounds), "cpu")
     yield Line(
         what=f"first sync of {tasks:,} tasks as a Dagster job, CPU",
         ours=job,
@@ -101,9 +98,7 @@ def lines(quick: bool) -> Iterator[Line]:
     )
     found = storage_costs(tasks, 1 if quick else 5)
     for what, unit in (("wall", ""), ("cpu", ", CPU")):
-        ours, theirs = (
-            statistics.median(getattr(cost, what) for cost in column) for column in zip(*found, strict=True)
-        )
+        ours, theirs = medians(found, what)
         yield Line(
             what=f"sync of {tasks:,} tasks with nothing new{unit}",
             ours=ours,

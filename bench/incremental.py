@@ -93,14 +93,20 @@ def costs(
         return [(measured(SYNC, small, env), measured(SYNC, large, env)) for _ in range(rounds)]
 
 
+def medians(found: Sequence[tuple[Cost, Cost]], what: str) -> tuple[float, float]:
+    """The medians of one field of two programs that took turns."""
+    one, other = (
+        statistics.median(getattr(cost, what) for cost in column) for column in zip(*found, strict=True)
+    )
+    return one, other
+
+
 def lines(quick: bool) -> Iterator[Line]:
     """Seconds and processor seconds of the large sync beside the small one."""
     small_tasks, large_tasks, rounds = (100, 5_000, 1) if quick else (SMALL, LARGE, 3)
     found = costs(small_tasks, large_tasks, rounds)
     for what, limit in (("wall", LIMIT), ("cpu", None)):
-        small, large = (
-            statistics.median(getattr(cost, what) for cost in column) for column in zip(*found, strict=True)
-        )
+        small, large = medians(found, what)
         yield Line(
             what=f"sync with nothing new at {large_tasks:,} tasks{', CPU' if what == 'cpu' else ''}",
             ours=large,
