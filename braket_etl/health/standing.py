@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime, timedelta
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -11,6 +12,7 @@ from braket_etl.tables import MAIN
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.connection import Connection
 from braket_etl.warehouse.coverage import missing
+from braket_etl.warehouse.queries import Value, answer, named_query
 
 #: The column that says when a row came, by which it is there first.
 _CAME = ("fetched_at", "computed_at", "loaded_at", "read_at", "imported_at")
@@ -65,9 +67,9 @@ class Run:
     """One run; `seconds` is NULL while it runs."""
 
     kind: str
-    outcome: str
     started_at: datetime
     seconds: float | None
+    outcome: str
     new: int
     changed: int
     problems: int
@@ -96,29 +98,41 @@ class Standing:
 
 def standing(connection: Connection, *, runs: int = 5) -> Standing:
     """How things stand now; `runs` is how many of the last runs are shown."""
-    now = datetime.now(UTC)
-    this_month = now.date().replace(day=1)
-    months = {"this": this_month, "last": (this_month - timedelta(days=1)).replace(day=1)}
     rejects = dict(
         connection.execute("SELECT operation, count(*) FROM etl.rejected_records GROUP BY ALL").fetchall()
     )
     found = missing(connection)
     return Standing(
-        now,
+        datetime.now(UTC),
         found.lines,
         [_stored(connection, table, rejects) for table in MAIN],
-        [Searched(*row) for row in connection.execute(_SEARCHED).fetchall()],
+        _searched(connection),
         sum(rejects.values()),
         _one(connection, "SELECT count(*) FROM etl.schema_drift"),
         found.days,
         found.lost,
-        [Spent(*row) for row in connection.execute(_SPENT, months).fetchall()],
-        [
-            Waiting(*row)
-            for row in connection.execute(_WAITING, {"oldest": _one(connection, _OLDEST_OPEN)}).fetchall()
-        ],
-        [Run(*row) for row in connection.execute(_RUNS, [runs]).fetchall()],
+        [Spent(f"{month:%Y-%m}", *known) for month, *known in _rows(connection, "spent_by_month")],
+        [Waiting(*row) for row in _rows(connection, "waiting_by_device", since=_oldest_open(connection))],
+        [Run(*row[:-1]) for row in _rows(connection, "latest_runs", rows=runs)],
     )
+
+
+def _rows(connection: Connection, question: str, **values: Value) -> Sequence[Sequence[Any]]:
+    return answer(connection, named_query(question), values).rows
+
+
+def _searched(connection: Connection) -> list[Searched]:
+    """An account and Region is as fresh as the staler of its two searches; the stalest comes first."""
+    oldest: dict[tuple[str, str], datetime] = {}
+    for found in answer(connection, named_query("days_searched")).records():
+        place, at = (found["account"], found["region"]), found["last_searched_at"]
+        if at is not None:
+            oldest[place] = min(at, oldest.get(place, at))
+    return sorted((Searched(*place, at) for place, at in oldest.items()), key=lambda each: each.at)
+
+
+def _oldest_open(connection: Connection) -> str:
+    return str(_one(connection, _OLDEST_OPEN) or "infinity")
 
 
 def _stored(connection: Connection, table: Table, rejects: dict[str, int]) -> Stored:
@@ -137,41 +151,9 @@ def _one(connection: Connection, query: str) -> Any:
     return connection.execute(query).fetchall()[0][0]
 
 
-#: An account and Region is as fresh as the staler of its two searches.
-_SEARCHED = """
-SELECT account, region, min(searched) AS oldest FROM
-    (SELECT account, region, table_name, max(searched_at) AS searched FROM etl.coverage GROUP BY ALL)
-GROUP BY ALL ORDER BY oldest, account, region
-"""
-#: Of two months, the first day of each a parameter: what they limit is all that is priced.
-_SPENT = """
-SELECT strftime(month, '%Y-%m'), coalesce(sum(cost_usd), 0), coalesce(sum(committed_usd), 0),
-    coalesce(sum(n_tasks), 0)::BIGINT, coalesce(sum(n_jobs), 0)::BIGINT, coalesce(sum(n_unknown), 0)::BIGINT
-FROM (VALUES ($this), ($last)) AS months(month)
-LEFT JOIN (FROM daily_costs WHERE charge_date >= $last) ON date_trunc('month', charge_date) = month
-GROUP BY month ORDER BY month DESC
-"""
+#: Nothing that is open was created before: what was need not be looked at to know what waits.
 _OLDEST_OPEN = """
-SELECT coalesce(min(created_at), 'infinity') FROM
+SELECT min(created_at) FROM
     (SELECT created_at, is_terminal FROM quantum_tasks UNION ALL SELECT created_at, is_terminal FROM jobs)
 WHERE NOT is_terminal
-"""
-#: `$oldest`: nothing that is open was created before.
-_WAITING = """
-WITH latest AS (
-    SELECT record_arn, arg_max(ahead, observed_at) AS ahead
-    FROM queue_depth WHERE record_arn IS NOT NULL
-    GROUP BY record_arn
-)
-SELECT device_arn, record_kind, count(*), max(wait_seconds_lower), max(ahead)
-FROM waits LEFT JOIN latest USING (record_arn)
-WHERE is_waiting AND created_at >= $oldest
-GROUP BY device_arn, record_kind ORDER BY 3 DESC, 1, 2
-"""
-_RUNS = """
-SELECT kind, outcome, started_at, epoch(ended_at) - epoch(started_at),
-    coalesce(list_sum([n::BIGINT FOR n IN json_extract_string(summary, '$.*.rows.*.new')]), 0)::BIGINT,
-    coalesce(list_sum([n::BIGINT FOR n IN json_extract_string(summary, '$.*.rows.*.changed')]), 0)::BIGINT,
-    coalesce(list_sum([json_array_length(p) FOR p IN json_extract(summary, '$.*.problems')]), 0)::BIGINT
-FROM etl.runs ORDER BY started_at DESC LIMIT ?
 """

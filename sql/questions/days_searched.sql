@@ -4,8 +4,10 @@
 --   rejected. So far: not over for an hour yet. A lost day is one that Braket forgot before it was whole.
 --   @days_not_whole lists those that are missing.
 -- limits: first, last, account
+-- param rows: how many to show; without it, all
 -- chapter: What is not known, 45
 -- report: What these numbers leave out, 50
+-- with: rows=100
 -- form: wide
 -- empty: No day of the period was searched.
 SELECT
@@ -25,4 +27,4 @@ WHERE (getvariable('first') IS NULL OR day >= getvariable('first')::DATE)
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
 GROUP BY ALL
 ORDER BY account, region, kind
-LIMIT 100
+LIMIT getvariable('rows')::BIGINT

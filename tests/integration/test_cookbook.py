@@ -28,6 +28,8 @@ OTHER = {
     "tasks": 3,
     "rows": 3,
     "step": "week",
+    "since": "2026-11-01",
+    "months": 3,
     "first": date(2026, 11, 1),
     "last": "2026-11-10",
     "account": "123456789012,1",
