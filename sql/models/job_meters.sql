@@ -56,7 +56,10 @@ inferred AS (
 ),
 dated AS (
     SELECT
-        *,
+        -- no star: the unnest below carries whatever stands here, asked for or not
+        job_arn, account_id, region, status, is_terminal, created_at, created_date, started_at, ended_at, fetched_at,
+        billable_duration, device_config_device, device_name, reservation_arn, tags, instance_config_instance_type,
+        instance_config_instance_count, instance_config_volume_size_in_gb,
         CASE WHEN is_terminal THEN coalesce(ended_at, created_at) ELSE fetched_at END AS charged_at,
         CASE WHEN is_terminal THEN make_timestamp(epoch_us(charged_at))::DATE ELSE created_date END AS charged_on,
         make_timestamp(epoch_us(started_at))::DATE AS first_day,
