@@ -7,7 +7,7 @@ import tempfile
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import ExitStack, contextmanager
 from dataclasses import asdict
-from datetime import UTC
+from datetime import UTC, date
 from decimal import Decimal
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Optional, cast
@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Optional, cast
 import typer
 
 from braket_etl.cli.output import as_json as to_json
-from braket_etl.cli.output import duration, out, say, show_table
+from braket_etl.cli.output import duration, out, say, show_table, warn
 from braket_etl.cli.verb import Json, verb
 
 if TYPE_CHECKING:
@@ -141,19 +141,45 @@ def estimate(
 @verb
 def import_bill(
     path: Annotated[
-        str, typer.Argument(help="File or folder of a CUR 2.0 or FOCUS export, local or s3://bucket/prefix.")
+        str,
+        typer.Argument(
+            help="File or folder of a CUR 2.0, legacy CUR or FOCUS export, local or s3://bucket/prefix."
+        ),
     ],
+    period: Annotated[
+        Optional[list[str]],
+        typer.Option(
+            "--period",
+            help="Only this month, such as 2026-09; replaced also where it has no line. May be repeated.",
+        ),
+    ] = None,
 ) -> int:
-    """Load a bill; give the folder that holds all files of the export. A newer delivery of a month replaces it."""
+    """Load a bill; give the folder that holds all files of the export. A newer delivery of a month replaces it.
+
+    Where AWS's manifest is in the folder, it says which files count.
+    """
+    from braket_etl.costs.bill_delivery import local_delivery
     from braket_etl.costs.billing import import_bill as imported
-    from braket_etl.costs.billing import local_delivery
     from braket_etl.settings import load_settings
     from braket_etl.tables.redact import Redactor
 
+    months = [_month(text) for text in period or ()]
     warehouse = _warehouse()
     delivery = _s3_delivery(path) if path.startswith("s3://") else local_delivery(Path(path).expanduser())
-    say(imported(warehouse, delivery, Redactor(load_settings().redact)).summary)
+    done = imported(warehouse, delivery, Redactor(load_settings().redact), months)
+    say(done.summary)
+    for note in done.notes:
+        warn(note)
     return _publish(warehouse)
+
+
+def _month(text: str) -> str:
+    from braket_etl.settings import SettingsError
+
+    try:
+        return f"{date.fromisoformat(f'{text}-01'):%Y-%m}"
+    except ValueError:
+        raise SettingsError(f"--period: {text!r:.20} is no month; write it as 2026-09") from None
 
 
 @billing.command()
@@ -298,35 +324,45 @@ def _open_s3(url: str) -> BinaryIO:
 
 def _read_s3(client: Any, bucket: str, key: str) -> BinaryIO:
     """The object whole, in a temporary file: a connection that breaks off is an error here and not later."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from braket_etl.aws.errors import classify
-
     copy = tempfile.TemporaryFile()  # noqa: SIM115 - who asked closes it
     try:
-        client.download_fileobj(bucket, key, copy)
-    except (ClientError, BotoCoreError) as error:
+        with _s3_problems(client, "GetObject", f"s3:GetObject on arn:aws:s3:::{bucket}/{key}"):
+            client.download_fileobj(bucket, key, copy)
+    except BaseException:
         copy.close()
-        raise classify(error, region=client.meta.region_name, operation="GetObject") from error
+        raise
     copy.seek(0)
     return cast("BinaryIO", copy)
 
 
 def _s3_delivery(url: str) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
-    """The export files under s3://bucket/prefix."""
-    from botocore.exceptions import BotoCoreError, ClientError
-
-    from braket_etl.aws.errors import classify
+    """The files of exports and their manifests in the folder s3://bucket/prefix, or the one object."""
     from braket_etl.aws.sessions import ambient_s3
-    from braket_etl.costs.billing import is_export
+    from braket_etl.costs.bill_delivery import is_part
 
     bucket, _, prefix = url.removeprefix("s3://").partition("/")
     client = ambient_s3()
-    try:
+    with _s3_problems(client, "ListObjectsV2", f"s3:ListBucket on arn:aws:s3:::{bucket}"):
         for page in client.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
             for entry in page.get("Contents", ()):
                 key = str(entry["Key"])
-                if is_export(key):
+                # as a folder: s3://bucket/cur is not s3://bucket/cur-old
+                is_inside = not prefix or key == prefix or key.startswith(f"{prefix.removesuffix('/')}/")
+                if is_inside and (is_part(key) or key == prefix):
                     yield f"s3://{bucket}/{key}", functools.partial(_read_s3, client, bucket, key)
+
+
+@contextmanager
+def _s3_problems(client: Any, operation: str, permission: str) -> Iterator[None]:
+    """What goes wrong in S3 in the user's words; where it is refused, with the permission that it takes."""
+    from botocore.exceptions import BotoCoreError, ClientError
+
+    from braket_etl.aws.errors import AccessDenied, classify
+
+    try:
+        yield
     except (ClientError, BotoCoreError) as error:
-        raise classify(error, region=client.meta.region_name, operation="ListObjectsV2") from error
+        problem = classify(error, region=client.meta.region_name, operation=operation)
+        if isinstance(problem, AccessDenied):
+            problem.message += f"; it takes {permission}"
+        raise problem from error

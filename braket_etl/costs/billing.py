@@ -1,323 +1,300 @@
-"""Bills: line items for Amazon Braket from CUR 2.0 and FOCUS exports, Parquet or CSV, in one form.
+"""Bills: line items for Amazon Braket from exports of AWS, in one form.
 
-Files are read by a DuckDB of their own; how they get here (a local path, or S3 by an opener that is handed in) is not
-decided here. A delivery is checked whole before a row is stored.
+Which files count is bill_delivery's to say, what stands in them bill_files'; here a line becomes a row, and a delivery is
+checked whole before a row is stored. How files get here (a local path, or S3 by an opener that is handed in) is not
+decided here.
 """
 
 from __future__ import annotations
 
 import hashlib
-import shutil
-import tempfile
+import re
 from collections import Counter
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
-from decimal import Decimal
+from functools import cached_property
+from itertools import combinations
 from pathlib import Path
 from typing import Any, BinaryIO
 
-import duckdb
 import pyarrow as pa
 
+from braket_etl.costs.bill_delivery import BillFile, Delivery, bill_files
+from braket_etl.costs.bill_files import UNREADABLE, Export, open_export
+from braket_etl.costs.bill_lines import (
+    CUR,
+    FOCUS,
+    WANTED,
+    Bill,
+    Columns,
+    Form,
+    Line,
+    Row,
+    form_of,
+    unread_tags,
+)
 from braket_etl.costs.errors import BillingFileError
-from braket_etl.json_text import read_json
+from braket_etl.costs.rules import family_of_usage
+from braket_etl.costs.seed import ensure_seed
 from braket_etl.tables.billed_line_items import BILLED_LINE_ITEMS
-from braket_etl.tables.declaration import quoted
 from braket_etl.tables.device_keys import device_key
 from braket_etl.tables.redact import NOTHING_REDACTED, Redactor
 from braket_etl.tables.shared_columns import canonical_json
-from braket_etl.values import decimal, in_utc, instant, rounded
 from braket_etl.warehouse.connection import Connection, Warehouse, first_line
 from braket_etl.warehouse.statements import affected, transaction
 
-#: The files of a delivery: name, and how to open each.
-Delivery = Iterable[tuple[str, Callable[[], BinaryIO]]]
-
-_SUFFIXES = (".parquet", ".csv", ".csv.gz")
-_LIMIT = Decimal(10) ** 26
-_PAGE = 10_000
-
-_CUR_KINDS = {
-    "Usage": "usage",
-    "DiscountedUsage": "usage",
-    "SavingsPlanCoveredUsage": "usage",
-    "Credit": "credit",
-    "Refund": "refund",
-    "Tax": "tax",
-    "Fee": "fee",
-}
-_FOCUS_KINDS = {"Usage": "usage", "Purchase": "fee", "Credit": "credit", "Adjustment": "refund", "Tax": "tax"}
+_SHOWN = 3
 
 
 @dataclass(frozen=True, slots=True)
 class Imported:
-    """What an import did: rows stored, rows that they replaced, line items of other services passed over."""
+    """What an import did: rows stored, rows that they replaced, months; `notes` are what the user should know."""
 
     rows: int
     replaced: int
     files: int
     periods: tuple[str, ...]
+    notes: tuple[str, ...] = ()
 
     @property
     def summary(self) -> str:
         """One line for the user."""
-        periods = ", ".join(self.periods) or "no billing period"
+        periods = ", ".join(self.periods)
         return f"{self.rows} line items of Amazon Braket from {self.files} files ({periods}), {self.replaced} replaced"
 
 
-def import_bill(warehouse: Warehouse, delivery: Delivery, redactor: Redactor = NOTHING_REDACTED) -> Imported:
-    """Store a delivery: all files of one export that belong together.
+def import_bill(
+    warehouse: Warehouse,
+    delivery: Delivery,
+    redactor: Redactor = NOTHING_REDACTED,
+    months: Collection[str] = (),
+) -> Imported:
+    """Store a delivery: all files of an export that belong together, or, of those, `months` alone (2026-09).
 
-    It replaces what was stored in the same format of the same paying accounts and billing periods; secrets in tags are
-    struck out. Raises
-    BillingFileError, WarehouseError; then nothing was changed.
+    It replaces what was stored in the same format of the same paying accounts and months, also where a month has no line
+    of Braket now; secrets in tags are struck out. Raises BillingFileError, WarehouseError; then nothing was changed.
     """
-    rows: list[dict[str, Any]] = []
-    n_files = 0
-    for name, opened in delivery:
-        n_files += 1
-        rows += [row | {"tags": redactor.tags(row["tags"])} for row in read_file(name, opened)]
-    if n_files == 0:
-        raise BillingFileError(f"there are no files to import ({', '.join(_SUFFIXES)})")
+    files, passed_over = bill_files(delivery, months)
+    read = [found for file in files if (found := _ReadFile.of(file, months)) is not None]
+    if not read:
+        raise BillingFileError(f"{files[0].name} is empty")
+    bills = _bills(read, months)
+    _refuse_doubled(read, bills)
+    rows = [row for file in read for row in file.rows]
+    for row in rows:
+        row["tags"] = redactor.tags(row["tags"])
     _number_repeated(rows)
     with warehouse.writing("bill") as connection, transaction(connection):
-        return _stored(connection, rows, n_files)
+        _tell_what_is_billed(connection, rows)
+        replaced = _store(connection, rows, bills)
+    periods = tuple(sorted({bill.month for bill in bills}))
+    return Imported(len(rows), replaced, len(read), periods, tuple(_notes(read, passed_over)))
 
 
-def local_delivery(path: Path) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
-    """The export files under a folder, or the one file; raises BillingFileError where there is nothing."""
-    if not path.exists():
-        raise BillingFileError(f"there is no file or folder {path}")
-    files = (
-        [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and is_export(p.name))
-    )
-    if not files:
-        raise BillingFileError(f"{path} holds no export file ({', '.join(_SUFFIXES)})")
-    for file in files:
-        yield str(file), lambda file=file: file.open("rb")  # type: ignore[misc]
-
-
-def is_export(name: str) -> bool:
-    """Whether a file name is one of an export; manifests are not."""
-    return name.lower().endswith(_SUFFIXES)
-
-
-def read_file(name: str, opened: Callable[[], BinaryIO]) -> list[dict[str, Any]]:
+def read_file(name: str, opened: Callable[[], BinaryIO]) -> list[Row]:
     """The rows of one export file that are of Amazon Braket; raises BillingFileError."""
-    suffix = next((suffix for suffix in _SUFFIXES if name.lower().endswith(suffix)), None)
-    if suffix is None:
-        raise BillingFileError(f"{name}: an export is {' or '.join(_SUFFIXES)}")
-    with tempfile.TemporaryDirectory(prefix="bill-") as folder:
-        copy = Path(folder) / f"export{suffix}"
-        try:
-            with opened() as source, copy.open("wb") as target:
-                shutil.copyfileobj(source, target)
-            return list(_rows(name, copy, is_parquet=suffix == ".parquet"))
-        except (duckdb.Error, OSError) as error:
-            raise BillingFileError(f"{name} cannot be read: {first_line(error)}") from None
-
-
-def _rows(name: str, file: Path, *, is_parquet: bool) -> Iterator[dict[str, Any]]:
-    path = quoted(str(file))
-    source = f"read_parquet({path})" if is_parquet else f"read_csv({path}, all_varchar = true, header = true)"
-    with duckdb.connect(":memory:") as connection:
-        connection.execute("SET TimeZone = 'UTC'")
-        connection.execute("SET autoinstall_known_extensions = false")
-        columns = [row[0] for row in connection.execute(f"DESCRIBE SELECT * FROM {source}").fetchall()]
-        form = _form(name, columns)
-        named = [column for column in form.service_columns if column in columns]
-        ours = " OR ".join(f"contains(lower(\"{column}\"::VARCHAR), 'braket')" for column in named)
-        found = connection.execute(f"SELECT * FROM {source} WHERE {ours}")
-        while page := found.fetchmany(_PAGE):
-            for values in page:
-                line = _Line(name, dict(zip(columns, values, strict=True)))
-                yield form.row(line) | {"source_file": Path(name).name}
-
-
-def _form(name: str, columns: list[str]) -> _Form:
-    for form in (_CUR, _FOCUS):
-        if all(column in columns for column in form.required):
-            return form
-    raise BillingFileError(
-        f"{name} is no CUR 2.0 or FOCUS export: it has neither {', '.join(_CUR.required)} nor "
-        f"{', '.join(_FOCUS.required)}"
-    )
+    found = _ReadFile.of(BillFile(name, opened, "", False, None), ())
+    if found is None:
+        raise BillingFileError(f"{name} is empty")
+    return found.rows
 
 
 @dataclass(frozen=True, slots=True)
-class _Line:
-    """One line of an export, and readers for its values."""
+class _ReadFile:
+    """A file that was read: its rows, and the bills that any of its lines is of."""
 
-    where: str
-    values: Mapping[str, Any]
+    file: BillFile
+    form: Form
+    source_format: str
+    columns: Columns
+    rows: list[Row]
+    bills: frozenset[Bill]
+    note: str | None
 
-    def text(self, *names: str) -> str | None:
-        """The first of the columns that holds something."""
-        for name in names:
-            if (value := self.values.get(name)) is not None and str(value).strip():
-                return str(value).strip()
-        return None
-
-    def amount(self, *names: str) -> Decimal | None:
-        """A decimal number, to 12 decimals; a DOUBLE as it is written."""
-        if (text := self.text(*names)) is None:
-            return None
+    @classmethod
+    def of(cls, file: BillFile, months: Collection[str]) -> _ReadFile | None:
+        """The file read; None for an empty one, as Data Exports leaves where there was a chunk more before."""
         try:
-            amount = decimal(text)
-        except ValueError:
-            raise BillingFileError(f"{self.where}: {names[0]} {text!r:.40} is no number") from None
-        if amount.copy_abs() >= _LIMIT:
-            raise BillingFileError(f"{self.where}: {names[0]} {text!r:.40} cannot be right")
-        return rounded(amount)
+            with file.open() as stream:
+                export = open_export(stream)
+                return None if export is None else cls._read(file, export, months)
+        except UNREADABLE as error:
+            raise BillingFileError(f"{file.name} cannot be read: {first_line(error)}") from None
 
-    def instant(self, *names: str) -> datetime | None:
-        """An instant in UTC."""
-        value = next((v for v in map(self.values.get, names) if v not in (None, "")), None)
-        if value is None:
-            return None
-        try:
-            return in_utc(value) if isinstance(value, datetime) else instant(str(value).strip())
-        except ValueError:
-            raise BillingFileError(f"{self.where}: {names[0]} {value!r:.40} is no time") from None
-
-    def mapping(self, name: str) -> dict[str, str]:
-        """A map: as such, or as JSON text, as exports write it to CSV."""
-        value = self.values.get(name)
-        if isinstance(value, str):
-            try:
-                value = read_json(value)
-            except ValueError:
-                return {}
-        if not isinstance(value, Mapping):
-            return {}
-        return {str(key): str(item) for key, item in value.items() if item is not None}
-
-
-@dataclass(frozen=True, slots=True)
-class _Form:
-    """One format: how it is recognised, where it names the service, and how a line becomes a row."""
-
-    required: tuple[str, ...]
-    service_columns: tuple[str, ...]
-    row: Callable[[_Line], dict[str, Any]]
+    @classmethod
+    def _read(cls, file: BillFile, export: Export, months: Collection[str]) -> _ReadFile:
+        columns = Columns(export.columns)
+        form, source_format = form_of(file.name, columns)
+        of_bill, service = form.of_bill(columns), columns.named(*form.service)
+        if not service:
+            raise BillingFileError(
+                f"{file.name} does not tell the service of a line: it lacks {', '.join(form.service)}"
+            )
+        found = export.lines(form.wanted(columns), service, of_bill)
+        lines = [Line(file.name, columns, values) for values in found]
+        told = [Line(file.name, columns, dict(zip(of_bill, bill, strict=True))) for bill in export.bills]
+        bills = [form.bill(line, source_format, file.month) for line in told]
+        source = {"source_file": Path(file.name).name}
+        rows = [form.row(line, source_format, file.month) | source for line in lines]
+        if months:
+            rows = [row for row in rows if f"{row['billing_period_start']:%Y-%m}" in months]
+        return cls(
+            file,
+            form,
+            source_format,
+            columns,
+            rows,
+            frozenset(filter(None, bills)),
+            unread_tags(file.name, lines),
+        )
 
 
-def _cur_row(line: _Line) -> dict[str, Any]:
-    kind = line.text("line_item_line_item_type") or ""
-    product = line.mapping("product")
-    row = _common(
-        line,
-        source_format="cur2",
-        currency=line.text("line_item_currency_code"),
-        billing_period_start=line.instant("bill_billing_period_start_date", "line_item_usage_start_date"),
-        usage_start=line.instant("line_item_usage_start_date"),
-        billed_usd=line.amount("line_item_unblended_cost"),
+def _bills(read: Sequence[_ReadFile], months: Collection[str]) -> set[Bill]:
+    """What the files speak of; raises BillingFileError where nothing tells the month."""
+    bills = {bill for file in read for bill in file.bills if not months or bill.month in months}
+    told = {(bill.source_format, bill.month) for bill in bills}
+    for file in read:
+        if file.bills:
+            continue  # only a file without a line has to be told by its name or the user
+        for month in [file.file.month] if file.file.month else months:
+            if (file.source_format, month) not in told:
+                owner = file.file.payer
+                bills.add(Bill(file.source_format, month, owner, None))
+                bills.add(Bill(file.source_format, month, None, owner))
+    if missing := sorted(set(months) - {bill.month for bill in bills}):
+        there = sorted({bill.month for file in read for bill in file.bills})
+        raise BillingFileError(
+            f"there is no line of {', '.join(missing)}: the files are of {', '.join(there)}"
+        )
+    if not bills:
+        raise BillingFileError(
+            f"{read[0].file.name} holds no line, and nothing tells its month; say it: --period 2026-09"
+        )
+    return bills
+
+
+def _refuse_doubled(read: Sequence[_ReadFile], bills: Collection[Bill]) -> None:
+    """Raise BillingFileError where the same usage is billed by two files, and no manifest says which of them counts."""
+    units: dict[tuple[str, str, str | None], set[str]] = {}
+    for file in read:
+        for bill in file.bills & set(bills):
+            units.setdefault((bill.source_format, bill.month, bill.account), set()).add(file.file.unit)
+    for (_, month, account), found in units.items():
+        if len(found) > 1:
+            raise BillingFileError(
+                f"{month} of account {account} is here more than once, and nothing says which counts: "
+                f"{_listed(found)}. Give the folder with the manifest, or one of them; nothing was changed."
+            )
+    alone = [_Lines(file) for file in read if not file.file.is_named]
+    for one, other in combinations(alone, 2):
+        if same := one.shared(other):
+            raise BillingFileError(
+                f"{one.file.file.name} and {other.file.file.name} hold the same lines ({_listed(same)}). Give one of "
+                "them, or the folder with the manifest; nothing was changed."
+            )
+
+
+@dataclass(frozen=True)
+class _Lines:
+    """The lines of a file, to find them in another one."""
+
+    file: _ReadFile
+
+    @cached_property
+    def identities(self) -> set[str]:
+        """Lines by their ids, or, without ids, by their content."""
+        return {f"{self.file.source_format}:{_identity(row)}" for row in self.file.rows}
+
+    @cached_property
+    def contents(self) -> Counter[str]:
+        """Lines by their content, whatever their ids."""
+        return Counter(map(_content, self.file.rows))
+
+    def shared(self, other: _Lines) -> Collection[str]:
+        """Lines that both have; or, whatever their ids, all of one where the other has all of them."""
+        if both := self.identities & other.identities:
+            return both
+        fewer, more = sorted((self, other), key=lambda lines: lines.contents.total())
+        return fewer.identities if fewer.contents <= more.contents else ()
+
+
+def _identity(row: Row) -> str:
+    identity = row["line_item_id"] or hashlib.sha256(_content(row).encode()).hexdigest()[:32]
+    return f"{row['billing_period_start']:%Y-%m}:{identity}:{row['usage_start'].isoformat()}"
+
+
+def _content(row: Row) -> str:
+    return canonical_json(
+        {name: str(value) for name, value in row.items() if name not in ("source_file", "line_item_id")}
     )
-    return row | {
-        "line_item_id": line.text("identity_line_item_id"),
-        "payer_account_id": line.text("bill_payer_account_id"),
-        "account_id": line.text("line_item_usage_account_id"),
-        "region": line.text("product_region_code") or _first(product, "regioncode", "region"),
-        "usage_end": line.instant("line_item_usage_end_date"),
-        "charge_kind": "discount"
-        if "Discount" in kind and kind not in _CUR_KINDS
-        else _CUR_KINDS.get(kind, "other"),
-        "charge_kind_raw": kind or None,
-        "usage_type": line.text("line_item_usage_type"),
-        "operation": line.text("line_item_operation"),
-        "product_family": line.text("product_product_family") or _first(product, "productfamily"),
-        **_device(product),
-        "sku": line.text("product_sku"),
-        "resource_id": line.text("line_item_resource_id"),
-        "quantity": line.amount("line_item_usage_amount"),
-        "unit": line.text("pricing_unit"),
-        "list_usd": line.amount("pricing_public_on_demand_cost"),
-        "tags": line.mapping("resource_tags") or None,
-        "description": line.text("line_item_line_item_description"),
-    }
 
 
-def _focus_row(line: _Line) -> dict[str, Any]:
-    kind = line.text("ChargeCategory") or ""
-    details = line.mapping("SkuPriceDetails")
-    row = _common(
-        line,
-        source_format="focus",
-        currency=line.text("BillingCurrency"),
-        billing_period_start=line.instant("BillingPeriodStart", "ChargePeriodStart"),
-        usage_start=line.instant("ChargePeriodStart"),
-        billed_usd=line.amount("BilledCost"),
-    )
-    return row | {
-        "line_item_id": None,
-        "payer_account_id": line.text("BillingAccountId"),
-        "account_id": line.text("SubAccountId", "BillingAccountId"),
-        "region": line.text("RegionId"),
-        "usage_end": line.instant("ChargePeriodEnd"),
-        "charge_kind": _FOCUS_KINDS.get(kind, "other"),
-        "charge_kind_raw": kind or None,
-        "usage_type": line.text("x_UsageType"),
-        "operation": line.text("x_Operation"),
-        "product_family": _first(details, "productfamily", "xproductfamily")
-        or line.text("x_BraketProductFamily"),
-        **_device(details),
-        "sku": line.text("SkuId"),
-        "resource_id": line.text("ResourceId"),
-        "quantity": line.amount("ConsumedQuantity", "PricingQuantity"),
-        "unit": line.text("ConsumedUnit", "PricingUnit"),
-        "list_usd": line.amount("ListCost"),
-        "tags": line.mapping("Tags") or None,
-        "description": line.text("ChargeDescription"),
-    }
+def _listed(names: Collection[str]) -> str:
+    shown = sorted(names)[:_SHOWN]
+    return ", ".join(shown) + (f" and {len(names) - _SHOWN} more" if len(names) > _SHOWN else "")
 
 
-_CUR = _Form(
-    ("line_item_usage_start_date", "line_item_unblended_cost", "line_item_line_item_type"),
-    ("line_item_product_code", "product_servicecode", "product_product_name", "line_item_usage_type"),
-    _cur_row,
-)
-_FOCUS = _Form(
-    ("ChargePeriodStart", "BilledCost", "ChargeCategory"), ("ServiceName", "x_ServiceCode"), _focus_row
-)
-
-
-def _common(line: _Line, *, source_format: str, currency: str | None, **values: Any) -> dict[str, Any]:
-    """What every row must have, checked."""
-    if currency not in (None, "USD"):
-        raise BillingFileError(f"{line.where}: a line item is in {currency!r:.20}; only USD is understood")
-    if missing := sorted(name for name, value in values.items() if value is None):
-        raise BillingFileError(f"{line.where}: a line item of Amazon Braket has no {', '.join(missing)}")
-    return {"source_format": source_format, **values}
-
-
-def _device(attributes: Mapping[str, str]) -> dict[str, Any]:
-    name = _first(attributes, "devicename", "xitem", "version")
-    return {"device_name": name, "device_key": device_key(name)}
-
-
-def _first(attributes: Mapping[str, str], *names: str) -> str | None:
-    """The first of the attributes that holds something; only the letters of their names are compared."""
-    spelled = {"".join(filter(str.isalpha, key.lower())): value for key, value in attributes.items()}
-    return next((spelled[name] for name in names if spelled.get(name)), None)
-
-
-def _number_repeated(rows: list[dict[str, Any]]) -> None:
+def _number_repeated(rows: list[Row]) -> None:
     """Give each row an id of its own: the export's, or the hash of its content; a repetition is counted on."""
     seen: Counter[str] = Counter()
     for row in rows:
-        start = row["usage_start"].isoformat()
-        identity = row["line_item_id"] or hashlib.sha256(_content(row).encode()).hexdigest()[:32]
-        base = f"{row['billing_period_start']:%Y-%m}:{identity}:{start}"
+        base = _identity(row)
         seen[base] += 1
         row["line_item_id"] = base if seen[base] == 1 else f"{base}:{seen[base]}"
 
 
-def _content(row: Mapping[str, Any]) -> str:
-    return canonical_json({name: str(value) for name, value in row.items() if name != "source_file"})
+def _tell_what_is_billed(connection: Connection, rows: Iterable[Row]) -> None:
+    """Fill family and device that a line does not tell: from the price list, else from the usage type."""
+    ensure_seed(connection)
+    listed = connection.execute(
+        "SELECT sku, usage_type, product_family, device_name FROM prices WHERE is_used AND NOT is_seed"
+    ).fetchall()
+    by_sku = {sku: told for sku, _, *told in listed}
+    by_usage: dict[str, list[Any]] = {}
+    for _, usage_type, *told in listed:
+        by_usage[usage_type] = told if by_usage.get(usage_type, told) == told else [None, None]
+    names = connection.execute(
+        "SELECT DISTINCT device_name FROM prices WHERE device_name IS NOT NULL"
+    ).fetchall()
+    devices = {_hyphened(name): name for (name,) in names}
+    for row in rows:
+        family, device = by_sku.get(row["sku"]) or by_usage.get(row["usage_type"]) or (None, None)
+        row["product_family"] = (
+            row["product_family"]
+            or family
+            or family_of_usage(row["usage_type"], row["operation"], row["unit"])
+        )
+        row["device_name"] = row["device_name"] or device or _device_in(row["usage_type"], devices)
+        row["device_key"] = device_key(row["device_name"])
 
 
-def _stored(connection: Connection, rows: list[dict[str, Any]], n_files: int) -> Imported:
+def _device_in(usage_type: str | None, devices: Mapping[str, str]) -> str | None:
+    """The device that a usage type names, such as USE1-Task-Shot-IonQ-Forte-1: the longest name that stands in it."""
+    usage = f"-{_hyphened(usage_type or '')}-"
+    return devices.get(max((name for name in devices if f"-{name}-" in usage), key=len, default=""))
+
+
+def _hyphened(name: str) -> str:
+    return re.sub(r"[^a-z0-9]+", "-", name.lower())
+
+
+def _notes(read: Sequence[_ReadFile], passed_over: Sequence[str]) -> Iterator[str]:
+    """What the user should know of what was read."""
+    if passed_over:
+        yield f"passed over, since the manifest does not name them: {_listed(passed_over)}"
+    yield from (note for file in read if (note := file.note))
+    for form in (CUR, FOCUS):
+        files = [file for file in read if file.form is form]
+        rows = [row for file in files for row in file.rows]
+        columns = Columns([name for file in files for name in file.columns.names])
+        untold = [field for field in WANTED if all(row[field] is None for row in rows)] if rows else []
+        if untold:
+            yield f"no line tells {'; '.join(form.why_untold(field, columns) for field in untold)}"
+
+
+def _store(connection: Connection, rows: Iterable[Row], bills: Iterable[Bill]) -> int:
+    """Put the rows in the place of what was stored of these bills; how many they replace."""
     imported_at = datetime.now(UTC)
     try:
         arrow = pa.Table.from_pylist(
@@ -325,19 +302,29 @@ def _stored(connection: Connection, rows: list[dict[str, Any]], n_files: int) ->
         )
     except (pa.ArrowException, ValueError) as error:
         raise BillingFileError(f"a line item cannot be stored: {error}") from None
+    text = pa.schema([(name, pa.string()) for name in Bill._fields])
     connection.register("bill_rows", arrow)
+    connection.register("bills", pa.Table.from_pylist([bill._asdict() for bill in bills], schema=text))
     try:
+        # a bill whose payer is not told, here or there, is known by an account of it
         replaced = affected(
             connection,
             """DELETE FROM billed_line_items AS b USING (
-                SELECT DISTINCT source_format, billing_period_start, coalesce(payer_account_id, '') AS payer
-                FROM bill_rows
+                SELECT DISTINCT s.source_format, s.billing_period_start, s.payer_account_id
+                FROM billed_line_items AS s
+                JOIN bills AS n
+                    ON n.source_format = s.source_format
+                    AND n.month = strftime(timezone('UTC', s.billing_period_start), '%Y-%m')
+                    AND (n.payer = s.payer_account_id OR (
+                        (n.payer IS NULL OR s.payer_account_id IS NULL)
+                        AND coalesce(n.account = s.account_id, true)
+                    ))
             ) AS n
             WHERE b.source_format = n.source_format AND b.billing_period_start = n.billing_period_start
-                AND coalesce(b.payer_account_id, '') = n.payer""",
+                AND b.payer_account_id IS NOT DISTINCT FROM n.payer_account_id""",
         )
         connection.execute("INSERT INTO billed_line_items BY NAME SELECT * FROM bill_rows")
     finally:
         connection.unregister("bill_rows")
-    periods = sorted({f"{row['billing_period_start']:%Y-%m}" for row in rows})
-    return Imported(arrow.num_rows, replaced, n_files, tuple(periods))
+        connection.unregister("bills")
+    return replaced

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import cache
@@ -43,3 +44,27 @@ def family_in_job(family: str) -> str | None:
         return None
     same = (r for r in rules.values() if r.is_in_job and (r.kind, r.meter) == (alone.kind, alone.meter))
     return next((rule.product_family for rule in same), None)
+
+
+#: What a usage type says, such as USE1-Task-Shot-IonQ-Forte-1; the first that is found counts.
+_METERS = (
+    (re.compile(r"(?i)reservation"), "reservation"),
+    (re.compile(r"(?i)volume"), "volume"),
+    (re.compile(r"(?i)ml\.[a-z0-9-]+\."), "instance"),
+    (re.compile(r"(?i)executionduration|simulator"), "run_time"),
+    (re.compile(r"(?i)shot"), "shot"),
+    (re.compile(r"(?i)task"), "task"),
+)
+
+
+def family_of_usage(usage_type: str | None, operation: str | None, unit: str | None) -> str | None:
+    """The product family of what is billed, from its usage type, else from its unit; None where neither tells.
+
+    Third-party copies of price lists have these usage types; AWS documents none.
+    """
+    told = usage_type or unit or ""
+    meter = next((meter for pattern, meter in _METERS if pattern.search(told)), None)
+    is_in_job = re.search(r"(?i)managed|job", f"{usage_type or ''} {operation or ''}") is not None
+    of_meter = [rule for rule in price_rules().values() if rule.meter == meter]
+    same = (rule.product_family for rule in of_meter if rule.is_in_job == is_in_job or len(of_meter) == 1)
+    return next(same, None)

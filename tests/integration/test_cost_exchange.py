@@ -24,7 +24,8 @@ from typer.testing import CliRunner
 from braket_emulator import offers, running
 from braket_etl.cli import costs as verbs
 from braket_etl.cli.export import export
-from braket_etl.costs.billing import import_bill, local_delivery
+from braket_etl.costs.bill_delivery import local_delivery
+from braket_etl.costs.billing import import_bill
 from braket_etl.costs.errors import BillingFileError, CostError, PriceListError, UnknownPriceError
 from braket_etl.costs.estimate import estimate
 from braket_etl.costs.focus import export_focus
@@ -387,7 +388,7 @@ def test_parquet_with_maps_is_read_like_csv(billed: Warehouse, tmp_path: Path) -
     (folder / "Manifest.json").write_text("{}")
     assert [row["explanation"] for row in reconciled(billed, tmp_path)] == ["matched", "matched"]
     with billed.writing("test") as connection:
-        assert one(connection, "SELECT DISTINCT tags FROM billed_line_items") == {"tags": {"user_team": "a"}}
+        assert one(connection, "SELECT DISTINCT tags FROM billed_line_items") == {"tags": {"team": "a"}}
 
 
 def test_our_own_focus_export_reconciles_with_itself(account: Warehouse, tmp_path: Path) -> None:

@@ -1,0 +1,235 @@
+"""Which files of a folder are a bill: what a manifest of AWS names, or all, where there is none.
+
+AWS Data Exports (CUR 2.0, FOCUS) and legacy CUR leave each refresh beside the last, where the user wants it so. The manifest
+in the folder of the billing period always is that of the newest refresh; one a folder deeper is that of its own refresh.
+https://docs.aws.amazon.com/cur/latest/userguide/dataexports-export-delivery.html
+https://docs.aws.amazon.com/cur/latest/userguide/understanding-report-versions.html
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
+from dataclasses import dataclass
+from functools import cached_property
+from pathlib import Path
+from typing import Any, BinaryIO
+
+from braket_etl.costs.errors import BillingFileError
+from braket_etl.json_text import read_json
+
+Opened = Callable[[], BinaryIO]
+#: All files of a place: path or address, and how to open each.
+Delivery = Iterable[tuple[str, Opened]]
+
+SUFFIXES = (".parquet", ".csv", ".csv.gz", ".csv.zip")
+_STATUS = "cost_and_usage_data_status"
+_MOST_MANIFEST_BYTES = 64 * 1024 * 1024
+_MONTH = re.compile(r"(?i)billing_period=(\d{4})-(\d\d)(-\d\d)?")
+_DAYS = re.compile(r"(\d{4})(\d\d)\d\d-\d{8}")
+_YEAR, _OF_YEAR = re.compile(r"(?i)year=(\d{4})"), re.compile(r"(?i)month=(\d\d?)")
+
+
+@dataclass(frozen=True, slots=True)
+class BillFile:
+    """A file that counts. `unit` is what delivered it: a manifest, or, where there is none, a folder."""
+
+    name: str
+    open: Opened
+    unit: str
+    is_named: bool
+    month: str | None
+    payer: str | None = None
+
+
+@dataclass(frozen=True)
+class _Place:
+    """A path or address, and what its folders say."""
+
+    name: str
+
+    @cached_property
+    def parts(self) -> list[str]:
+        return self.name.replace("\\", "/").split("/")
+
+    @cached_property
+    def period(self) -> tuple[int, int, str] | None:
+        """First and last folder of the billing period, and its month, as 2026-09."""
+        for place, part in enumerate(self.parts[:-1]):
+            if found := _MONTH.fullmatch(part) or _DAYS.fullmatch(part):
+                return place, place, f"{found[1]}-{found[2]}"
+            if (year := _YEAR.fullmatch(part)) and (month := _OF_YEAR.fullmatch(self.parts[place + 1])):
+                return place, place + 1, f"{year[1]}-{int(month[1]):02d}"
+        return None
+
+    @property
+    def month(self) -> str | None:
+        return self.period[2] if self.period else None
+
+    @property
+    def of_period(self) -> list[str]:
+        """The path from the folder of the billing period on; the name alone where no folder tells it."""
+        return self.parts[self.period[0] :] if self.period else self.parts[-1:]
+
+    @property
+    def folder(self) -> str:
+        """The folder but for those that partition, such as day=5: files that were written together lie in one."""
+        return "/".join(part for part in self.parts[:-1] if "=" not in part)
+
+    @property
+    def is_of_period(self) -> bool:
+        """Whether it lies in the folder of the period itself, not in that of one refresh."""
+        return self.period is None or self.period[1] == len(self.parts) - 2
+
+    @property
+    def period_folder(self) -> str:
+        return "/".join(self.parts[: self.period[1] + 1] if self.period else self.parts[:-1])
+
+
+@dataclass(frozen=True, slots=True)
+class _Manifest:
+    place: _Place
+    month: str | None
+    payer: str | None
+    files: tuple[str, ...]
+
+
+def local_delivery(path: Path) -> Iterator[tuple[str, Opened]]:
+    """The files of exports and their manifests under a folder, or the one file; raises BillingFileError for nothing."""
+    if not path.exists():
+        raise BillingFileError(f"there is no file or folder {path}")
+    files = (
+        [path] if path.is_file() else sorted(p for p in path.rglob("*") if p.is_file() and is_part(p.name))
+    )
+    if not files:
+        raise BillingFileError(f"{path} holds no export file ({', '.join(SUFFIXES)})")
+    for file in files:
+        yield str(file), lambda file=file: file.open("rb")  # type: ignore[misc]
+
+
+def is_part(name: str) -> bool:
+    """Whether a file name may be one of an export or of its manifest."""
+    return name.lower().endswith(SUFFIXES) or is_manifest(name)
+
+
+def is_manifest(name: str) -> bool:
+    """Whether a file name is that of a manifest; Redshift's, which AWS delivers as well, is another thing."""
+    return name.lower().endswith("manifest.json") and not name.lower().endswith("redshiftmanifest.json")
+
+
+def bill_files(delivery: Delivery, months: Collection[str] = ()) -> tuple[list[BillFile], list[str]]:
+    """The files that count, and those that a manifest passes over; of `months` alone, where there are any.
+
+    Raises BillingFileError where a manifest cannot be read or names a file that is not here.
+    """
+    parts = [(_Place(name), opened) for name, opened in delivery]
+    manifests = _newest(
+        [
+            found
+            for place, opened in parts
+            if is_manifest(place.parts[-1]) and (found := _manifest(place, opened))
+        ]
+    )
+    data = {
+        place: opened
+        for place, opened in parts
+        if not is_manifest(place.parts[-1])
+        and _STATUS not in place.name
+        and (not months or place.month is None or place.month in months)
+    }
+    counted = [
+        BillFile(
+            place.name, data[place], manifest.place.name, True, manifest.month or place.month, manifest.payer
+        )
+        for manifest in manifests
+        if not months or manifest.month is None or manifest.month in months
+        for place in _named(manifest, data)
+    ]
+    named = {file.name for file in counted}
+    covered = {manifest.month for manifest in manifests}
+    alone = {p: o for p, o in data.items() if p.name not in named}
+    passed = [
+        p.name for p in alone if manifests and (p.month is None or p.month in covered or None in covered)
+    ]
+    counted += [
+        BillFile(place.name, opened, place.folder, False, place.month)
+        for place, opened in alone.items()
+        if place.name not in passed
+    ]
+    if not counted:
+        of_months = f" of {', '.join(sorted(months))}" if months else ""
+        raise BillingFileError(
+            f"there are no files{of_months} to import ({', '.join(SUFFIXES)}; {_STATUS} of a legacy CUR is no bill)"
+        )
+    return counted, passed
+
+
+def _newest(manifests: list[_Manifest]) -> list[_Manifest]:
+    """Of each period the manifests in its own folder; raises BillingFileError where only those of refreshes are there."""
+    by_period: dict[str, list[_Manifest]] = {}
+    for manifest in manifests:
+        by_period.setdefault(manifest.place.period_folder, []).append(manifest)
+    newest = []
+    for found in by_period.values():
+        of_period = [manifest for manifest in found if manifest.place.is_of_period]
+        if not of_period and len(found) > 1:
+            raise BillingFileError(
+                f"several refreshes of {found[0].month} are here, and nothing says which counts: "
+                f"{_listed(m.place.name for m in found)}. Give the folder with the manifest of the period, or one refresh."
+            )
+        newest += of_period or found
+    return newest
+
+
+def _manifest(place: _Place, opened: Opened) -> _Manifest | None:
+    """What a manifest says; None for a JSON file that names no files of a bill."""
+    try:
+        with opened() as stream:
+            content = read_json(stream.read(_MOST_MANIFEST_BYTES).decode("utf-8-sig"))
+    except (OSError, ValueError) as error:
+        raise BillingFileError(f"{place.name} cannot be read: {error}") from None
+    files = (content.get("dataFiles") or content.get("reportKeys")) if isinstance(content, Mapping) else None
+    if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
+        return None
+    return _Manifest(
+        place, _manifest_month(content) or place.month, _payer(content), tuple(dict.fromkeys(files))
+    )
+
+
+def _manifest_month(content: Mapping[str, Any]) -> str | None:
+    """The month of a legacy CUR's billingPeriod: {start: 20260901T000000.000Z, …}."""
+    period = content.get("billingPeriod")
+    start = str(period.get("start", "")) if isinstance(period, Mapping) else ""
+    found = re.match(r"(\d{4})-?(\d\d)-?\d\d", start)
+    return f"{found[1]}-{found[2]}" if found else None
+
+
+def _payer(content: Mapping[str, Any]) -> str | None:
+    """The account that has the export: its bill is that of this account."""
+    owner = re.search(r"\d{12}", f"{content.get('account') or ''} {content.get('exportArn') or ''}")
+    return owner[0] if owner else None
+
+
+def _named(manifest: _Manifest, data: Mapping[_Place, Opened]) -> Iterator[_Place]:
+    for file in manifest.files:
+        wanted = _Place(file).parts
+        found = [place for place in data if wanted[-len(place.of_period) :] == place.of_period]
+        alike = [_common_end(place.parts, wanted) for place in found]
+        nearest = [place for place, n in zip(found, alike, strict=True) if n == max(alike)]
+        if len(nearest) != 1:
+            is_here = "is here more than once" if nearest else "is not here"
+            raise BillingFileError(
+                f"{manifest.place.name} names {file}, which {is_here}. Give the folder with the whole delivery."
+            )
+        yield nearest[0]
+
+
+def _common_end(one: list[str], other: list[str]) -> int:
+    n = 0
+    while n < min(len(one), len(other)) and one[-1 - n] == other[-1 - n]:
+        n += 1
+    return n
+
+
+def _listed(names: Iterable[str]) -> str:
+    return ", ".join(sorted(names))
