@@ -63,6 +63,12 @@ class _Place:
         return None
 
     @property
+    def is_data(self) -> bool:
+        return not is_manifest(self.parts[-1]) and not any(
+            part.startswith(_STATUS) for part in self.parts[-2:]
+        )
+
+    @property
     def month(self) -> str | None:
         return self.period[2] if self.period else None
 
@@ -122,46 +128,37 @@ def bill_files(delivery: Delivery, months: Collection[str] = ()) -> tuple[list[B
 
     Raises BillingFileError where a manifest cannot be read or names a file that is not here.
     """
-    parts = [(_Place(name), opened) for name, opened in delivery]
-    manifests = _newest(
-        [
-            found
-            for place, opened in parts
-            if is_manifest(place.parts[-1]) and (found := _manifest(place, opened))
-        ]
-    )
+    places = {_Place(name): opened for name, opened in delivery}
+    told = [_manifest(place, opened) for place, opened in places.items() if is_manifest(place.parts[-1])]
+    manifests = _newest([found for found in told if found and _is_of(found.month, months)])
     data = {
-        place: opened
-        for place, opened in parts
-        if not is_manifest(place.parts[-1])
-        and _STATUS not in place.name
-        and (not months or place.month is None or place.month in months)
+        place: opened for place, opened in places.items() if place.is_data and _is_of(place.month, months)
     }
-    counted = [
-        BillFile(
-            place.name, data[place], manifest.place.name, True, manifest.month or place.month, manifest.payer
-        )
-        for manifest in manifests
-        if not months or manifest.month is None or manifest.month in months
-        for place in _named(manifest, data)
-    ]
-    named = {file.name for file in counted}
-    covered = {manifest.month for manifest in manifests}
-    alone = {p: o for p, o in data.items() if p.name not in named}
-    passed = [
-        p.name for p in alone if manifests and (p.month is None or p.month in covered or None in covered)
-    ]
-    counted += [
-        BillFile(place.name, opened, place.folder, False, place.month)
-        for place, opened in alone.items()
-        if place.name not in passed
+    named: dict[_Place, BillFile] = {}
+    for manifest in manifests:
+        for place in _named(manifest, data):
+            month, unit = manifest.month or place.month, manifest.place.name
+            named.setdefault(place, BillFile(place.name, data[place], unit, True, month, manifest.payer))
+    # the manifest of one refresh does not say that it is the newest: what else is there of its month is not passed over
+    covered = {manifest.month for manifest in manifests if manifest.place.is_of_period}
+    alone = [place for place in data if place not in named]
+    passed = [place for place in alone if covered and (None in covered or place.month in {None, *covered})]
+    counted = [*named.values()] + [
+        BillFile(place.name, data[place], place.folder, False, place.month)
+        for place in alone
+        if place not in passed
     ]
     if not counted:
         of_months = f" of {', '.join(sorted(months))}" if months else ""
         raise BillingFileError(
             f"there are no files{of_months} to import ({', '.join(SUFFIXES)}; {_STATUS} of a legacy CUR is no bill)"
         )
-    return counted, passed
+    return counted, [place.name for place in passed]
+
+
+def _is_of(month: str | None, months: Collection[str]) -> bool:
+    """Whether something of a month, or of one that is not told, may be of one of these; all are, where there are none."""
+    return not months or month is None or month in months
 
 
 def _newest(manifests: list[_Manifest]) -> list[_Manifest]:
@@ -188,7 +185,7 @@ def _manifest(place: _Place, opened: Opened) -> _Manifest | None:
             content = read_json(stream.read(_MOST_MANIFEST_BYTES).decode("utf-8-sig"))
     except (OSError, ValueError) as error:
         raise BillingFileError(f"{place.name} cannot be read: {error}") from None
-    files = (content.get("dataFiles") or content.get("reportKeys")) if isinstance(content, Mapping) else None
+    files = content.get("dataFiles", content.get("reportKeys")) if isinstance(content, Mapping) else None
     if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
         return None
     return _Manifest(
@@ -211,6 +208,8 @@ def _payer(content: Mapping[str, Any]) -> str | None:
 
 
 def _named(manifest: _Manifest, data: Mapping[_Place, Opened]) -> Iterator[_Place]:
+    if not manifest.files:
+        raise BillingFileError(f"{manifest.place.name} names no file; give a delivery that is whole")
     for file in manifest.files:
         wanted = _Place(file).parts
         found = [place for place in data if wanted[-len(place.of_period) :] == place.of_period]

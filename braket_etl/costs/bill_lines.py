@@ -50,13 +50,16 @@ class Columns:
     def __init__(self, names: Sequence[str]) -> None:
         self.names = list(dict.fromkeys(names))
         self._by_letters: dict[str, list[str]] = {}
+        self._named: dict[tuple[str, ...], list[str]] = {}
         for name in self.names:
             self._by_letters.setdefault(_letters(name), []).append(name)
 
     def named(self, *names: str) -> list[str]:
         """The columns behind names, in the order of these."""
-        found = (column for name in names for column in self._by_letters.get(_letters(name), ()))
-        return list(dict.fromkeys(found))
+        if names not in self._named:
+            found = (column for name in names for column in self._by_letters.get(_letters(name), ()))
+            self._named[names] = list(dict.fromkeys(found))
+        return self._named[names]
 
     @cached_property
     def of_tags(self) -> dict[str, str]:
@@ -174,15 +177,12 @@ def unread_tags(name: str, lines: Sequence[Line]) -> str | None:
     )
 
 
-def _map(value: Any) -> dict[str, str] | None:
+def _map(value: Any) -> Mapping[str, str] | None:
     """A map, as such, as pairs or structs of key and value, or as text that programs write. None: it is none."""
-    if value is None or (isinstance(value, str) and value.strip().upper() in ("", "NULL")):
+    if value is None:
         return {}
     if isinstance(value, str):
-        try:
-            value = read_json(value)
-        except ValueError:
-            return _written_map(value.strip())
+        return _map_of_text(value.strip())
     if isinstance(value, Mapping):
         return {str(key): str(item) for key, item in value.items() if item is not None}
     if not isinstance(value, list):
@@ -191,6 +191,17 @@ def _map(value: Any) -> dict[str, str] | None:
     if not all(isinstance(pair, tuple | list) and len(pair) == 2 for pair in pairs):
         return None
     return {str(key): str(item) for key, item in pairs if item is not None}
+
+
+@lru_cache(maxsize=1024)  # lines of one device and owner have the same
+def _map_of_text(text: str) -> Mapping[str, str] | None:
+    if text.upper() in ("", "NULL"):
+        return {}
+    try:
+        value = read_json(text)
+    except ValueError:
+        return _written_map(text)
+    return None if isinstance(value, str) else _map(value)
 
 
 def _written_map(text: str) -> dict[str, str] | None:

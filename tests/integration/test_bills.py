@@ -88,6 +88,14 @@ def test_refreshes_without_the_manifest_of_the_period_are_refused(
     assert billed(place) == (0, 0)
 
 
+def test_the_manifest_of_one_refresh_does_not_speak_for_the_others(place: Warehouse, folder: Path) -> None:
+    export = created_new(folder)
+    (export / "metadata" / PERIOD / "my-export-Manifest.json").unlink()
+    (export / "metadata" / PERIOD / SECOND / "my-export-Manifest.json").unlink()
+    with pytest.raises(BillingFileError, match=rf"{SECOND}.*{FIRST}|{FIRST}.*{SECOND}"):
+        imported(place, export)
+
+
 def test_a_single_refresh_counts_without_a_manifest(place: Warehouse, folder: Path) -> None:
     imported(place, created_new(folder) / "data" / PERIOD / SECOND)
     assert billed(place) == (4, Decimal("16.6"))
@@ -107,6 +115,29 @@ def test_a_manifest_that_names_a_file_which_is_not_here_is_refused(place: Wareho
     next((export / "data" / PERIOD / SECOND).iterdir()).unlink()
     with pytest.raises(BillingFileError, match=rf"my-export-Manifest\.json names .*{SECOND}.* is not here"):
         imported(place, export)
+
+
+def test_a_manifest_that_names_no_file_is_refused(place: Warehouse, folder: Path) -> None:
+    written(folder / "e.csv", cur2())
+    manifest(folder / "e-Manifest.json")
+    with pytest.raises(BillingFileError, match=r"e-Manifest\.json names no file"):
+        imported(place, folder)
+
+
+def test_a_file_that_two_manifests_name_counts_once(place: Warehouse, folder: Path) -> None:
+    written(folder / "e.csv", cur2())
+    for name in ("Manifest.json", "e-Manifest.json"):
+        manifest(folder / name, "e.csv")
+    imported(place, folder)
+    assert billed(place) == (2, Decimal("8.3"))
+
+
+def test_a_manifest_and_files_in_one_folder_belong_together(place: Warehouse, folder: Path) -> None:
+    written(folder / "e-00001.csv", cur2(5))
+    written(folder / "e-00002.csv", cur2(6))
+    manifest(folder / "e-Manifest.json", f"e/data/{PERIOD}/{SECOND}/e-00001.csv")
+    done = imported(place, folder)
+    assert (billed(place), "e-00002.csv" in done.notes[0]) == ((2, Decimal("8.3")), True)
 
 
 @pytest.mark.parametrize("content", ["{", "[" * 1000])
