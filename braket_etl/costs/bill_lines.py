@@ -214,11 +214,16 @@ def _written_map(text: str) -> dict[str, str] | None:
         return None
     if not text[1:-1].strip():
         return {}
-    # a comma ends a value where what follows it is a key and an equals sign
-    pairs = [pair.partition("=") for pair in re.split(r",\s*(?=[^,={}]+=)", text[1:-1])]
-    if not all(equals for _, equals, _ in pairs):
-        return None
-    return {_unquoted(key): _unquoted(value) for key, _, value in pairs}
+    pairs: list[list[str]] = []
+    for part in text[1:-1].split(","):  # a comma ends a value where a key and an equals sign follow
+        key, equals, value = part.partition("=")
+        if equals and key.strip():
+            pairs.append([key, value])
+        elif pairs:
+            pairs[-1][1] += f",{part}"
+        else:
+            return None
+    return {_unquoted(key): _unquoted(value) for key, value in pairs}
 
 
 _QUOTED = r"""'(?:[^'\\]|\\.)*'|"(?:[^"\\]|\\.)*\""""

@@ -270,6 +270,11 @@ def test_tags_as_text_are_read(text: str) -> None:
     assert read(resource_tags=text)["tags"] == FOUND
 
 
+@pytest.mark.parametrize("text", ["odd", "{odd}", "5", '"odd"', "[1]", "{a=" + ", " * 60_000 + "}"])
+def test_tags_that_are_no_map_do_not_cost_the_line(text: str) -> None:
+    assert read(resource_tags=text)["billed_usd"] == Decimal("0.3")
+
+
 @pytest.mark.parametrize("text", ["", "{}", "[]", "NULL", "null"])
 def test_no_tags_are_none(text: str) -> None:
     assert read(resource_tags=text)["tags"] is None
