@@ -7,6 +7,7 @@ How deep a text Python's own reader bears, before it raises RecursionError, chan
 from __future__ import annotations
 
 import json
+from collections.abc import Iterator
 from typing import Any
 
 #: Levels of a value. Braket's own bodies have seven; Python walks and writes a deeper one until its stack is full.
@@ -25,6 +26,28 @@ def read_json(text: str, decoder: json.JSONDecoder = _PLAIN) -> Any:
     if _is_deeper_than(value, DEEPEST):
         raise ValueError(_TOO_DEEP)
     return value
+
+
+def json_values(text: str, decoder: json.JSONDecoder = _PLAIN) -> Iterator[Any]:
+    """The values that a text is, one after another with blanks between them or nothing.
+
+    Raises ValueError where what is left is no JSON, or is nested deeper than DEEPEST.
+    """
+    at, end = 0, len(text)
+    while (at := _after_blanks(text, at)) < end:
+        try:
+            value, at = decoder.raw_decode(text, at)
+        except RecursionError:
+            raise ValueError(_TOO_DEEP) from None
+        if _is_deeper_than(value, DEEPEST):
+            raise ValueError(_TOO_DEEP)
+        yield value
+
+
+def _after_blanks(text: str, at: int) -> int:
+    while at < len(text) and text[at] in " \t\r\n":
+        at += 1
+    return at
 
 
 def _is_deeper_than(value: Any, levels: int) -> bool:

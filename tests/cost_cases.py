@@ -254,7 +254,8 @@ def load(
 ) -> None:
     """Load an offer file with these prices."""
     with transaction(connection):
-        store_publication(connection, parse(offer(rows, f"{published}T00:00:00Z")), f"offer of {published}")
+        (publication,) = parse(offer(rows, f"{published}T00:00:00Z"))
+        store_publication(connection, publication, f"offer of {published}")
 
 
 def one(connection: duckdb.DuckDBPyConnection, query: str, *values: Any) -> dict[str, Any]:

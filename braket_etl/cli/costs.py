@@ -15,7 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any, BinaryIO, Optional, cast
 import typer
 
 from braket_etl.cli.output import as_json as to_json
-from braket_etl.cli.output import duration, out, say, show_table, warn
+from braket_etl.cli.output import duration, fail, out, say, show_table, warn
 from braket_etl.cli.verb import Json, verb
 
 if TYPE_CHECKING:
@@ -45,7 +45,13 @@ def refresh(
 @prices.command("import")
 @verb
 def import_prices(
-    file: Annotated[str, typer.Argument(help="Price list: a local file, an address, or s3://bucket/key.")],
+    file: Annotated[
+        str,
+        typer.Argument(
+            help="Price list: a local file, an address, or s3://bucket/key; also of one Region, what `aws pricing "
+            "get-products` wrote, or an index of versions or Regions."
+        ),
+    ],
 ) -> int:
     """Load a price list from a file, also an older one: each price holds from its own date."""
     return _load_prices(file)
@@ -219,8 +225,13 @@ def _load_prices(source: str | None) -> int:
     from braket_etl.costs.load import refresh_prices
 
     warehouse = _warehouse()
-    say(refresh_prices(warehouse, source, open_s3=_open_s3).summary)
-    return _publish(warehouse)
+    loaded = refresh_prices(warehouse, source, open_s3=_open_s3)
+    say(loaded.summary)
+    for remark in loaded.remarks:
+        warn(remark)
+    for problem in loaded.failed:
+        fail(problem)
+    return _publish(warehouse) or (1 if loaded.failed else 0)
 
 
 def _keep(what: str, imported: Callable[[Warehouse, Path], int], file: Path) -> int:

@@ -216,12 +216,12 @@ def _followed(instance: DagsterInstance, backfill_id: str, days: int) -> Backfil
 
 
 def _check_days(first: date, last: date) -> None:
-    from braket_etl.orchestration.partitions import LAUNCH
+    from braket_etl.facts import LAUNCH
 
     today = datetime.now(UTC).date()
     if last < first:
         raise SettingsError(f"--to {last} is before --from {first}")
-    if first < date.fromisoformat(LAUNCH):
+    if first < LAUNCH:
         raise SettingsError(f"--from {first} is before Amazon Braket began, {LAUNCH}")
     if last > today:
         raise SettingsError(f"--to {last} has not begun yet; today is {today} in UTC")

@@ -42,6 +42,26 @@ def shown(source: str) -> str:
     return urllib.parse.urlunsplit((parts.scheme, host + port, parts.path, "", ""))
 
 
+def linked_source(source: str, link: str) -> str:
+    """Where the price list lies that an index names, `link` being the path that AWS writes there.
+
+    Of an address, on the same host; in a folder or bucket below the folder that holds AWS's `offers`, else beside the
+    index in the last two folders of the link. Raises PriceListError for a link that leads anywhere else.
+    """
+    parts = link.split("/")
+    if not link.startswith("/") or link.startswith("//") or {"..", "."} & set(parts) or "\\" in link:
+        raise PriceListError(
+            f"{shown(source)} is an index that names {link!r:.120}, which is no path of price lists"
+        )
+    url = urllib.parse.urlsplit(source)
+    if url.scheme in ("http", "https"):
+        return urllib.parse.urlunsplit(
+            (url.scheme, url.netloc, urllib.parse.quote(link, safe="/%"), url.query, "")
+        )
+    root, offers, _ = source.rpartition("/offers/")
+    return root + link if offers else "/".join([source.rpartition("/")[0] or ".", *parts[-2:]])
+
+
 def read_price_file(source: str, *, open_s3: OpenS3 | None = None) -> bytes:
     """The bytes of a price list; raises PriceListError where they cannot be had whole."""
     try:

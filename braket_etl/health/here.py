@@ -23,8 +23,11 @@ from braket_etl.warehouse.door import held_back
 from braket_etl.warehouse.errors import LakeError, LockHeldError, NotPublishedError, WarehouseError
 from braket_etl.warehouse.migrate import declared_fingerprint, numbered_migrations
 from braket_etl.warehouse.outcomes import REPAIR
+from braket_etl.warehouse.queries import queries
 from braket_etl.warehouse.runs import is_alive
 
+_MISSING_PRICES = "prices_missing"
+_MOST_LINES = 6
 _OLD_PRICES = timedelta(days=90)
 _LONG_LOCK = timedelta(minutes=10)
 _REPAIR = f"`{REPAIR}` makes one row of those that share a key, and publishes"
@@ -82,6 +85,7 @@ def _warehouse(settings: Settings, warehouse: Warehouse) -> Iterator[Finding]:
             yield _version(warehouse, connection)
             yield coverage_finding(connection)
             yield _prices(settings, connection)
+            yield from missing_prices(settings, connection)
     except NotPublishedError as error:
         yield Finding("warehouse", "ok", str(error))
     except LakeError as error:
@@ -152,10 +156,14 @@ def _extent(warehouse: Warehouse) -> str:
 
 
 def _prices(settings: Settings, connection: Connection) -> Finding:
-    published, loaded = connection.execute(
-        "SELECT max(published_at), max(loaded_at) FROM prices WHERE NOT is_seed"
+    published, loaded, later = connection.execute(
+        "SELECT max(published_at) FILTER (NOT is_later), max(loaded_at), max(published_at) FILTER (is_later) FROM "
+        "(SELECT *, published_at > loaded_at + INTERVAL 1 DAY AS is_later FROM prices WHERE NOT is_seed)"
     ).fetchall()[0]
     refresh = "`braket-etl prices refresh` loads what AWS publishes now"
+    if later:
+        what = f"a list is dated {later:%Y-%m-%d}, later than it was read, and counts only where no other has a price"
+        return Finding("prices", "warn", what, refresh)
     if published is None:
         off = settings.price_list == "off"
         what = "only those that ship with braket_etl" + ("; BRAKET_ETL_PRICE_LIST is off" if off else "")
@@ -163,6 +171,24 @@ def _prices(settings: Settings, connection: Connection) -> Finding:
     what = f"list of {published:%Y-%m-%d}, read {ago(loaded)}"
     old = datetime.now(UTC) - loaded > _OLD_PRICES
     return Finding("prices", "warn" if old else "ok", what, refresh if old else "")
+
+
+def missing_prices(settings: Settings, connection: Connection) -> Iterator[Finding]:
+    """The things in use that have no price in a product family that they use; as it should be where no list is wanted."""
+    found = connection.execute(queries()[_MISSING_PRICES].sql).fetchall()
+    if not found:
+        return
+    lines = [
+        f"{thing} in {region} has no price of {family}: {why}" for thing, family, region, why, *_ in found
+    ]
+    if (more := len(lines) - _MOST_LINES) > 0:
+        lines[_MOST_LINES:] = [f"… and {more} more"]
+    remedy = (
+        "`braket-etl prices refresh` loads what AWS publishes now, `braket-etl prices import` an older list; "
+        f"`braket-etl sql @{_MISSING_PRICES}` counts the records"
+    )
+    status: Status = "ok" if settings.price_list == "off" else "warn"
+    yield Finding("missing prices", status, "\n".join(lines), "" if status == "ok" else remedy)
 
 
 def _lock(warehouse: Warehouse) -> Iterator[Finding]:

@@ -8,7 +8,7 @@ from datetime import UTC, date, datetime
 import duckdb
 
 from braket_etl.aws.sessions import Target
-from braket_etl.orchestration.partitions import LAUNCH
+from braket_etl.facts import LAUNCH
 from braket_etl.pull.plan import DAY, days_between, due_days
 from braket_etl.pull.resources import RESOURCES
 from braket_etl.runtime import Runtime
@@ -18,7 +18,7 @@ from braket_etl.warehouse.errors import DamagedError, NotPublishedError
 def first_wanted_day(runtime: Runtime) -> date:
     """The first UTC day that the settings want: no later than today, no earlier than Braket's launch."""
     settings = runtime.settings
-    return max(min(settings.first_day, settings.today), date.fromisoformat(LAUNCH))
+    return max(min(settings.first_day, settings.today), LAUNCH)
 
 
 def due_range(runtime: Runtime, targets: Sequence[Target]) -> tuple[date, date]:

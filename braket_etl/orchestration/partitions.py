@@ -4,8 +4,7 @@ from __future__ import annotations
 
 import dagster as dg
 
-#: General availability of Amazon Braket. A constant start keeps the definition, and what is green, the same.
-LAUNCH = "2020-08-13"
+from braket_etl.facts import LAUNCH
 
-#: `end_offset=1` makes today a partition too.
-CREATION_DAYS = dg.DailyPartitionsDefinition(start_date=LAUNCH, timezone="UTC", end_offset=1)
+#: A constant start keeps the definition, and what is green, the same; `end_offset=1` makes today a partition too.
+CREATION_DAYS = dg.DailyPartitionsDefinition(start_date=LAUNCH.isoformat(), timezone="UTC", end_offset=1)

@@ -21,7 +21,11 @@ PRICES = Table(
             "When the price list was published; of the seed, when it was put together",
             required=True,
         ),
-        text("product_family", "Product family as the price list writes it", required=True),
+        text(
+            "product_family",
+            "Product family as the price list writes it; empty where it writes none",
+            required=True,
+        ),
         text("region", "Region in which the usage happens; NULL where the price holds in all"),
         text("device_name", "Device as the price list spells it"),
         text(
@@ -45,9 +49,10 @@ PRICES = Table(
         text("begin_range", "First unit for which the price holds, as the price list writes it"),
         flag(
             "is_used",
-            "Whether models use the row; not those of unknown families or of failed tasks",
+            "Whether models use the row; not those of unknown families or of failed tasks, nor odd ones",
             required=True,
         ),
+        text("why_not_used", "Why models do not use the row, in words; NULL where they do"),
         flag("is_seed", "Whether the row is of the seed that comes with the program", required=True),
         text(
             "description",

@@ -1,13 +1,15 @@
 -- Which price counts when: one row for each thing priced, Region and span of time. For an instant it is the newest
 -- publication among the prices effective then; a price of the seed only where no loaded one covers the instant. Two
--- different prices in one publication for the same thing, Region and date are a contradiction and no price.
+-- different prices in one publication for the same thing, Region and date are a contradiction and no price. A publication
+-- that was dated later than it was loaded counts only where no other list has a price.
 --
 -- group: costs
 -- key: product_family, item, region, valid_from
 -- meter: what is paid in that family, as price_rules says
 -- product_family: product family of the price list
 -- item: what is priced in it: the device key, the instance type, or empty for the volume of jobs
--- region: Region of the usage. A thing listed in one Region only has that price in all; so has the seed
+-- region: Region of the usage. A QPU listed in one Region only has that price in all: it stands in one. A price of the
+--   seed holds in all
 -- valid_from: first instant of the span
 -- valid_to: first instant after it; the year 9999 where it is open
 -- unit: unit as the price list writes it
@@ -18,11 +20,17 @@
 -- rate_code: rate code in the price list
 -- price_effective_from: date from which the price holds, as the price list says
 -- published_at: publication that says it
--- price_source: where the price comes from
+-- price_source: where the price comes from: price_list with the day of its publication; or the seed with its day: (evidenced)
+--   from the first day to the last on which a public source has it, (assumed) at any other time and for what is to be had
+--   in several Regions, which no source tells apart; seed (assumed equal) of tasks in jobs, like those by themselves
 -- is_seed: whether it is of the seed
 -- is_contradictory: whether the publication gives two prices
 WITH listed AS (
-    SELECT p.*, r.meter, coalesce(p.device_key, p.instance_type, '') AS item
+    SELECT
+        p.*,
+        r.meter,
+        coalesce(r.device_type = 'QPU', r.kind = 'reservation') AS is_in_one_place,
+        coalesce(p.device_key, p.instance_type, '') AS item
     FROM prices AS p
     JOIN price_rules AS r ON r.product_family = p.product_family
     WHERE p.is_used
@@ -53,6 +61,8 @@ offers AS (
         l.item,
         r.region,
         NOT l.is_seed AS is_loaded,
+        -- a day, since clocks differ
+        bool_and(l.published_at <= l.loaded_at + INTERVAL 1 DAY) AS is_published,
         l.published_at,
         l.effective_from,
         min(l.unit) AS unit,
@@ -66,11 +76,12 @@ offers AS (
     JOIN items AS i ON i.product_family = l.product_family AND i.item = l.item
     CROSS JOIN regions AS r
     WHERE l.region IS NULL OR l.region = r.region
-        OR (len(i.listed_in) = 1 AND l.region = i.listed_in[1])
+        OR (l.is_in_one_place AND len(i.listed_in) = 1 AND l.region = i.listed_in[1])
     GROUP BY l.meter, l.product_family, l.item, r.region, l.is_seed, l.published_at, l.effective_from
 ),
--- A meter is one with its family, and stands before it so that a question about one meter sorts no other. At each date on which any offer begins, the best of those that hold by then: loaded before seed, then the newest
--- publication, then its newest date. A struct compares member by member, in this order.
+-- A meter is one with its family, and stands before it so that a question about one meter sorts no other. At each date on
+-- which any offer begins, the best of those that hold by then: loaded before seed, published before what is yet to come,
+-- then the newest publication, then its newest date. A struct compares member by member, in this order.
 best AS (
     SELECT DISTINCT
         meter,
@@ -80,6 +91,7 @@ best AS (
         effective_from AS valid_from,
         max({
             'is_loaded': is_loaded,
+            'is_published': is_published,
             'published_at': published_at,
             'effective_from': effective_from,
             'unit': unit,

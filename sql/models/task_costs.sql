@@ -14,7 +14,8 @@
 -- billed_shots: shots that are paid: those that succeeded, else those requested
 -- billed_seconds: run time that is paid, where it is paid by time (simulators: at least 3 s), to the millisecond
 -- price_effective_from: date from which its price holds (the later one, if those of task and shot differ)
--- price_source: where its price comes from: price_list or seed, with the date
+-- price_source: where its price comes from: price_list with its day; seed, (evidenced) where a dated
+--   source attests the price at that time, else (assumed) or (assumed equal), as price_periods says
 -- run_fee_usd: fee for the run time, where it is paid
 -- cost_usd_lower: it costs at least so much, where that is known
 -- cost_usd_upper: it costs at most so much, where that is known

@@ -1,7 +1,7 @@
 -- title: Without a known cost
 -- question: Which ended tasks, jobs and reservations of a period are in no total, and why?
 -- read: why is no_price where no price list covers it, no_duration where the run time is not known. Each record counts
---   once; @cost_not_known counts by what is paid for, with what is open.
+--   once; @prices_missing names the prices, @cost_not_known counts by what is paid for, with what is open.
 -- limits: first, last, account, tag
 -- chapter: What is not known, 5
 -- report: What these numbers leave out, 10

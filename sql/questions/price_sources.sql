@@ -1,6 +1,7 @@
 -- title: Where the prices come from
 -- question: Which price lists are the costs made of?
--- read: a seed is the price list that came with this version; it may be out of date.
+-- read: a seed is what came with this version: (evidenced) where a dated public source has the price at that time,
+--   (assumed) where none has; @costs_assumed lists these costs, with the sources.
 -- limits: first, last, account, tag
 -- chapter: What is not known, 15
 -- report: What these numbers leave out, 20

@@ -30,7 +30,7 @@ from braket_etl.costs.errors import BillingFileError, CostError, PriceListError,
 from braket_etl.costs.estimate import estimate
 from braket_etl.costs.focus import export_focus
 from braket_etl.costs.load import install_seed, refresh_prices
-from braket_etl.costs.seed import seed_only
+from braket_etl.costs.seed import ASSUMED, EQUAL, seed_only
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.publish import publish
@@ -524,7 +524,7 @@ def test_an_estimate_of_a_simulator_is_by_time(seconds: str | None, expected: st
 def test_an_estimate_inside_a_job_says_what_it_assumes() -> None:
     with seed_only() as connection:
         found = estimate(connection, FORTE, 100, in_job=True)
-    assert (found.cost_usd, found.lines[0].price_source) == (usd("8.3"), "seed (assumed equal)")
+    assert (found.cost_usd, found.lines[0].price_source) == (usd("8.3"), EQUAL)
 
 
 def test_an_unknown_device_is_refused_with_those_that_are_known() -> None:
@@ -559,8 +559,9 @@ def test_prices_that_are_imported_are_published(home: Path, tmp_path: Path) -> N
     assert CliRunner().invoke(app, ["prices", "import", str(file)]).exit_code == 0
     result = CliRunner().invoke(app, ["prices", "list", "--device", "sv1", "--json"])
     assert {row["price_source"] for row in json.loads(result.stdout)} == {
-        "price_list 2026-09-11",
-        "seed (assumed equal)",
+        "price_list 2026-09-11",  # in its Region alone: simulators are in several
+        ASSUMED,
+        EQUAL,
     }
     with duckdb.connect(str(home / "warehouse.duckdb"), read_only=True) as connection:
         assert one(connection, "SELECT count(*) AS n FROM prices WHERE NOT is_seed")["n"] == len(PRICES)

@@ -11,7 +11,7 @@ import duckdb
 import pytest
 
 from braket_etl.costs.errors import PriceListError
-from braket_etl.costs.seed import ensure_seed
+from braket_etl.costs.seed import EQUAL, EVIDENCED, ensure_seed
 from braket_etl.tables.device_keys import device_key
 from braket_etl.warehouse.checks import checks, run_check
 from braket_etl.warehouse.models import models
@@ -201,7 +201,7 @@ def test_an_unknown_device_is_no_cost_of_zero(priced: duckdb.DuckDBPyConnection)
 
 
 def test_a_task_before_every_price_has_none(priced: duckdb.DuckDBPyConnection) -> None:
-    old = {"createdAt": "2020-09-01T00:00:00Z", "endedAt": "2020-09-01T00:01:00Z"}
+    old = {"createdAt": "2020-08-01T00:00:00Z", "endedAt": "2020-08-01T00:01:00Z"}
     assert cost(priced, task(**old))["cost_status"] == "no_price"
 
 
@@ -211,14 +211,14 @@ def test_without_a_price_list_the_seed_counts_and_says_so(connection: duckdb.Duc
     sources = [
         row[0] for row in connection.execute("SELECT price_source FROM task_costs ORDER BY 1").fetchall()
     ]
-    assert sources == ["seed (assumed equal)", "seed 2026-09-11"]
+    assert sources == [EQUAL, EVIDENCED]
 
 
 def test_the_seed_counts_only_before_the_first_loaded_price(priced: duckdb.DuckDBPyConnection) -> None:
     before = {"createdAt": "2026-07-31T23:00:00Z", "endedAt": "2026-07-31T23:59:59.999Z"}
     store(priced, task(1, **before), task(2, **before | {"endedAt": "2026-08-01T00:00:00Z"}))
     sources = [row[0] for row in priced.execute("SELECT price_source FROM task_costs ORDER BY 1").fetchall()]
-    assert sources == ["price_list 2026-09-11", "seed 2026-09-11"]
+    assert sources == ["price_list 2026-09-11", EVIDENCED]
 
 
 def test_of_two_publications_the_newest_counts_where_it_holds(connection: duckdb.DuckDBPyConnection) -> None:

@@ -87,7 +87,8 @@ def prices(context: dg.AssetExecutionContext, runtime: RuntimeResource) -> dg.Ma
         try:
             loaded = refresh_prices(runtime.warehouse, None if source == "auto" else source)
             outcome.counts[PRICES.name] = Counts(new=loaded.new, unchanged=loaded.known)
-            context.log.info(loaded.summary)
+            context.log.info("\n".join([loaded.summary, *loaded.remarks]))
+            outcome.warnings.update(f"prices: {problem}" for problem in loaded.failed)
         except CostError as error:
             outcome.warnings[f"prices: {error}"] += 1
     note(context, runtime, "prices", outcome)
