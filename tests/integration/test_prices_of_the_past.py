@@ -201,6 +201,27 @@ def test_a_publication_dated_in_the_future_is_not_the_newest(connection: duckdb.
     assert found == [(usd("0.1"),), (usd("0.2"),)]  # alone it is still a price list, and no seed
 
 
+def test_a_device_that_the_loaded_list_lacks_in_a_family_is_named(
+    connection: duckdb.DuckDBPyConnection,
+) -> None:
+    load(connection, qpu("Garnet", "0.30", "0.001", "eu-north-1"))
+    store(
+        connection,
+        task(1),
+        task(2, jobArn="arn:aws:braket:eu-north-1:111122223333:job/1"),
+        task(3, device=SV1),
+    )
+    found = {
+        (row["thing"], row["product_family"]): row["why"] for row in answer(connection, "prices_missing")
+    }
+    assert found.keys() == {
+        ("Garnet", "Braket Managed Jobs QPU Task"),
+        ("Garnet", "Braket Managed Jobs QPU Task Shot"),
+        ("sv1", "Simulator Task"),
+    }
+    assert all("the loaded price lists lack it" in why for why in found.values())
+
+
 def test_a_list_of_one_region_prices_its_simulators_there_and_its_devices_wherever(
     connection: duckdb.DuckDBPyConnection,
 ) -> None:
