@@ -1,4 +1,4 @@
-"""Brings results.json of created tasks to an S3 endpoint, before anything says that the tasks have ended.
+"""Brings the results of created tasks to an S3 endpoint, before anything says that the tasks have ended.
 
 For clients that need more of S3 than `storage.py` has, against any S3 that takes dummy credentials.
 """
@@ -14,7 +14,7 @@ from botocore.exceptions import BotoCoreError, ClientError
 
 from braket_emulator.callers import access_key_for
 from braket_emulator.records import Task
-from braket_emulator.result_files import FILE_NAME, has_results, results_json
+from braket_emulator.result_files import FILE_NAME, file_content, file_names, has_results
 
 _PATIENCE = Config(
     connect_timeout=5,
@@ -50,9 +50,15 @@ class Delivery:
     def _write(self, task: Task) -> None:
         key = f"{task.directory}/{FILE_NAME}"
         try:
-            self._client(task).put_object(
-                Bucket=task.output_bucket, Key=key, Body=results_json(task), ContentType="application/json"
-            )
+            for name in sorted(
+                file_names(task), key=FILE_NAME.__eq__
+            ):  # last the one that leads to the others
+                self._client(task).put_object(
+                    Bucket=task.output_bucket,
+                    Key=f"{task.directory}/{name}",
+                    Body=file_content(task, name),
+                    ContentType="application/json",
+                )
         except (ClientError, BotoCoreError) as error:
             task.outcome, task.successful = "FAILED", 0
             task.failure_reason = (

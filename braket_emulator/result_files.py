@@ -1,4 +1,7 @@
-"""What a task leaves in its output bucket: results.json, as Braket writes it, with random measurements.
+"""What a task leaves in its output bucket, as Braket writes it, with random measurements.
+
+That is results.json, and of a program set a folder: results.json names metadata.json and a results.json for each program,
+and those a file for each executable and one for the program, each relative to the folder of the file that names it.
 
 Pure functions of a task that has ended; where the file lies and who may read it belongs to `storage.py`.
 """
@@ -6,6 +9,7 @@ Pure functions of a task that has ended; where the file lies and who may read it
 from __future__ import annotations
 
 import json
+import re
 from functools import lru_cache
 from random import Random
 from typing import Any
@@ -14,6 +18,10 @@ from braket_emulator.instants import iso
 from braket_emulator.records import Task
 
 FILE_NAME = "results.json"
+_METADATA = "metadata.json"
+_OF_A_SET = re.compile(
+    r"programs/(\d+)/(?:(results\.json)|(program\.json)|executables/(\d+)\.json)", re.ASCII
+)
 PROGRAM = "braket.ir.openqasm.program"
 PROGRAM_SET = "braket.ir.openqasm.program_set"
 ANALOG = "braket.ir.ahs.program"
@@ -38,15 +46,24 @@ def has_results(task: Task) -> bool:
     return task.outcome == "COMPLETED"
 
 
-def results_json(task: Task) -> bytes:
-    """The content of the task's results.json; the same for the same task."""
+def file_names(task: Task) -> list[str]:
+    """The files that the task leaves in its folder, in the order of a listing."""
+    if task.action != PROGRAM_SET:
+        return [FILE_NAME]
+    names = [_METADATA, FILE_NAME]
+    for program, size in enumerate(_program_sizes(task)):
+        inside = ["results.json", "program.json", *(f"executables/{each}.json" for each in range(size))]
+        names += [f"programs/{program}/{name}" for name in inside]
+    return sorted(names)
+
+
+def file_content(task: Task, name: str = FILE_NAME) -> bytes:
+    """The content of one of the task's files; the same for the same task. Raises KeyError for a name that is none."""
     if task.action == PROGRAM_SET:
-        content = _program_set_result(task)
-    elif task.action == ANALOG:
-        content = _analog_result(task)
-    else:
-        content = _gate_model_result(task)
-    return content.encode()
+        return json.dumps(_file_of_a_set(task, name), separators=(",", ":")).encode()
+    if name != FILE_NAME:
+        raise KeyError(name)
+    return (_analog_result(task) if task.action == ANALOG else _gate_model_result(task)).encode()
 
 
 def program_count(action: dict[str, Any]) -> tuple[int, int]:
@@ -72,51 +89,68 @@ def _analog_result(task: Task) -> str:
     result = {
         **_header("braket.task_result.analog_hamiltonian_simulation_task_result"),
         "taskMetadata": _task_metadata(task),
-        "additionalMetadata": _additional_metadata(task, task.source or _EVOLUTION),
+        "additionalMetadata": {
+            **_additional_metadata(task, task.source or _EVOLUTION),
+            "queraMetadata": {
+                **_header("braket.task_result.quera_metadata"),
+                "numSuccessfulShots": task.successful,
+            },
+        },
     }
     return _with_measurements(result, _shots_of_atoms(task.successful, task.arn))
 
 
-def _program_set_result(task: Task) -> str:
-    sizes = _program_sizes(task)
-    shots = task.shots // max(1, sum(sizes))
-    source = task.source or {}
-    programs = source.get("programs") or [_BELL] * len(sizes)
-    # what succeeded fills one executable after the other; those that got nothing failed
-    succeeded = task.successful
-    results, metadata, failed = [], [], 0
-    for program, size in zip(programs, sizes, strict=True):
-        executables, told = [], []
-        for index in range(size):
-            some = min(shots, succeeded)
-            succeeded -= some
-            failed += not some
-            executables.append(_executable(index, some, task))
-            told.append({} if some else _FAILURE)
-        results.append(
-            {
-                **_header("braket.task_result.program_result"),
-                "executableResults": executables,
-                "source": program,
-                "additionalMetadata": _additional_metadata(task, program),
-            }
-        )
-        metadata.append({"executables": told})
-    return json.dumps(
-        {
+def _file_of_a_set(task: Task, name: str) -> dict[str, Any]:
+    shots = _shots_of_executables(task)
+    if name == FILE_NAME:
+        return {
             **_header("braket.task_result.program_set_task_result"),
-            "programResults": results,
-            "taskMetadata": {
-                **_header("braket.task_result.program_set_task_metadata"),
-                **_identity(task),
-                "requestedShots": task.shots,
-                "successfulShots": task.successful,
-                "programMetadata": metadata,
-                "totalFailedExecutables": failed,
-            },
-        },
-        separators=(",", ":"),
-    )
+            "programResults": [f"programs/{program}/{FILE_NAME}" for program in range(len(shots))],
+            "s3Location": [task.output_bucket, task.directory],
+            "taskMetadata": _METADATA,
+        }
+    if name == _METADATA:
+        told = [{"executables": [{} if some else _FAILURE for some in each]} for each in shots]
+        return {
+            **_header("braket.task_result.program_set_task_metadata"),
+            **_identity(task),
+            "requestedShots": task.shots,
+            "successfulShots": task.successful,
+            "programMetadata": told,
+            "totalFailedExecutables": sum(not some for each in shots for some in each),
+        }
+    if (found := _OF_A_SET.fullmatch(name)) is None or int(found[1]) >= len(shots):
+        raise KeyError(name)
+    program = int(found[1])
+    source = _programs(task)[program]
+    if found[3]:
+        return source
+    if found[2]:
+        return {
+            **_header("braket.task_result.program_result"),
+            "executableResults": [f"executables/{index}.json" for index in range(len(shots[program]))],
+            "source": "program.json",
+            "additionalMetadata": _additional_metadata(task, source),
+        }
+    if int(found[4]) >= len(shots[program]):
+        raise KeyError(name)
+    return _executable(int(found[4]), shots[program][int(found[4])], task)
+
+
+def _shots_of_executables(task: Task) -> list[list[int]]:
+    """What succeeded fills one executable after the other, program by program; those that got nothing failed."""
+    sizes = _program_sizes(task)
+    shots, left = task.shots // max(1, sum(sizes)), task.successful
+    filled = []
+    for size in sizes:
+        each = [min(shots, max(0, left - shots * index)) for index in range(size)]
+        left -= sum(each)
+        filled.append(each)
+    return filled
+
+
+def _programs(task: Task) -> list[dict[str, Any]]:
+    return (task.source or {}).get("programs") or [_BELL] * len(_program_sizes(task))
 
 
 _FAILURE = {"failureReason": "The device stopped.", "retryable": True, "category": "DEVICE"}

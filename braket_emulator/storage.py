@@ -1,4 +1,4 @@
-"""The S3 side of the emulator: buckets with the results.json of its tasks, to be read and listed.
+"""The S3 side of the emulator: buckets with the results of its tasks, to be read and listed.
 
 A minimum of S3's protocol, path-style and read-only: GetObject, HeadObject and ListObjectsV2 below `/s3/`.
 A bucket belongs to one account and refuses all others. The files are made when they are read, from the task.
@@ -10,6 +10,7 @@ from __future__ import annotations
 import base64
 from bisect import bisect_left, bisect_right, insort
 from collections.abc import Callable, Iterator, Mapping
+from contextlib import suppress
 from dataclasses import dataclass, field
 from hashlib import blake2s, md5
 from itertools import islice
@@ -21,7 +22,7 @@ from starlette.types import Receive, Scope, Send
 from braket_emulator.callers import Callers
 from braket_emulator.instants import http_date, iso
 from braket_emulator.records import Task
-from braket_emulator.result_files import FILE_NAME, has_results, results_json
+from braket_emulator.result_files import FILE_NAME, file_content, file_names, has_results
 from braket_emulator.service_model import ApiError
 from braket_emulator.world import World
 
@@ -48,16 +49,40 @@ class S3Error(Exception):
 
 @dataclass(slots=True)
 class Bucket:
-    """The results that lie, or will lie, in one bucket."""
+    """The results that lie, or will lie, in one bucket, by the key of each task's results.json."""
 
     account: str
     tasks: dict[str, Task] = field(default_factory=dict)
     keys: list[str] = field(default_factory=list)
 
-    def visible(self, key: str, now: int) -> Task | None:
-        """The task whose file this is, if it is there by now."""
-        task = self.tasks.get(key)
-        return task if task is not None and task.ended <= now and has_results(task) else None
+    def file(self, key: str, now: int) -> tuple[Task, bytes] | None:
+        """The task whose file this is, and what is in it, if it is there by now."""
+        folder = key
+        while folder:
+            folder, _, _ = folder.rpartition("/")
+            task = self.tasks.get(f"{folder}/{FILE_NAME}")
+            if task is not None and _is_there(task, now):
+                with suppress(KeyError):
+                    return task, file_content(task, key.removeprefix(f"{folder}/"))
+        return None
+
+    def files(self, prefix: str, after: str, now: int) -> Iterator[tuple[str, Task, bytes]]:
+        """The files whose keys begin with `prefix` and come after `after`, in order."""
+        # no other file of a folder comes after its results.json
+        first = max(bisect_left(self.keys, prefix), bisect_right(self.keys, after) if after else 0)
+        for place in range(first, len(self.keys)):
+            task = self.tasks[self.keys[place]]
+            keys = [f"{task.directory}/{name}" for name in file_names(task)]
+            if not any(key.startswith(prefix) for key in keys):
+                return
+            if _is_there(task, now):
+                for key in keys:
+                    if key.startswith(prefix) and key > after:
+                        yield key, task, file_content(task, key.removeprefix(f"{task.directory}/"))
+
+
+def _is_there(task: Task, now: int) -> bool:
+    return task.ended <= now and has_results(task)
 
 
 @dataclass(slots=True)
@@ -123,10 +148,10 @@ class Storage:
         if operation == "ListObjectsV2":
             query = parse_qs(scope["query_string"].decode("latin-1"), keep_blank_values=True)
             return _listing(name, bucket, {key: values[0] for key, values in query.items()}, now)
-        task = bucket.visible(key, now)
-        if task is None:
+        found = bucket.file(key, now)
+        if found is None:
             raise S3Error("NoSuchKey", "The specified key does not exist.")
-        body = results_json(task)
+        task, body = found
         about = {"etag": f'"{_etag(body)}"', "last-modified": http_date(task.ended), "accept-ranges": "bytes"}
         return _Answer(200, body, "application/json", about)
 
@@ -183,26 +208,14 @@ def _listing(name: str, bucket: Bucket, query: Mapping[str, str], now: int) -> _
     except ValueError:
         raise S3Error("InvalidArgument", "The page token or the size of the page is incorrect") from None
     written = quote if query.get("encoding-type") == "url" else escape
-    found = list(islice(_visible_keys(bucket, prefix, after, now), size + 1))
+    found = list(islice(bucket.files(prefix, after, now), size + 1))
     page = found[:size]
-    entries = [_entry(written(key), bucket.tasks[key]) for key in page]
-    last = page[-1] if page and len(found) > size else ""
+    entries = [_entry(written(key), task, body) for key, task, body in page]
+    last = page[-1][0] if page and len(found) > size else ""
     return _Answer(200, _page_xml(name, written(prefix), entries, last, query, size))
 
 
-def _visible_keys(bucket: Bucket, prefix: str, after: str, now: int) -> Iterator[str]:
-    """The keys that begin with `prefix` and come after `after`, in order."""
-    first = max(bisect_left(bucket.keys, prefix), bisect_right(bucket.keys, after) if after else 0)
-    for place in range(first, len(bucket.keys)):
-        key = bucket.keys[place]
-        if not key.startswith(prefix):
-            return
-        if bucket.visible(key, now) is not None:
-            yield key
-
-
-def _entry(key: str, task: Task) -> str:
-    body = results_json(task)
+def _entry(key: str, task: Task, body: bytes) -> str:
     return (
         f"<Contents><Key>{key}</Key><LastModified>{iso(task.ended)}</LastModified>"
         f"<ETag>&quot;{_etag(body)}&quot;</ETag><Size>{len(body)}</Size>"

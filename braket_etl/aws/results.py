@@ -1,51 +1,53 @@
 """What results.json in S3 says of a task: the run time of simulators, and tasks that the API has forgotten.
 
-Belongs here: finding such files in a bucket or folder, reading their metadata as a stream.
-Does not belong here: measurements and results themselves; they are passed over, however large.
+Belongs here: reading the metadata of such a file as a stream, and those of a task that is known. A program set lies in
+several files: the first one may name another that has the metadata.
+Does not belong here: measurements and results themselves; they are passed over, however large. Finding files: walk.py.
 """
 
 from __future__ import annotations
 
-import codecs
+import errno
 import json
+import posixpath
 import re
 import threading
 from collections.abc import Callable, Iterator
-from contextlib import suppress
+from contextlib import closing, suppress
 from dataclasses import dataclass
 from datetime import datetime
-from itertools import islice
-from pathlib import Path
 from typing import Any, BinaryIO, cast
 
-import ijson
 from botocore import exceptions as boto
 
 from braket_etl.aws.errors import (
     AwsProblem,
-    BadConfiguration,
     EndpointUnreachable,
+    NotFound,
     classify,
     code_of,
     status_of,
 )
-from braket_etl.aws.sessions import Account, Sessions, ambient_s3
+from braket_etl.aws.json_stream import BROKEN, EnoughRead, Events
+from braket_etl.aws.sessions import Account, Sessions
 from braket_etl.display import safe_text
-from braket_etl.json_text import DEEPEST
 from braket_etl.values import instant
 
 RESULTS_FILE = "results.json"
 _TASK_ARN = re.compile(r"arn:aws[a-z-]*:braket:[a-z0-9-]+:\d+:quantum-task/\S+")
-_MOST_EVENTS = 500_000  # of one taskMetadata: a set of 100 programs has some thousands
-_READ_ON = 100_000  # events after everything wanted was seen
-_BUFFER = 1 << 16
 _WANTED = {"braketSchemaHeader", "taskMetadata", "additionalMetadata"}
-_BROKEN = (
-    ijson.JSONError,
-    UnicodeDecodeError,
-    boto.BotoCoreError,
-    OSError,
-)
+_FARTHEST = 1_024  # characters of a name: no key in S3 is longer
+PROGRAM_SET_RESULT = "braket.task_result.program_set_task_result"
+_OF_A_JOB = "braket.jobs_data."
+#: The other files of a program set: no tasks, and nothing that the set's own results.json does not lead to.
+_PARTS = {
+    "braket.task_result.program_result": "the results of one program of a program set",
+    "braket.task_result.program_set_executable_result": "the results of one executable of a program set",
+    "braket.task_result.program_set_executable_failure": "the failure of one executable of a program set",
+    "braket.task_result.program_set_task_metadata": "the metadata of a program set",
+}
+#: Opens a file by its name relative to the one that names it.
+Beside = Callable[[str], BinaryIO]
 
 
 @dataclass(frozen=True, slots=True)
@@ -53,7 +55,8 @@ class ResultMetadata:
     """What a results.json says of its task.
 
     Instants are aware UTC; `execution_duration_ms` is the billed run time of a simulator in milliseconds;
-    `device_parameters` is JSON text. The last five are told for program sets only.
+    `device_parameters` is JSON text. `successful_shots` are told of program sets and of analog simulation, what stands
+    below it of program sets only. `executables` are what became of each, as `task_results` has them.
     """
 
     arn: str
@@ -72,13 +75,18 @@ class ResultMetadata:
     failed_executables: int | None = None
     program_count: int | None = None
     executable_count: int | None = None
+    executables: list[dict[str, Any]] | None = None
 
 
 @dataclass(frozen=True, slots=True)
 class NotATask:
-    """A file of that name that is no quantum task's: a hybrid job's, a local simulator's, something else."""
+    """A file that is no quantum task's: a hybrid job's, a local simulator's, something else.
+
+    `is_part` says that it belongs to a program set, which has a results.json of its own.
+    """
 
     reason: str
+    is_part: bool = False
 
 
 @dataclass(frozen=True, slots=True)
@@ -103,131 +111,114 @@ class Skipped:
 Result = ResultMetadata | NotATask | Unreadable
 
 
-def read_metadata(stream: BinaryIO) -> Result:
+def read_metadata(stream: BinaryIO, beside: Beside | None = None) -> Result:
     """The metadata of one results.json, read as a stream in constant memory.
 
     Once everything wanted was seen, some more is read, since a member may come again (the last one counts, as
     for any JSON parser) and a small file should be whole; then the rest of a large one stays unread.
+
+    `beside` opens what the file of a program set names. Raises NamedNotOpened for what `beside` raises, but for a file
+    that is not there.
     """
     try:
-        return _metadata_of(_Events(stream))
-    except _BROKEN as error:
-        return Unreadable(safe_text(f"{type(error).__name__}: {error}"))
-    except ValueError as error:
-        return Unreadable(safe_text(error))
+        found: dict[str, Any] | NotATask | Unreadable = _members(Events(stream))
+        if isinstance(found, dict) and isinstance(name := found.get("taskMetadata"), str):
+            found = _named(name, found, beside)
+        return _metadata(found) if isinstance(found, dict) else found
+    except (*BROKEN, ValueError) as error:
+        return Unreadable(_said(error))
 
 
-class _Unmarked:
-    """A stream without the byte order mark that some programs put before UTF-8; the JSON parser refuses it."""
+class NamedNotOpened(Exception):  # noqa: N818 - carries an error
+    """A file that a results file names is there, or may be, and could not be opened; `error` is why."""
 
-    def __init__(self, stream: BinaryIO) -> None:
-        self._stream = stream
-        head = b""
-        while len(head) < len(codecs.BOM_UTF8) and (more := stream.read(len(codecs.BOM_UTF8) - len(head))):
-            head += more
-        self._head = head.removeprefix(codecs.BOM_UTF8)
-
-    def read(self, size: int = -1) -> bytes:
-        """Some bytes, at most `size`; none at the end, or where none are asked for."""
-        if size == 0 or not self._head:
-            return self._stream.read(size) if size else b""
-        head, self._head = self._head, b""
-        return head
+    def __init__(self, name: str, error: Exception) -> None:
+        super().__init__(f"{name}, which it names: {error}")
+        self.name = name
+        self.error = error
 
 
-class _EnoughRead(Exception):  # noqa: N818 - no error
-    """Everything wanted was seen, and some more was read."""
-
-
-class _Events:
-    """The JSON events of a stream, one value at a time: built where it is wanted, passed over elsewhere."""
-
-    def __init__(self, stream: BinaryIO) -> None:
-        self._events = ijson.basic_parse(_Unmarked(stream), use_float=True, buf_size=_BUFFER)
-
-    def __next__(self) -> tuple[str, Any]:
-        # The parser itself raises where a file ends too early, so events run out only after `read_on`.
-        for event in self._events:
-            return cast("tuple[str, Any]", event)
-        raise _EnoughRead
-
-    def read_on(self) -> None:
-        """Give a limited number of events from now on, then raise _EnoughRead."""
-        self._events = islice(self._events, _READ_ON)
-
-    def keys(self) -> Iterator[str]:
-        """The member names of the object that has just begun; the caller takes each one's value."""
-        while True:
-            event, value = next(self)
-            if event == "end_map":
-                return
-            yield value
-
-    def skip(self) -> None:
-        """Pass over the next value."""
-        depth = 0
-        for event, _ in self._events:
-            if event in ("start_map", "start_array"):
-                depth += 1
-            elif event in ("end_map", "end_array"):
-                depth -= 1
-            if depth == 0 and event != "map_key":
-                return
-        raise _EnoughRead
-
-    def value(self) -> Any:
-        """Build the next value. Raises ValueError for one that is too large, or too deep, to be metadata."""
-        builder = ijson.ObjectBuilder()
-        depth = 0
-        for _ in range(_MOST_EVENTS):
-            event, value = next(self)
-            builder.event(event, value)
-            depth += {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}.get(event, 0)
-            if depth == 0:
-                return builder.value
-            if depth > DEEPEST:
-                raise ValueError("its metadata are nested too deeply")
-        raise ValueError("the metadata are too large")
-
-
-def _metadata_of(events: _Events) -> Result:
+def _members(events: Events) -> dict[str, Any] | NotATask:
+    """The wanted members of a file's object."""
     if next(events)[0] != "start_map":
         return NotATask("the file holds no JSON object")
     found: dict[str, Any] = {}
     reading_on = False
-    with suppress(_EnoughRead):
+    with suppress(EnoughRead):
         for key in events.keys():  # noqa: SIM118 - not a mapping: each key's value has to be taken
             if key == "additionalMetadata":
-                found[key] = _simulator_metadata(events)
+                found[key] = _of_the_device(events)
             elif key in _WANTED:
                 found[key] = events.value()
             else:
                 events.skip()
-            if _text(found.get("braketSchemaHeader"), "name", "").startswith("braket.jobs_data."):
+            name = _text(found.get("braketSchemaHeader"), "name", "")
+            if name.startswith(_OF_A_JOB):
                 return NotATask("the result of a hybrid job")
+            if name in _PARTS:
+                return NotATask(_PARTS[name], is_part=True)
             if not reading_on and found.keys() >= _WANTED:
                 events.read_on()
                 reading_on = True
-    return _metadata(
-        *(found.get(name) for name in ("braketSchemaHeader", "taskMetadata", "additionalMetadata"))
-    )
+    return found
 
 
-def _simulator_metadata(events: _Events) -> Any:
-    """simulatorMetadata of the additionalMetadata that come next; the programs beside it are passed over."""
-    simulator: Any = None
+def _of_the_device(events: Events) -> dict[str, Any]:
+    """What simulators and Aquila add in the additionalMetadata that come next; the programs beside are passed over."""
+    found: dict[str, Any] = {}
     if next(events)[0] == "start_map":
         for key in events.keys():  # noqa: SIM118 - as above
-            if key == "simulatorMetadata":
-                simulator = events.value()
+            if key in ("simulatorMetadata", "queraMetadata"):
+                found[key] = events.value()
             else:
                 events.skip()
-    return simulator
+    return found
 
 
-def _metadata(header: Any, task: Any, simulator: Any) -> ResultMetadata | NotATask:
-    if isinstance(task, str):  # the schema of program sets allows for a path relative to this file
-        return NotATask("its task metadata lie in a file of their own, which is not read")
+def _named(name: str, found: dict[str, Any], beside: Beside | None) -> dict[str, Any] | Unreadable:
+    """The members with the task metadata from the file that is named in their place.
+
+    Amazon Braket's SDK looks for it below `s3Location`, we beside the file itself: so copies can be read, and no file
+    leads to a bucket that it names.
+    """
+    if beside is None or not _is_below(name):
+        return Unreadable(
+            safe_text(f"it names {name!r:.100} for its task metadata, which is no place beside it")
+        )
+    try:
+        opened = beside(name)
+    except Exception as error:
+        if _is_not_there(error):
+            return Unreadable(f"{name}, which it names, is not beside it: a program set is a whole folder")
+        raise NamedNotOpened(name, error) from error
+    with closing(opened) as stream:
+        try:
+            return {**found, "taskMetadata": Events(stream).value()}
+        except (*BROKEN, ValueError) as error:
+            return Unreadable(f"{name}, which it names: {_said(error)}")
+
+
+def _said(error: Exception) -> str:
+    return safe_text(error if type(error) is ValueError else f"{type(error).__name__}: {error}")
+
+
+def _is_below(name: str) -> bool:
+    """Whether the name leads into the folder and no way out of it, on any system and in any bucket."""
+    parts = name.split("/")
+    is_plain = name.isprintable() and not set(name) & set("\\:") and len(name) <= _FARTHEST
+    return is_plain and not {"", ".", ".."} & set(parts)
+
+
+def _is_not_there(error: Exception) -> bool:
+    if isinstance(error, OSError):
+        return error.errno in (errno.ENOENT, errno.ENOTDIR, errno.ENAMETOOLONG)
+    return isinstance(classify(error) if isinstance(error, boto.ClientError) else error, NotFound)
+
+
+def _metadata(found: dict[str, Any]) -> ResultMetadata | NotATask:
+    header, task, device = (
+        found.get(name) for name in ("braketSchemaHeader", "taskMetadata", "additionalMetadata")
+    )
     if not isinstance(task, dict):
         return NotATask("no task metadata in it")
     arn = task.get("id")
@@ -235,7 +226,10 @@ def _metadata(header: Any, task: Any, simulator: Any) -> ResultMetadata | NotATa
         return NotATask("its id is no task's ARN: the result of a local simulator")
     programs = task.get("programMetadata")
     programs = programs if isinstance(programs, list) else None
+    executables = None if programs is None else list(_executables(programs))
     parameters = task.get("deviceParameters")
+    device = device or {}
+    successful = _number(device.get("queraMetadata"), "numSuccessfulShots")
     return ResultMetadata(
         arn=arn,
         device_arn=_text(task, "deviceId"),
@@ -245,20 +239,41 @@ def _metadata(header: Any, task: Any, simulator: Any) -> ResultMetadata | NotATa
         ended_at=_instant(task, "endedAt"),
         failure_reason=_text(task, "failureReason"),
         device_parameters=parameters if isinstance(parameters, str | None) else json.dumps(parameters),
-        execution_duration_ms=_number(simulator, "executionDuration"),
+        execution_duration_ms=_number(device.get("simulatorMetadata"), "executionDuration"),
         schema_name=_text(header, "name"),
         schema_version=_text(header, "version"),
         requested_shots=_number(task, "requestedShots"),
-        successful_shots=_number(task, "successfulShots"),
+        successful_shots=_number(task, "successfulShots") if successful is None else successful,
         failed_executables=_number(task, "totalFailedExecutables"),
         program_count=None if programs is None else len(programs),
-        executable_count=None if programs is None else sum(_executables(program) for program in programs),
+        executable_count=None if executables is None else len(executables),
+        executables=executables,
     )
 
 
-def _executables(program: Any) -> int:
-    executables = program.get("executables") if isinstance(program, dict) else None
-    return len(executables) if isinstance(executables, list) else 0
+def _executables(programs: list[Any]) -> Iterator[dict[str, Any]]:
+    """What became of each executable, in the order of the programs."""
+    for program_index, program in enumerate(programs):
+        told = program.get("executables") if isinstance(program, dict) else None
+        for executable_index, each in enumerate(told if isinstance(told, list) else []):
+            retryable = each.get("retryable") if isinstance(each, dict) else None
+            yield {
+                "program_index": program_index,
+                "executable_index": executable_index,
+                "outcome": _outcome(each),
+                "failure_category": _text(each, "category"),
+                "failure_reason": _text(each, "failureReason"),
+                "is_retryable": retryable if isinstance(retryable, bool) else None,
+            }
+
+
+def _outcome(executable: Any) -> str | None:
+    """Told by the members alone: one that succeeded has none."""
+    if not isinstance(executable, dict):
+        return None
+    if executable.get("status") == "CANCELLED":
+        return "cancelled"
+    return "failed" if {"failureReason", "category"} & executable.keys() else "succeeded"
 
 
 def _text(source: Any, name: str, default: Any = None) -> Any:
@@ -314,25 +329,33 @@ class S3Results:
             return Skipped(known)
         try:
             return self._read(bucket, results_key(directory), region)
-        except boto.ClientError as error:
+        except NamedNotOpened as named:
+            return self._after_error(named.error, bucket, region)
+        except (AwsProblem, boto.ClientError, boto.BotoCoreError, OSError, RuntimeError, ValueError) as error:
+            return self._after_error(error, bucket, region)
+
+    def _after_error(self, error: Exception, bucket: str, region: str) -> NoResult | Unreadable | Skipped:
+        if isinstance(error, boto.ClientError):
             return self._after_error_response(error, bucket, region)
-        except (AwsProblem, boto.BotoCoreError, OSError, RuntimeError, ValueError) as error:
-            problem = classify(error, account=self._account.name, region=region, operation="GetObject")
-            reason = str(problem)
-            if isinstance(problem, EndpointUnreachable):
-                reason = self.unreachable.setdefault(region, reason)  # of many threads the first one tells it
-            return Skipped(self._refuse(bucket, reason))
+        problem = classify(error, account=self._account.name, region=region, operation="GetObject")
+        reason = str(problem)
+        if isinstance(problem, EndpointUnreachable):
+            reason = self.unreachable.setdefault(region, reason)  # of many threads the first one tells it
+        return Skipped(self._refuse(bucket, reason))
 
     def _read(self, bucket: str, key: str, region: str) -> Result:
         client = self._sessions.s3(self._account, region)
+        directory = posixpath.dirname(key)
+
+        def opened(key: str) -> BinaryIO:
+            return cast("BinaryIO", client.get_object(Bucket=bucket, Key=key)["Body"])
+
         result: Result = Unreadable("not read")
         for _ in range(self._TRIES):
-            body = client.get_object(Bucket=bucket, Key=key)["Body"]
-            try:
-                result = read_metadata(body)
-            finally:
-                body.close()  # what was not read is not fetched; the connection goes with it
-            self._open_buckets.add(bucket)
+            # What was not read is not fetched; the connection goes with it.
+            with closing(opened(key)) as body:
+                self._open_buckets.add(bucket)
+                result = read_metadata(body, lambda name: opened(posixpath.join(directory, name)))
             # A connection that broke off looks like a file that was cut off.
             if not isinstance(result, Unreadable):
                 break
@@ -355,61 +378,3 @@ class S3Results:
     def _refuse(self, bucket: str, reason: str) -> str:
         with self._lock:
             return self.refused.setdefault(bucket, reason)
-
-
-def walk(
-    path: str, *, client: Any = None, start_after: str = ""
-) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
-    """The files named results.json under `s3://bucket/prefix` or a local folder: name, and how to open each.
-
-    They come in a fixed order; `start_after` is a name given before, to go on from there. `client` is an S3
-    client (None: the ambient account's). What is opened must be closed.
-    Raises BadConfiguration for a folder that does not exist, other AwsProblem for what S3 refuses.
-    """
-    if path.startswith("s3://"):
-        bucket, _, prefix = path.removeprefix("s3://").partition("/")
-        s3 = client if client is not None else ambient_s3()
-        return _walk_bucket(s3, bucket, prefix, start_after.removeprefix(f"s3://{bucket}/"))
-    root = Path(path)
-    if not root.exists():
-        raise BadConfiguration(f"there is no file or folder {path}")
-    return _walk_folder(root, Path(start_after).parts if start_after else ())
-
-
-def _walk_bucket(
-    client: Any, bucket: str, prefix: str, start_after: str
-) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
-    pages = client.get_paginator("list_objects_v2").paginate(
-        Bucket=bucket, Prefix=prefix, StartAfter=start_after
-    )
-    try:
-        for page in pages:
-            for entry in page.get("Contents", ()):
-                key: str = entry["Key"]
-                if key == RESULTS_FILE or key.endswith(f"/{RESULTS_FILE}"):
-                    yield f"s3://{bucket}/{key}", _opener(client, bucket, key)
-    except (boto.ClientError, boto.BotoCoreError) as error:
-        raise classify(error, region=client.meta.region_name, operation="ListObjectsV2") from error
-
-
-def _opener(client: Any, bucket: str, key: str) -> Callable[[], BinaryIO]:
-    def opened() -> BinaryIO:
-        try:
-            return cast("BinaryIO", client.get_object(Bucket=bucket, Key=key)["Body"])
-        except (boto.ClientError, boto.BotoCoreError) as error:
-            raise classify(error, region=client.meta.region_name, operation="GetObject") from error
-
-    return opened
-
-
-def _walk_folder(path: Path, after: tuple[str, ...]) -> Iterator[tuple[str, Callable[[], BinaryIO]]]:
-    if path.is_file():
-        if path.name == RESULTS_FILE and path.parts > after:
-            yield str(path), lambda: path.open("rb")
-        return
-    # Entries by name, folders among the files, so that the order is that of the names' parts.
-    for entry in sorted(path.iterdir(), key=lambda item: item.name):
-        if entry.is_symlink() and entry.is_dir():
-            continue  # it may lead round in a circle
-        if entry.is_dir() or (entry.name == RESULTS_FILE and entry.is_file()):
-            yield from _walk_folder(entry, after)

@@ -21,6 +21,7 @@ from braket_etl.settings import SettingsError
 from braket_etl.warehouse.errors import HeldBackError
 
 _KIND = "recover"
+_MOST_NAMED = 5  # files that gave nothing, on the screen; the worst first
 
 
 def run_recover(path: str, account: str | None, copy_of: str | None, *, restart: bool, as_json: bool) -> int:
@@ -32,7 +33,10 @@ def run_recover(path: str, account: str | None, copy_of: str | None, *, restart:
     run_id = open_run(warehouse, _KIND)
     with publishing_when_stopped(warehouse, run_id, group=group):
         with _progress(f"recover {path}") as progress:
-            done = recover(warehouse, source, client=client, restart=restart, progress=progress)
+            most_named = None if as_json else _MOST_NAMED
+            done = recover(
+                warehouse, source, client=client, restart=restart, most_named=most_named, progress=progress
+            )
         install_seed(warehouse)  # nobody may have pulled with this home yet, and costs need prices
         try:
             close_run(warehouse, run_id, _KIND, done.outcome(source), group=group)
@@ -73,6 +77,17 @@ def _progress(title: str) -> Iterator[Callable[[Tally], None]]:
         yield show
 
 
+def _name_not_taken(done: Recovery) -> None:
+    """Name the first files that gave nothing, what is lost before what is no task."""
+    kinds = ("not_opened", "unreadable", "not_a_task")
+    named = sorted(done.not_taken, key=lambda each: kinds.index(each.outcome))[:_MOST_NAMED]
+    for each in named:
+        tell = say if each.outcome == "not_a_task" else warn
+        tell(f"{each.file}: {each.reason}")
+    if (more := sum(getattr(done.tally, kind) for kind in kinds) - len(named)) > 0:
+        say(f"and {more:,} more files that gave no task; --json names all")
+
+
 def _told(path: str, run_id: str, done: Recovery, *, published: str | HeldBackError, as_json: bool) -> int:
     """Say what came of it, and where it is published or why it is not; the exit code."""
     tally, problem = done.tally, done.problem
@@ -86,25 +101,24 @@ def _told(path: str, run_id: str, done: Recovery, *, published: str | HeldBackEr
             "exit_code": code,
             **asdict(tally),
             "resumed_after": done.resumed_after or None,
-            "examples": done.examples,
+            "not_taken": [asdict(each) for each in done.not_taken],
             "problem": str(problem) if problem else None,
             "held_back": str(held) if held else None,
         }
         print(json.dumps(told))
     elif not is_quiet():
         if not tally.read and not tally.not_opened and problem is None:
-            say(f"there is no file named results.json below {path}")
+            say(
+                f"there is no file named results.json below {path}; one of another name can be given by itself"
+            )
         show_table(
             "",
-            ["files read", "taken", "already known", "not a task", "unreadable", "not opened"],
+            ["files read", *(name.replace("_", " ") for name in list(asdict(tally))[1:])],
             [[f"{count:,}" for count in asdict(tally).values()]],
         )
     if done.resumed_after:
         say(f"went on after {done.resumed_after}, where an earlier run ended; --restart begins anew")
-    for example in done.examples:
-        warn(example)
-    if (more := tally.unreadable + tally.not_opened - len(done.examples)) > 0:
-        warn(f"and {more:,} more files that gave nothing")
+    _name_not_taken(done)
     if tally.not_opened:
         fail(f"{tally.not_opened:,} files could not be opened; the tasks in them are not recovered")
     if problem is not None:

@@ -10,14 +10,14 @@ from __future__ import annotations
 import json
 import posixpath
 import time
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import Future
 from contextlib import closing, suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
-from typing import Any, BinaryIO
+from typing import Any, Literal
 
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -33,11 +33,20 @@ from braket_etl.aws.errors import (
 )
 from braket_etl.aws.fetch import Fetched
 from braket_etl.aws.operations import GET_TASK
-from braket_etl.aws.results import NotATask, Result, ResultMetadata, Unreadable, read_metadata, walk
+from braket_etl.aws.results import (
+    PROGRAM_SET_RESULT,
+    NamedNotOpened,
+    NotATask,
+    Result,
+    ResultMetadata,
+    Unreadable,
+    read_metadata,
+)
+from braket_etl.aws.walk import Found, walk
 from braket_etl.crew import Crew
 from braket_etl.display import safe_text
 from braket_etl.pull.outcome import Outcome, Problem
-from braket_etl.pull.results import result_row
+from braket_etl.pull.results import PROGRAM_SET, result_row
 from braket_etl.tables import QUANTUM_TASKS, TASK_RESULTS
 from braket_etl.tables.declaration import Table
 from braket_etl.tables.normalize import normalize, storable
@@ -56,12 +65,11 @@ _THREADS = 16
 _AHEAD = 64  # files opened or read before the next in order is taken
 _S3_TRIES = 3  # a connection that broke off looks like a file that was cut off
 _REFUSALS = 10  # in a row: it is not the files, it is the bucket
-_EXAMPLES = 5  # files named with what is wrong with them
 
 
 @dataclass(slots=True)
 class Tally:
-    """What became of the files: each one read is exactly one of taken, already known, not a task, unreadable.
+    """What became of the files: each one read is exactly one of taken, already known, part of a set, not a task, unreadable.
 
     `not_opened` are files that were found but could not be had (forbidden, archived, gone meanwhile).
     """
@@ -69,22 +77,34 @@ class Tally:
     read: int = 0
     taken: int = 0
     already_known: int = 0
+    part_of_a_set: int = 0
     not_a_task: int = 0
     unreadable: int = 0
     not_opened: int = 0
+
+
+_Nothing = Literal["not_opened", "unreadable", "not_a_task"]
+
+
+@dataclass(frozen=True, slots=True)
+class NotTaken:
+    """A file that gave no task, and why."""
+
+    file: str
+    outcome: _Nothing
+    reason: str
 
 
 @dataclass(slots=True)
 class Recovery:
     """What a run of `recover` did, also before it was killed and resumed after `resumed_after`.
 
-    `examples` are some of the files that gave nothing, each with the reason; `problem` is what ended the walk
-    early.
+    `not_taken` are the files that gave nothing, those of the killed run apart; `problem` is what ended the walk early.
     """
 
     tally: Tally = field(default_factory=Tally)
     results: Counts = field(default_factory=Counts)
-    examples: list[str] = field(default_factory=list)
+    not_taken: list[NotTaken] = field(default_factory=list)
     resumed_after: str = ""
     problem: AwsProblem | OSError | None = None
 
@@ -152,22 +172,24 @@ def recover(
     *,
     client: Any = None,
     restart: bool = False,
+    most_named: int | None = None,
     progress: Callable[[Tally], None] = lambda tally: None,
 ) -> Recovery:
-    """Read every results.json below the source and store the tasks that the warehouse does not know.
+    """Read every results file below the source and store the tasks that the warehouse does not know.
 
     A run that was killed in the last 7 days goes on where it was, unless `restart`. `client` is an S3 client;
+    `most_named` is how many files of each kind that gave nothing are named (None: all), and
     `progress` is called after each file. What ends the walk early is in the answer, with what was stored by
     then. Raises WarehouseError.
     """
-    desk = _Desk(warehouse, source)
+    desk = _Desk(warehouse, source, most_named)
     with warehouse.writing("looking up an earlier recovery") as connection:
         if not restart:
             desk.resume(connection)
     files = walk(source.path, client=client, start_after=desk.recovery.resumed_after)
     try:
-        for name, found in _answers(_until_problem(files, desk.recovery), _reader(source)):
-            desk.take(name, found)
+        for name, answer in _answers(_until_problem(files, desk.recovery), _reader(source)):
+            desk.take(name, answer)
             progress(desk.recovery.tally)
     except AwsProblem as problem:
         desk.recovery.problem = problem
@@ -200,11 +222,10 @@ class _NotOpened:
         return isinstance(self.problem, AccessDenied) and self.problem.code != "InvalidObjectState"
 
 
-_Opener = Callable[[], BinaryIO]
 _Answer = Result | _NotOpened
 
 
-def _until_problem(files: Iterator[tuple[str, _Opener]], recovery: Recovery) -> Iterator[tuple[str, _Opener]]:
+def _until_problem(files: Iterator[Found], recovery: Recovery) -> Iterator[Found]:
     """The files up to where the walk cannot go on; those before it are still taken, hence no exception."""
     try:
         yield from files
@@ -212,17 +233,17 @@ def _until_problem(files: Iterator[tuple[str, _Opener]], recovery: Recovery) -> 
         recovery.problem = problem
 
 
-def _reader(source: Source) -> Callable[[_Opener], _Answer]:
-    def read(opened: _Opener) -> _Answer:
+def _reader(source: Source) -> Callable[[Found], _Answer]:
+    def read(found: Found) -> _Answer:
         result: Result = Unreadable("not read")
         for _ in range(_S3_TRIES if source.is_s3 else 1):
             try:
-                with closing(opened()) as stream:
-                    result = read_metadata(stream)
-            except AwsProblem as problem:
-                return _NotOpened(problem.message, problem)
-            except OSError as error:
-                return _NotOpened(error.strerror or type(error).__name__)
+                with closing(found.opened()) as stream:
+                    result = read_metadata(stream, found.beside)
+            except NamedNotOpened as named:
+                return _not_opened(named.error, f"{named.name}, which it names: ")
+            except (AwsProblem, OSError) as error:
+                return _not_opened(error)
             if not isinstance(result, Unreadable):
                 break
         return result
@@ -230,14 +251,19 @@ def _reader(source: Source) -> Callable[[_Opener], _Answer]:
     return read
 
 
-def _answers(
-    files: Iterable[tuple[str, _Opener]], read: Callable[[_Opener], _Answer]
-) -> Iterator[tuple[str, _Answer]]:
+def _not_opened(error: Exception, which: str = "") -> _NotOpened:
+    if isinstance(error, AwsProblem):
+        return _NotOpened(which + error.message, error)
+    said = error.strerror if isinstance(error, OSError) else None
+    return _NotOpened(which + (said or type(error).__name__))
+
+
+def _answers(files: Iterable[Found], read: Callable[[Found], _Answer]) -> Iterator[tuple[str, _Answer]]:
     """What is in each file, in the order of the files; some are read ahead."""
     waiting: deque[tuple[str, Future[_Answer]]] = deque()
     with Crew(_THREADS, "recover") as crew:
-        for name, opened in files:
-            waiting.append((name, crew.submit(read, opened)))
+        for found in files:
+            waiting.append((found.name, crew.submit(read, found)))
             if len(waiting) >= _AHEAD:
                 name, answer = waiting.popleft()
                 yield name, answer.result()
@@ -252,9 +278,15 @@ class _Desk:
 
     warehouse: Warehouse
     source: Source
+    most_named: int | None
     recovery: Recovery = field(default_factory=Recovery)
+    named: Counter[str] = field(default_factory=Counter)
     tasks: dict[str, tuple[pa.Table, pa.Table]] = field(default_factory=dict)
     """By ARN, the rows of quantum_tasks and of task_results that wait to be merged."""
+    parts: list[tuple[str, str]] = field(default_factory=list)
+    """Files of program sets, each with what it is, whose own results.json was not met yet."""
+    set_folder: str | None = None
+    """The folder of the program set whose results.json was met last."""
     after: str = ""
     waiting: int = 0
     refusals: int = 0
@@ -280,10 +312,17 @@ class _Desk:
                 self._note_not_opened(name, found)
             case ResultMetadata():
                 self._gather(name, found)
-            case NotATask():
+            case NotATask(is_part=True, reason=reason):
+                tally.part_of_a_set += 1
+                if self.set_folder is None or not name.startswith(self.set_folder):
+                    self.parts.append((name, reason))
+            case NotATask(reason=reason):
                 tally.not_a_task += 1
+                self._note(name, "not_a_task", reason)
             case Unreadable(error=error):
                 self._note_unreadable(name, error)
+        if _may_lead_a_set(found):
+            self._close_set(name)
         if not isinstance(found, _NotOpened):
             tally.read += 1
             self.refusals = 0
@@ -295,6 +334,8 @@ class _Desk:
 
     def flush(self, *, is_last: bool = False) -> None:
         """Merge what was gathered and note how far the walk came; forget that after the last file."""
+        if is_last:
+            self._name_lost_parts()
         tally, counts = replace(self.recovery.tally), Counts()
         with self.warehouse.writing("merging recovered tasks") as connection, transaction(connection):
             if self.tasks:
@@ -337,21 +378,35 @@ class _Desk:
             return
         self.tasks[metadata.arn] = row.rows, result
 
+    def _close_set(self, name: str) -> None:
+        """The parts below a folder are those of the set whose results.json it holds."""
+        self.set_folder = folder = f"{posixpath.dirname(name)}/"
+        self.parts = [part for part in self.parts if not part[0].startswith(folder)]
+
+    def _name_lost_parts(self) -> None:
+        tally = self.recovery.tally
+        for name, reason in self.parts:
+            self._note(name, "not_a_task", f"{reason}, whose own results.json is not here")
+        tally.part_of_a_set -= len(self.parts)
+        tally.not_a_task += len(self.parts)
+        self.parts = []
+
     def _note_not_opened(self, name: str, found: _NotOpened) -> None:
         just_before, self.refusals = self.refusals, self.refusals + 1 if found.may_concern_all else 0
         if found.problem is not None and (found.concerns_all or self.refusals >= _REFUSALS):
             self.recovery.tally.not_opened -= just_before  # they are tried again, as the place is before them
             raise found.problem
         self.recovery.tally.not_opened += 1
-        self._note_example(name, found.reason)
+        self._note(name, "not_opened", found.reason)
 
     def _note_unreadable(self, name: str, reason: str) -> None:
         self.recovery.tally.unreadable += 1
-        self._note_example(name, reason)
+        self._note(name, "unreadable", reason)
 
-    def _note_example(self, name: str, reason: str) -> None:
-        if len(self.recovery.examples) < _EXAMPLES:
-            self.recovery.examples.append(safe_text(f"{name}: {reason}"))
+    def _note(self, name: str, outcome: _Nothing, reason: str) -> None:
+        self.named[outcome] += 1
+        if self.most_named is None or self.named[outcome] <= self.most_named:
+            self.recovery.not_taken.append(NotTaken(safe_text(name), outcome, safe_text(reason)))
 
     def _note_place(self, connection: Connection, tally: Tally, *, is_last: bool) -> None:
         connection.execute("DELETE FROM etl.properties WHERE name = ?", [self._property])
@@ -362,9 +417,14 @@ class _Desk:
             )
 
 
+def _may_lead_a_set(found: _Answer) -> bool:
+    if isinstance(found, ResultMetadata):
+        return found.schema_name == PROGRAM_SET_RESULT
+    return not isinstance(found, NotATask)
+
+
 def task_body(metadata: ResultMetadata, bucket: str, directory: str) -> dict[str, Any]:
     """What the API would have said, as far as the file knows it; `bucket` and `directory` hold the file."""
-    is_program_set = metadata.program_count is not None
     body: dict[str, Any] = {
         "quantumTaskArn": metadata.arn,
         "deviceArn": metadata.device_arn,
@@ -378,8 +438,9 @@ def task_body(metadata: ResultMetadata, bucket: str, directory: str) -> dict[str
         "outputS3Bucket": bucket,
         "outputS3Directory": directory,
     }
-    if is_program_set:
+    if metadata.schema_name == PROGRAM_SET_RESULT or metadata.program_count is not None:
         body["actionMetadata"] = {
+            "actionType": PROGRAM_SET,
             "programCount": metadata.program_count,
             "executableCount": metadata.executable_count,
         }

@@ -32,6 +32,8 @@ THREADS = 16
 BATCH_TASKS = 1_000
 #: Buckets that a warning names.
 _MOST_NAMED = 3
+#: Times that a program set which did not complete is asked for: some executables may have results, or none.
+ENOUGH = 3
 PROGRAM_SET = "braket.ir.openqasm.program_set"
 
 # Newest first: their results are the likeliest to be there still, and a bucket that does not tell "missing" from
@@ -41,9 +43,10 @@ _DUE = f"""
 SELECT t.quantum_task_arn, t.account_id, t.region, t.output_s3_bucket, t.output_s3_directory, t.created_at,
        coalesce(r.attempts, 0) AS attempts
 FROM quantum_tasks AS t LEFT JOIN task_results AS r ON r.quantum_task_arn = t.quantum_task_arn
-WHERE t.status = 'COMPLETED' AND t.origin = 'api'
-  AND (t.device_type = 'SIMULATOR' OR t.action_metadata_program_count IS NOT NULL
-       OR t.action_metadata_action_type = '{PROGRAM_SET}')
+WHERE t.origin = 'api'
+  AND CASE WHEN t.action_metadata_program_count IS NOT NULL OR t.action_metadata_action_type = '{PROGRAM_SET}'
+      THEN t.status = 'COMPLETED' OR (t.status IN ('FAILED', 'CANCELLED') AND coalesce(r.attempts, 0) < {ENOUGH})
+      ELSE t.status = 'COMPLETED' AND t.device_type = 'SIMULATOR' END
   AND list_contains(?, t.account_id)
   AND NOT list_contains(?, t.account_id || '/' || t.output_s3_bucket)
   AND (r.quantum_task_arn IS NULL OR (
@@ -101,7 +104,7 @@ def read_results(
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> Outcome:
-    """Read results.json of every finished simulator task and program set that has not been read yet.
+    """Read results.json of every completed simulator task and every ended program set that has not been read yet.
 
     `now` (aware) is what days are counted from. Nothing that S3 can do is raised: a bucket that refuses is one
     warning, and so is all that cannot be reached. Raises WarehouseError.
@@ -136,8 +139,8 @@ def _warnings(skipped: Mapping[str, str], out_of_reach: Container[str]) -> Itera
     for bucket, reason in skipped.items():
         if bucket not in unreached:
             yield (
-                f"results.json in bucket {safe_text(bucket)} could not be read, so its simulator tasks have no run "
-                f"time: {reason}"
+                f"results in bucket {safe_text(bucket)} could not be read, so its simulator tasks have no run time, and "
+                f"what became of program sets is not known: {reason}"
             )
     if unreached:
         more = f" and {len(unreached) - _MOST_NAMED} more" if len(unreached) > _MOST_NAMED else ""

@@ -2,8 +2,23 @@
 
 from __future__ import annotations
 
-from braket_etl.tables.declaration import Table, instant, integer, text
+import pyarrow as pa
+
+from braket_etl.tables.declaration import Column, Table, instant, integer, text
 from braket_etl.tables.shared_columns import owner_columns
+
+EXECUTABLES = pa.list_(
+    pa.struct(
+        [
+            ("program_index", pa.int64()),
+            ("executable_index", pa.int64()),
+            ("outcome", pa.string()),
+            ("failure_category", pa.string()),
+            ("failure_reason", pa.string()),
+            ("is_retryable", pa.bool_()),
+        ]
+    )
+)
 
 TASK_RESULTS = Table(
     name="task_results",
@@ -41,7 +56,9 @@ TASK_RESULTS = Table(
             reads=("taskMetadata.requestedShots",),
         ),
         integer(
-            "successful_shots", "Program sets: shots that succeeded", reads=("taskMetadata.successfulShots",)
+            "successful_shots",
+            "Program sets and analog simulation: shots that succeeded",
+            reads=("taskMetadata.successfulShots", "additionalMetadata.queraMetadata.numSuccessfulShots"),
         ),
         integer(
             "failed_executables",
@@ -50,6 +67,13 @@ TASK_RESULTS = Table(
         ),
         integer("program_count", "Program sets: programs", reads=("taskMetadata.programMetadata",)),
         integer("executable_count", "Program sets: executables", reads=("taskMetadata.programMetadata",)),
+        Column(
+            "executables",
+            EXECUTABLES,
+            "Program sets: what became of each executable (`succeeded`, `failed`, `cancelled`), why, and whether it may be "
+            "tried again; how many of its shots succeeded is told of all together only",
+            reads=("taskMetadata.programMetadata",),
+        ),
         text("schema_name", "Name of the file's schema", reads=("braketSchemaHeader.name",)),
         text("schema_version", "Version of the file's schema", reads=("braketSchemaHeader.version",)),
         text("problem", "Why nothing could be read (no such file, damaged, of another task), else NULL"),

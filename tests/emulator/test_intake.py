@@ -215,10 +215,9 @@ class TestTasks:
             "executableCount": 4,
         }
         assert (record["shots"], record["numSuccessfulShots"]) == (80, 50)
-        key = f"{record['outputS3Directory']}/results.json"
+        key = f"{record['outputS3Directory']}/metadata.json"
         told = json.loads(client(emulator, "s3").get_object(Bucket=BUCKET, Key=key)["Body"].read())
-        assert told["taskMetadata"]["successfulShots"] == 50
-        assert told["taskMetadata"]["totalFailedExecutables"] == 1
+        assert (told["successfulShots"], told["totalFailedExecutables"]) == (50, 1)
 
     @pytest.mark.parametrize(
         ("change", "code"),

@@ -103,29 +103,52 @@ def test_results_say_what_the_api_says(emulator: Emulator) -> None:
     assert simulated > 10
 
 
-def test_results_of_a_program_set_tell_its_shots(emulator: Emulator) -> None:
+def test_a_program_set_lies_in_several_files_that_tell_its_shots(emulator: Emulator) -> None:
     sets = [task for task in tasks(emulator, "eu-north-1") if "programCount" in task["actionMetadata"]]
     done = [task for task in sets if task["status"] == "COMPLETED"]
     assert done
-    s3 = client(emulator, "s3")
+    s3 = client(emulator, "s3", region="eu-north-1")
     for task in done:
-        result = results_of(s3, task)
-        told = result["taskMetadata"]
-        counts = [len(program["executables"]) for program in told["programMetadata"]]
-        assert (told["requestedShots"], told["successfulShots"]) == (
+        bucket, folder = task["outputS3Bucket"], task["outputS3Directory"]
+        told = folder_of(s3, bucket, folder)
+        root = told.pop("results.json")
+        assert root["s3Location"] == [bucket, folder]
+        metadata = told.pop(root["taskMetadata"])
+        assert (metadata["requestedShots"], metadata["successfulShots"]) == (
             task["shots"],
             task["numSuccessfulShots"],
         )
-        assert (len(counts), sum(counts)) == (
+        measured = []
+        for name, program in zip(root["programResults"], metadata["programMetadata"], strict=True):
+            result = told.pop(name)
+            inside = name.removesuffix("results.json")
+            assert told.pop(inside + result["source"])["source"]
+            executables = [told.pop(inside + each) for each in result["executableResults"]]
+            assert [bool(each) for each in program["executables"]] == [
+                "failureMetadata" in each for each in executables
+            ]
+            measured += [len(each.get("measurements", ())) for each in executables]
+        assert (len(root["programResults"]), len(measured)) == (
             task["actionMetadata"]["programCount"],
             task["actionMetadata"]["executableCount"],
         )
-        measured = sum(
-            len(each.get("measurements", ()))
-            for program in result["programResults"]
-            for each in program["executableResults"]
-        )
-        assert measured == task["numSuccessfulShots"]
+        assert sum(measured) == task["numSuccessfulShots"]
+        assert told == {}
+    for key in ("programs/99/results.json", "programs/0/executables/99.json", "programs/0", "other.json"):
+        assert code_of(s3.get_object, Bucket=bucket, Key=f"{folder}/{key}") == ("NoSuchKey", 404)
+
+
+def folder_of(s3: Any, bucket: str, folder: str) -> dict[str, Any]:
+    """What is in each file below a folder, by its name there; page by page, to be gone on with anywhere."""
+    pages = s3.get_paginator("list_objects_v2").paginate(
+        Bucket=bucket, Prefix=f"{folder}/", PaginationConfig={"PageSize": 2}
+    )
+    keys = [entry["Key"] for page in pages for entry in page["Contents"]]
+    assert keys == sorted(set(keys))
+    return {
+        key.removeprefix(f"{folder}/"): json.loads(s3.get_object(Bucket=bucket, Key=key)["Body"].read())
+        for key in keys
+    }
 
 
 def test_what_left_no_result_is_not_there(emulator: Emulator) -> None:

@@ -74,6 +74,45 @@ def program_set_result(arn: str) -> dict[str, Any]:
     }
 
 
+def split_program_set(arn: str) -> dict[str, Any]:
+    """The files of a program set as Braket lays them down, by their names below the task's folder."""
+    whole = program_set_result(arn)
+    failed = {"failureReason": "The device stopped.", "retryable": True, "category": "DEVICE"}
+    told = {
+        **whole["taskMetadata"],
+        "programMetadata": [{"executables": [{}, failed]}, {"executables": [{}]}],
+    }
+
+    def schema(name: str) -> dict[str, Any]:
+        return {"braketSchemaHeader": {"name": f"braket.task_result.{name}", "version": "1"}}
+
+    files: dict[str, Any] = {
+        "results.json": {
+            **schema("program_set_task_result"),
+            "programResults": ["programs/0/results.json", "programs/1/results.json"],
+            "s3Location": ["amazon-braket-eu-north-1-111122223333", "tasks/moved since"],
+            "taskMetadata": "metadata.json",
+        },
+        "metadata.json": {**schema("program_set_task_metadata"), **told},
+    }
+    for program, size in enumerate((2, 1)):
+        names = [f"executables/{index}.json" for index in range(size)]
+        files[f"programs/{program}/results.json"] = {
+            **schema("program_result"),
+            "executableResults": names,
+            "source": "program.json",
+            "additionalMetadata": {},
+        }
+        files[f"programs/{program}/program.json"] = {"source": "OPENQASM 3.0;", "inputs": {}}
+        for name in names:
+            files[f"programs/{program}/{name}"] = {
+                **schema("program_set_executable_result"),
+                "measurements": [[0, 1]] * 100,
+                "inputsIndex": 0,
+            }
+    return files
+
+
 def task_metadata(arn: str, device: str) -> dict[str, Any]:
     return {
         "id": arn,

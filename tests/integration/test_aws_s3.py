@@ -20,9 +20,9 @@ from braket_etl.aws.results import (
     Skipped,
     Unreadable,
     read_metadata,
-    walk,
 )
 from braket_etl.aws.sessions import Account, Sessions, Target
+from braket_etl.aws.walk import walk
 from tests.http_server import answered_by
 from tests.integration.buckets import Buckets, serving
 
@@ -91,11 +91,11 @@ def test_a_bucket_that_is_gone_or_has_no_valid_name_is_told_once(s3: Buckets) ->
 def test_a_bucket_is_walked_and_can_be_resumed(s3: Buckets) -> None:
     for key in ("walk/1/results.json", "walk/2/other.json", "walk/2/xresults.json", "walk/3/results.json"):
         s3.put("results", key, RESULT)
-    names = [name for name, _ in walk("s3://results/walk/", client=s3.client)]
+    names = [found.name for found in walk("s3://results/walk/", client=s3.client)]
     assert names == ["s3://results/walk/1/results.json", "s3://results/walk/3/results.json"]
     rest = list(walk("s3://results/walk/", client=s3.client, start_after=names[0]))
-    assert [name for name, _ in rest] == names[1:]
-    stream = rest[0][1]()
+    assert [found.name for found in rest] == names[1:]
+    stream = rest[0].opened()
     assert isinstance(read_metadata(stream), ResultMetadata)
     stream.close()
     with pytest.raises(AwsProblem, match="NoSuchBucket"):

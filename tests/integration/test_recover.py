@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import gzip
 import json
+import shutil
 import signal
 import time
 from collections.abc import Callable, Iterator
@@ -34,6 +36,7 @@ from tests.integration.buckets import (
     qpu_result,
     serving,
     simulator_result,
+    split_program_set,
     task_arn,
     task_metadata,
 )
@@ -52,6 +55,8 @@ def s3() -> Iterator[Buckets]:
         started.put(BUCKET, "tasks/5/results.json", program_set_result(task_arn(5, "eu-north-1")))
         started.put(BUCKET, "tasks/6/results.json", simulator_result(task_arn(6), measurements=200_000))
         started.put(BUCKET, "tasks/7/results.json", json.dumps(simulator_result(task_arn(7))).encode()[:-9])
+        for name, content in split_program_set(task_arn(8, "eu-north-1")).items():
+            started.put(BUCKET, f"tasks/8/{name}", content)
         started.put(BUCKET, "jobs/j/data/results.json", JOB_RESULT)
         started.put(BUCKET, "notes/results.json", LOCAL_RESULT)
         started.put(BUCKET, "tasks/1/other.json", {"not": "asked for"})
@@ -96,13 +101,20 @@ def test_a_bucket_gives_its_tasks_back_and_says_what_it_found(program: Program, 
     done = program.run("recover", f"s3://{BUCKET}/", "--json")
     assert done.returncode == 0, done.stderr
     told = json.loads(done.stdout)
-    assert {name: told[name] for name in ("read", "taken", "already_known", "not_a_task", "unreadable")} == {
-        "read": 9,
-        "taken": 6,
+    counted = ("read", "taken", "already_known", "part_of_a_set", "not_a_task", "unreadable")
+    assert {name: told[name] for name in counted} == {
+        "read": 12,
+        "taken": 7,
         "already_known": 0,
+        "part_of_a_set": 2,
         "not_a_task": 2,
         "unreadable": 1,
     }
+    reasons = {each["file"]: (each["outcome"], each["reason"]) for each in told["not_taken"]}
+    assert reasons.keys() == {
+        f"s3://{BUCKET}/{name}/results.json" for name in ("tasks/7", "jobs/j/data", "notes")
+    }
+    assert reasons[f"s3://{BUCKET}/jobs/j/data/results.json"] == ("not_a_task", "the result of a hybrid job")
     assert "tasks/7/results.json" in done.stderr
     assert program.rows(
         "SELECT quantum_task_arn, device_arn, region, account_id, status, is_terminal, shots, "
@@ -125,12 +137,20 @@ def test_a_bucket_gives_its_tasks_back_and_says_what_it_found(program: Program, 
             "results_file",
             None,
         )
-        for number, shots, successful in ((4, 100, None), (5, 300, 200))
+        for number, shots, successful in ((4, 100, None), (5, 300, 200), (8, 300, 200))
     ]
+    assert (
+        program.rows(
+            "SELECT action_metadata_action_type, action_metadata_program_count, action_metadata_executable_count "
+            "FROM quantum_tasks WHERE output_s3_directory IN ('tasks/5', 'tasks/8')"
+        )
+        == [("braket.ir.openqasm.program_set", 2, 3)] * 2
+    )
     assert program.rows(
-        "SELECT action_metadata_program_count, action_metadata_executable_count FROM quantum_tasks "
-        "WHERE output_s3_directory = 'tasks/5'"
-    ) == [(2, 3)]
+        "SELECT each.program_index, each.executable_index, each.outcome, each.failure_reason "
+        "FROM (SELECT unnest(executables) AS each FROM task_results "
+        f"WHERE quantum_task_arn = '{task_arn(8, 'eu-north-1')}') ORDER BY ALL"
+    ) == [(0, 0, "succeeded", None), (0, 1, "failed", "The device stopped."), (1, 0, "succeeded", None)]
     # The models answer for them: run time, wait and cost.
     assert program.rows(
         "SELECT count(*), min(execution_duration_ms), max(problem) FROM task_results JOIN quantum_tasks "
@@ -139,7 +159,7 @@ def test_a_bucket_gives_its_tasks_back_and_says_what_it_found(program: Program, 
     assert program.one(
         "SELECT count(*) FROM task_costs WHERE cost_status = 'priced' AND billed_seconds = 4.321"
     )
-    assert program.one("SELECT count(*) FROM task_latency WHERE turnaround_seconds = 8.127") == 6
+    assert program.one("SELECT count(*) FROM task_latency WHERE turnaround_seconds = 8.127") == 7
     assert program.rows("SELECT kind, outcome, ended_at IS NOT NULL FROM etl.runs") == [
         ("recover", "warning", True)
     ]
@@ -147,17 +167,23 @@ def test_a_bucket_gives_its_tasks_back_and_says_what_it_found(program: Program, 
     assert SECRET.encode() not in program.published.read_bytes()
 
     again = json.loads(program.ok("recover", f"s3://{BUCKET}/", "--json"))
-    assert (again["taken"], again["already_known"], again["not_a_task"]) == (0, 6, 2)
-    assert program.one("SELECT count(*) FROM quantum_tasks") == 6
-    assert program.one("SELECT count(*) FROM task_results") == 6
+    assert (again["taken"], again["already_known"], again["not_a_task"]) == (0, 7, 2)
+    assert program.one("SELECT count(*) FROM quantum_tasks") == 7
+    assert program.one("SELECT count(*) FROM task_results") == 7
 
 
-def test_a_person_is_told_in_a_table(program: Program, tmp_path: Path) -> None:
+def test_a_person_is_told_in_a_table_and_the_worst_five_by_name(program: Program, tmp_path: Path) -> None:
+    for number in range(7):
+        put(tmp_path / "copy", str(number), LOCAL_RESULT)
     put(tmp_path / "copy", "a\x1b[31m", b"{")
     done = program.run("recover", str(tmp_path / "copy"))
     assert done.returncode == 0, done.stderr
     assert "already known" in done.stdout
     assert "\x1b" not in done.stderr
+    named = [line for line in done.stderr.splitlines() if "results.json: " in line]
+    assert ["local simulator" in line for line in named] == [False, True, True, True, True]
+    assert "and 3 more files" in done.stderr
+    assert len(json.loads(program.ok("recover", str(tmp_path / "copy"), "--json"))["not_taken"]) == 8
     (tmp_path / "nothing").mkdir()
     assert "no file named results.json" in program.run("recover", str(tmp_path / "nothing")).stderr
 
@@ -208,6 +234,115 @@ def test_a_copied_folder_keeps_its_paths_and_takes_the_bucket_that_it_is_told(
     assert stored(other, places) == [("lab", "all/of it/tasks/1"), ("lab", "all/of it")]
 
 
+def put_set(folder: Path, number: int, change: Callable[[dict[str, Any]], None] = lambda files: None) -> Path:
+    """The files of a program set in a folder of its own, changed."""
+    files = split_program_set(task_arn(number))
+    change(files)
+    for name, content in files.items():
+        file = folder / name
+        file.parent.mkdir(parents=True, exist_ok=True)
+        file.write_bytes(content if isinstance(content, bytes) else json.dumps(content).encode())
+    return folder
+
+
+def test_program_sets_in_several_files_come_back_from_a_folder(warehouse: Warehouse, tmp_path: Path) -> None:
+    def packed(files: dict[str, Any]) -> None:
+        files["metadata.json"] = gzip.compress(json.dumps(files["metadata.json"]).encode())
+        files["results.json.gz"] = gzip.compress(json.dumps(files.pop("results.json")).encode())
+
+    def failed(files: dict[str, Any]) -> None:
+        files["metadata.json"] |= {"status": "FAILED", "successfulShots": 100}
+
+    put_set(tmp_path / "copy" / "1", 1)
+    put_set(tmp_path / "copy" / "2", 2, packed)
+    put_set(tmp_path / "copy" / "3", 3, failed)
+    done = recover(warehouse, Source.of(str(tmp_path / "copy")))
+    assert done.tally == Tally(read=9, taken=3, part_of_a_set=6)
+    assert done.not_taken == []
+    assert stored(
+        warehouse, "SELECT status, shots, num_successful_shots FROM quantum_tasks ORDER BY quantum_task_arn"
+    ) == [("COMPLETED", 300, 200), ("COMPLETED", 300, 200), ("FAILED", 300, 100)]
+
+
+def test_a_program_set_that_is_not_whole_is_named(warehouse: Warehouse, tmp_path: Path) -> None:
+    def without(*names: str) -> Callable[[dict[str, Any]], None]:
+        def change(files: dict[str, Any]) -> None:
+            for name in names:
+                del files[name]
+
+        return change
+
+    def elsewhere(name: str) -> Callable[[dict[str, Any]], None]:
+        return lambda files: files["results.json"].update(taskMetadata=name)
+
+    folder = tmp_path / "copy"
+    put_set(folder / "a", 1, without("programs/0/results.json", "programs/1/results.json"))
+    put_set(folder / "b", 2, without("metadata.json"))
+    put_set(folder / "c", 3, elsewhere("../a/metadata.json"))
+    put_set(folder / "d", 4, elsewhere(str(folder / "a" / "metadata.json")))
+    put_set(folder / "e", 5, elsewhere("results.json"))
+    put_set(folder / "f", 6, without("results.json", "metadata.json"))
+    done = recover(warehouse, Source.of(str(folder)))
+    assert done.tally == Tally(read=15, taken=1, part_of_a_set=6, not_a_task=5, unreadable=3)
+    said = {each.file.removeprefix(f"{folder}/"): (each.outcome, each.reason) for each in done.not_taken}
+    assert {name: outcome for name, (outcome, _) in said.items()} == {
+        "b/results.json": "unreadable",
+        "c/results.json": "unreadable",
+        "d/results.json": "unreadable",
+        "e/results.json": "not_a_task",
+        "e/programs/0/results.json": "not_a_task",
+        "e/programs/1/results.json": "not_a_task",
+        "f/programs/0/results.json": "not_a_task",
+        "f/programs/1/results.json": "not_a_task",
+    }
+    assert "metadata.json" in said["b/results.json"][1]
+    assert "no place beside it" in said["c/results.json"][1]
+    assert "whose own results.json is not here" in said["f/programs/0/results.json"][1]
+
+
+def test_a_program_set_whose_metadata_may_not_be_read_is_exit_1(program: Program, tmp_path: Path) -> None:
+    (put_set(tmp_path / "set", 1) / "metadata.json").chmod(0)
+    done = program.run("recover", str(tmp_path / "set"), "--json", prefix=bound_by_modes())
+    assert done.returncode == 1, done.stderr
+    [told] = json.loads(done.stdout)["not_taken"]
+    assert told["outcome"] == "not_opened"
+    assert "metadata.json, which it names: Permission denied" in told["reason"]
+
+
+def test_in_a_bucket_a_set_leads_to_nothing_outside_its_folder(warehouse: Warehouse, s3: Buckets) -> None:
+    for number, name in ((1, "../b/metadata.json"), (2, "s3://sets/b/metadata.json"), (3, "not-there.json")):
+        root = {**split_program_set(task_arn(number))["results.json"], "taskMetadata": name}
+        s3.put("sets", f"{number}/results.json", root)
+    s3.put("sets", "b/metadata.json", split_program_set(task_arn(9))["metadata.json"])
+    done = recover(warehouse, Source.of("s3://sets"), client=s3.client)
+    assert done.tally == Tally(read=3, unreadable=3)
+    assert ["no place beside it" in each.reason for each in done.not_taken] == [True, True, False]
+    assert "not-there.json, which it names, is not beside it" in done.not_taken[2].reason
+
+
+def test_one_file_may_have_any_name(warehouse: Warehouse, s3: Buckets, tmp_path: Path) -> None:
+    file = put(tmp_path, "one", simulator_result(task_arn(1))).rename(tmp_path / "my task (1).txt")
+    assert recover(warehouse, Source.of(str(file))).tally == Tally(read=1, taken=1)
+    s3.put("kept", "by hand/task 2", simulator_result(task_arn(2)))
+    s3.put("kept", "by hand/task 2 again", simulator_result(task_arn(3)))
+    named = Source.of("s3://kept/by hand/task 2")
+    assert recover(warehouse, named, client=s3.client).tally == Tally(read=1, taken=1)
+    part = put_set(tmp_path / "set", 4) / "programs" / "0" / "results.json"
+    done = recover(warehouse, Source.of(str(part)))
+    assert done.tally == Tally(read=1, not_a_task=1)
+    assert "whose own results.json is not here" in done.not_taken[0].reason
+    shutil.move(tmp_path / "set" / "results.json", tmp_path / "set" / "saved.json")
+    assert recover(warehouse, Source.of(str(tmp_path / "set" / "saved.json"))).tally.taken == 1
+
+
+def test_shots_of_aquila_that_succeeded_come_back(warehouse: Warehouse, tmp_path: Path) -> None:
+    result = qpu_result(task_arn(1))
+    result["additionalMetadata"] = {"action": {}, "queraMetadata": {"numSuccessfulShots": 41}}
+    put(tmp_path, "aquila", result)
+    recover(warehouse, Source.of(str(tmp_path)))
+    assert stored(warehouse, "SELECT shots, num_successful_shots FROM quantum_tasks") == [(100, 41)]
+
+
 def test_files_that_cannot_become_a_row_are_counted_and_stop_nothing(
     warehouse: Warehouse, tmp_path: Path
 ) -> None:
@@ -231,7 +366,7 @@ def test_files_that_cannot_become_a_row_are_counted_and_stop_nothing(
     good = [(task_arn(1),), (task_arn(9),)]
     for table in ("quantum_tasks", "task_results"):
         assert stored(warehouse, f"SELECT quantum_task_arn FROM {table} ORDER BY 1") == good
-    assert len(done.examples) == 5
+    assert [each.outcome for each in done.not_taken] == ["unreadable"] * 6
 
 
 def test_an_interrupted_run_goes_on_where_it_was_and_counts_as_one(

@@ -37,6 +37,7 @@ from tests.integration.buckets import (
     qpu_result,
     serving,
     simulator_result,
+    split_program_set,
     task_arn,
 )
 
@@ -135,12 +136,78 @@ def test_only_finished_simulator_tasks_and_program_sets_are_asked_for(
         {"deviceArn": GARNET},
         {"deviceArn": GARNET, "actionMetadata": {"actionType": PROGRAM_SET}},
         {"deviceArn": GARNET, "actionMetadata": {"actionType": "x", "programCount": 2}},
+        {"deviceArn": GARNET, "actionMetadata": {"actionType": PROGRAM_SET}, "status": "FAILED"},
+        {"deviceArn": GARNET, "actionMetadata": {"actionType": PROGRAM_SET}, "status": "RUNNING"},
     )
     asked: list[str] = []
     with answering(404, MISSING, asked) as url:
         outcome = read(warehouse, url, monkeypatch)
-    assert sorted(asked) == [f"/lab/tasks/{number}/results.json" for number in (1, 5, 6)]
+    assert sorted(asked) == [f"/lab/tasks/{number}/results.json" for number in (1, 5, 6, 7)]
     assert outcome.verdict == "success"
+
+
+def test_a_program_set_that_failed_without_results_is_asked_for_a_few_times_only(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    store(warehouse, {"deviceArn": GARNET, "actionMetadata": {"actionType": PROGRAM_SET}, "status": "FAILED"})
+    asked: list[str] = []
+    with answering(404, MISSING, asked) as url:
+        for day in (0, 10, 20, 30, 40):
+            read(warehouse, url, monkeypatch, at=TODAY + timedelta(days=day))
+    assert len(asked) == module.ENOUGH
+
+
+def test_a_program_set_in_several_files_is_read_once_and_as_a_whole(
+    warehouse: Warehouse, s3: Buckets, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    a_set = {"deviceArn": GARNET, "actionMetadata": {"actionType": PROGRAM_SET}}
+    store(warehouse, a_set, {**a_set, "status": "FAILED"}, a_set, a_set)
+    for number in (1, 2, 3, 4):
+        files = split_program_set(task_arn(number))
+        files["results.json"]["taskMetadata"] = "../1/metadata.json" if number == 4 else "metadata.json"
+        for name in ("results.json", "metadata.json")[: 1 if number == 3 else 2]:
+            s3.put("lab", f"tasks/{number}/{name}", files[name])
+    outcome = read(warehouse, s3.url, monkeypatch)
+    assert outcome.verdict == "success"
+    rows = stored(
+        warehouse,
+        "SELECT requested_shots, successful_shots, failed_executables, len(executables), problem IS NULL "
+        "FROM task_results ORDER BY quantum_task_arn",
+    )
+    assert rows == [(300, 200, 1, 3, True)] * 2 + [(None, None, None, None, False)] * 2
+    problems = stored(
+        warehouse, "SELECT problem FROM task_results WHERE problem IS NOT NULL ORDER BY quantum_task_arn"
+    )
+    assert ["is not beside it" in problem for (problem,) in problems] == [True, False]
+    asked: list[str] = []
+    with answering(404, MISSING, asked) as url:
+        read(warehouse, url, monkeypatch)
+    assert asked == []
+
+
+def test_metadata_that_are_forbidden_are_a_warning_and_the_bucket_is_read_on(
+    warehouse: Warehouse, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    class Handler(BaseHTTPRequestHandler):
+        def do_GET(self) -> None:
+            is_set = self.path == "/lab/tasks/1/results.json"
+            name = "results.json" if is_set else "metadata.json"
+            number = int(self.path.split("/")[-2])
+            answer = (
+                split_program_set(task_arn(1))[name] if number == 1 else simulator_result(task_arn(number))
+            )
+            body = json.dumps(answer).encode() if is_set or number > 1 else REFUSAL.encode()
+            self.send_response(200 if is_set or number > 1 else 403)
+            self.send_header("Content-Length", str(len(body)))
+            self.end_headers()
+            self.wfile.write(body)
+
+    store(warehouse, {"deviceArn": GARNET, "actionMetadata": {"actionType": PROGRAM_SET}}, *[{}] * 3)
+    with answered_by(Handler) as url:
+        outcome = read(warehouse, url, monkeypatch)
+    [warning] = outcome.warnings
+    assert "AccessDenied" in warning
+    assert stored(warehouse, "SELECT count(*), count(problem) FROM task_results") == [(3, 0)]
 
 
 def test_where_nothing_is_to_be_read_s3_is_not_asked_and_no_client_made(
@@ -314,7 +381,7 @@ def test_sync_reads_run_times_and_goes_on_where_a_bucket_refuses(program: Progra
         program.env = {**emulator.env(), "BRAKET_ETL_START_DATE": "2026-11-16"}
         done = program.run("sync")
     assert done.returncode == 0, done.stderr
-    assert done.stderr.count("warning: results.json in bucket") == 1
+    assert done.stderr.count("warning: results in bucket") == 1
     assert "AccessDenied" in done.stderr
     assert "Traceback" not in done.stderr
     assert "task_results" in done.stdout

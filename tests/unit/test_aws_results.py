@@ -2,23 +2,29 @@
 
 from __future__ import annotations
 
+import errno
+import gzip
 import io
 import json
+import os
+from collections.abc import Callable
 from datetime import UTC, datetime
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from braket_etl.aws import json_stream
 from braket_etl.aws.errors import BadConfiguration
 from braket_etl.aws.results import (
+    NamedNotOpened,
     NotATask,
     ResultMetadata,
     Unreadable,
     read_metadata,
     results_key,
-    walk,
 )
+from braket_etl.aws.walk import walk
 
 ARN = "arn:aws:braket:eu-north-1:123456789012:quantum-task/11111111-2222-3333-4444-555555555555"
 HEADER = {"name": "braket.task_result.gate_model_task_result", "version": "1"}
@@ -107,6 +113,181 @@ def test_a_program_set_tells_its_shots_and_counts() -> None:
     assert (result.failed_executables, result.program_count, result.executable_count) == (1, 3, 3)
 
 
+def test_a_program_set_tells_what_became_of_each_executable() -> None:
+    failed = {"failureReason": "The device stopped.", "retryable": True, "category": "DEVICE"}
+    programs = [{"executables": [{}, failed]}, "no program", {"executables": [{"status": "CANCELLED"}, None]}]
+    result = metadata(taskMetadata={**TASK, "programMetadata": programs})
+    assert result.executables is not None
+    assert [tuple(each.values()) for each in result.executables] == [
+        (0, 0, "succeeded", None, None, None),
+        (0, 1, "failed", "DEVICE", "The device stopped.", True),
+        (2, 0, "cancelled", None, None, None),
+        (2, 1, None, None, None, None),
+    ]
+
+
+def test_aquila_tells_how_many_shots_succeeded() -> None:
+    for quera, told in (({"numSuccessfulShots": 41}, 41), ({}, None), (None, None)):
+        result = metadata(taskMetadata=TASK, additionalMetadata={"action": {}, "queraMetadata": quera})
+        assert (result.shots, result.successful_shots) == (100, told)
+
+
+SPLIT = {
+    "braketSchemaHeader": {"name": "braket.task_result.program_set_task_result", "version": "1"},
+    "programResults": ["programs/0/results.json"],
+    "s3Location": ["amazon-braket-us-east-1-111122223333", "tasks/1"],
+    "taskMetadata": "metadata.json",
+}
+SET = {
+    **{name: value for name, value in TASK.items() if name not in ("shots", "braketSchemaHeader")},
+    "braketSchemaHeader": {"name": "braket.task_result.program_set_task_metadata", "version": "1"},
+    "requestedShots": 300,
+    "successfulShots": 200,
+    "totalFailedExecutables": 1,
+    "programMetadata": [{"executables": [{}, {}, {"failureReason": "no", "category": "DEVICE"}]}],
+}
+
+
+def split(beside: Callable[[str], io.BytesIO], **members: Any) -> Any:
+    return read_metadata(io.BytesIO(json.dumps({**SPLIT, **members}).encode()), beside)
+
+
+@pytest.mark.parametrize("packed", [bytes, gzip.compress])
+def test_the_metadata_of_a_program_set_are_read_from_the_file_that_it_names(packed: Any) -> None:
+    asked = []
+
+    def beside(name: str) -> io.BytesIO:
+        asked.append(name)
+        return io.BytesIO(packed(json.dumps(SET).encode()))
+
+    result = split(beside)
+    assert isinstance(result, ResultMetadata), result
+    assert (result.arn, result.schema_name) == (ARN, "braket.task_result.program_set_task_result")
+    assert (result.requested_shots, result.successful_shots, result.executable_count) == (300, 200, 3)
+    assert split(beside, taskMetadata="told/apart.json") == result
+    assert asked == ["metadata.json", "told/apart.json"]
+
+
+@pytest.mark.parametrize(
+    "name",
+    [
+        *("", ".", "..", "../metadata.json", "a/../../b", "/etc/passwd", "a//b", "s3://other/metadata.json"),
+        *("C:metadata.json", "..\\metadata.json", "a\x00b", "a\nb", "m" * 2_000),
+    ],
+)
+def test_a_name_that_leads_out_of_the_folder_is_not_followed(name: str) -> None:
+    def beside(name: str) -> io.BytesIO:
+        raise AssertionError(name)
+
+    result = split(beside, taskMetadata=name)
+    assert isinstance(result, Unreadable)
+    assert "no place beside it" in result.error
+    assert result.error.isprintable()
+
+
+@pytest.mark.parametrize(
+    ("content", "said"),
+    [
+        (b"", "metadata.json, which it names: IncompleteJSONError"),
+        (json.dumps(SET).encode()[:-9], "metadata.json, which it names: IncompleteJSONError"),
+        (gzip.compress(json.dumps(SET).encode())[:-20], "metadata.json, which it names: EOFError"),
+        (b'{"a": ' * 200, "nested too deeply"),
+        (json.dumps([0] * 600_000).encode(), "too large"),
+    ],
+)
+def test_damaged_metadata_are_told_of_by_their_name(content: bytes, said: str) -> None:
+    result = split(lambda name: io.BytesIO(content))
+    assert isinstance(result, Unreadable)
+    assert said in result.error
+
+
+@pytest.mark.parametrize("content", [SPLIT, [1], "metadata.json"])
+def test_metadata_that_lead_round_in_a_circle_or_are_none_are_no_task(content: Any) -> None:
+    assert isinstance(split(lambda name: io.BytesIO(json.dumps(content).encode())), NotATask)
+
+
+def test_metadata_that_are_not_there_are_told_apart_from_those_that_cannot_be_had(tmp_path: Path) -> None:
+    def failing(number: int) -> Callable[[str], io.BytesIO]:
+        def beside(name: str) -> io.BytesIO:
+            raise OSError(number, os.strerror(number))
+
+        return beside
+
+    result = split(failing(errno.ENOENT))
+    assert isinstance(result, Unreadable)
+    assert "metadata.json, which it names, is not beside it" in result.error
+    with pytest.raises(NamedNotOpened, match=r"metadata\.json"):
+        split(failing(errno.EACCES))
+    (tmp_path / "results.json").write_text(json.dumps(SPLIT))
+    os.mkfifo(tmp_path / "metadata.json")
+    [found] = walk(str(tmp_path))
+    with found.opened() as stream:
+        assert isinstance(read_metadata(stream, found.beside), Unreadable)
+
+
+def test_a_local_set_without_files_beside_it_is_read_as_it_is() -> None:
+    result = read({**SPLIT, "taskMetadata": SET, "programResults": []})
+    assert isinstance(result, ResultMetadata)
+    assert result.requested_shots == 300
+
+
+@pytest.mark.parametrize(
+    "schema", ["program_result", "program_set_executable_result", "program_set_executable_failure"]
+)
+def test_the_other_files_of_a_program_set_are_known_as_its_parts(schema: str) -> None:
+    result = read({"braketSchemaHeader": {"name": f"braket.task_result.{schema}", "version": "1"}})
+    assert isinstance(result, NotATask)
+    assert result.is_part
+    assert isinstance(result := read(SET), NotATask)
+    assert result.is_part
+
+
+@pytest.mark.parametrize("kind", [io.BytesIO, lambda content: Dripping(content)])
+def test_a_packed_file_is_read_by_its_content(kind: Any) -> None:
+    packed = gzip.compress(b"\xef\xbb\xbf" + WHOLE)
+    assert read_metadata(kind(packed)) == read_metadata(io.BytesIO(WHOLE))
+    for damaged in (packed[:-12], packed[:30], packed[:2], packed[:40] + b"x" * 20 + packed[60:]):
+        assert isinstance(read_metadata(kind(damaged)), Unreadable)
+
+
+class Endless(io.RawIOBase):
+    """A beginning, and then the same for ever."""
+
+    def __init__(self, head: bytes, more: bytes) -> None:
+        super().__init__()
+        self._head, self._more = head, more
+
+    def read(self, size: int | None = -1) -> bytes:
+        head, self._head = self._head, self._more if size else self._head
+        return head if size else b""
+
+
+@pytest.mark.parametrize(
+    ("head", "more"),
+    [
+        (b'{"measurements": "', b"[0, 1], " * 8_192),
+        (b'{"a\\', b'"' + b"\\" * 65_535),
+        (b'{"a": [1', b"1" * 65_536),
+    ],
+)
+def test_a_text_or_a_number_without_end_is_refused(
+    head: bytes, more: bytes, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The parser would hold it whole, and take the square of its length in time."""
+    monkeypatch.setattr(json_stream, "_LONGEST_TEXT", 1 << 20)
+    assert read_metadata(Endless(head, more)) == Unreadable("a text or a number in it is too long")
+
+
+def test_long_texts_that_end_are_read() -> None:
+    action = {"source": "\n" * 2_000_000 + '"', "inputs": {}}
+    document = {
+        "additionalMetadata": {"action": action},
+        "taskMetadata": TASK,
+        "measurements": [[0, 1]] * 99_999,
+    }
+    assert metadata(**document).arn == ARN
+
+
 def test_a_member_that_comes_twice_counts_as_it_does_for_any_json_parser() -> None:
     def member(duration: int) -> str:
         return f'"additionalMetadata": {{"simulatorMetadata": {{"executionDuration": {duration}}}}}'
@@ -144,7 +325,6 @@ def test_measurements_that_come_first_are_passed_over() -> None:
         ({"taskMetadata": {**TASK, "id": None}}, "local simulator"),
         ({"taskMetadata": {**TASK, "id": "arn:aws:braket:us-east-1:123456789012:job/1"}}, "local simulator"),
         ({"taskMetadata": None}, "no task metadata"),
-        ({"taskMetadata": "task_metadata.json"}, "a file of their own"),
         ({"accuracy": 0.93}, "no task metadata"),
         ([1, 2], "no JSON object"),
         ("text", "no JSON object"),
@@ -198,25 +378,26 @@ def test_the_key_is_in_the_output_directory(directory: str) -> None:
 
 
 def test_a_folder_is_walked_in_a_fixed_order_and_can_be_resumed(tmp_path: Path) -> None:
-    for name in ("b/results.json", "a-1/results.json", "a/results.json", "a/z/results.json", "a/other.json"):
+    names = ["b/results.json.gz", "a-1/results.json", "a/results.json", "a/z/results.json", "a/other.json"]
+    for name in names:
         (tmp_path / name).parent.mkdir(parents=True, exist_ok=True)
         (tmp_path / name).write_bytes(name.encode())
     (tmp_path / "a" / "circle").symlink_to(tmp_path)
     found = list(walk(str(tmp_path)))
-    names = [str(Path(name).relative_to(tmp_path)) for name, _ in found]
-    assert sorted(names) == ["a-1/results.json", "a/results.json", "a/z/results.json", "b/results.json"]
-    for name, opened in found:
-        with opened() as stream:
-            assert name.endswith(stream.read().decode())
-    for position, (name, _) in enumerate(found):
-        assert [after for after, _ in walk(str(tmp_path), start_after=name)] == [
-            later for later, _ in found[position + 1 :]
+    assert sorted(str(Path(each.name).relative_to(tmp_path)) for each in found) == sorted(names[:-1])
+    for each in found:
+        with each.opened() as stream:
+            assert each.name.endswith(stream.read().decode())
+    for position, each in enumerate(found):
+        assert [after.name for after in walk(str(tmp_path), start_after=each.name)] == [
+            later.name for later in found[position + 1 :]
         ]
 
 
-def test_a_single_file_can_be_named(tmp_path: Path) -> None:
-    (tmp_path / "results.json").write_bytes(b"{}")
-    assert [name for name, _ in walk(str(tmp_path / "results.json"))] == [str(tmp_path / "results.json")]
+def test_a_single_file_can_be_named_whatever_its_name(tmp_path: Path) -> None:
+    for name in ("results.json", "of a task"):
+        (tmp_path / name).write_bytes(b"{}")
+        assert [found.name for found in walk(str(tmp_path / name))] == [str(tmp_path / name)]
 
 
 def test_a_folder_that_does_not_exist_is_bad_configuration(tmp_path: Path) -> None:
