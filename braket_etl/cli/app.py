@@ -192,7 +192,10 @@ def backfill(
 @app.command()
 @verb
 def recover(
-    path: Annotated[str, typer.Argument(help="s3://bucket/prefix, or a folder with results.json files.")],
+    path: Annotated[
+        str,
+        typer.Argument(help="s3://bucket/prefix, a folder with results.json files, or one file of any name."),
+    ],
     account: Annotated[
         Optional[str], typer.Option("--account", help="The configured account that reads the bucket.")
     ] = None,
