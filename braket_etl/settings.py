@@ -192,8 +192,13 @@ class Settings(BaseSettings):
     )
     events: str | None = Field(
         None,
-        description="Feed of EventBridge state changes: a folder, s3://bucket/prefix, or the URL of an SQS queue",
+        description="Feed of EventBridge's events: a folder, s3://bucket/prefix, or the URL of an SQS queue",
         examples=["https://sqs.us-east-1.amazonaws.com/111122223333/braket-state-changes"],
+    )
+    created_by: Literal["off", "name"] = Field(
+        "off",
+        description="Whether to keep who created a task or job, as CloudTrail's records in the feed of events tell: name, "
+        "or off, since it is personal data",
     )
     notify: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),

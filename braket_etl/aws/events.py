@@ -1,4 +1,4 @@
-"""Fetching EventBridge's events: message bodies from an SQS queue, JSON files from under an S3 prefix.
+"""Fetching EventBridge's events: message bodies from an SQS queue, files from under an S3 prefix.
 
 Belongs here: the calls. Does not belong here: what an event means (pull/events.py). Clients are passed in, as
 made by `sessions.py`; a call that AWS refuses raises botocore's ClientError or a BotoCoreError.
@@ -6,14 +6,16 @@ made by `sessions.py`; a call that AWS refuses raises botocore's ClientError or 
 
 from __future__ import annotations
 
+import re
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any
 from urllib.parse import urlsplit
 
 _BATCH = 10  # the most that SQS gives or takes at once
-_LONGEST_EVENT_FILE = 64 * 1024 * 1024
-SUFFIXES = (".json", ".jsonl", ".ndjson")
+#: How a file's name may end that holds events. Firehose gives none, and names of its streams may have points.
+_SUFFIXES = frozenset({"", "json", "jsonl", "ndjson", "gz", "log"})
+_SUFFIX = re.compile(r"\.([A-Za-z][A-Za-z0-9]{0,7})\Z")
 
 
 @dataclass(frozen=True, slots=True)
@@ -62,10 +64,30 @@ def delete_messages(sqs: Any, queue_url: str, messages: Sequence[Message]) -> in
     return refused
 
 
-def prefix_texts(s3: Any, bucket: str, prefix: str) -> Iterator[str]:
-    """The text of each .json, .jsonl and .ndjson object under a prefix, in order of key; huge ones are passed over."""
+def may_hold_events(name: str) -> bool:
+    """Whether a file of that name is read: JSON, packed or not, or without a suffix; not hidden, no mark of a tool."""
+    found = _SUFFIX.search(name)
+    is_mark = name.startswith((".", "_")) or name == "aws-logs-write-test"
+    return not is_mark and (found[1].lower() if found else "") in _SUFFIXES
+
+
+@dataclass(frozen=True, slots=True)
+class Listed:
+    """An object under a prefix."""
+
+    key: str
+    size: int
+
+
+def listed_objects(s3: Any, bucket: str, prefix: str) -> Iterator[Listed]:
+    """The objects under a prefix, in order of key; empty ones, which stand for folders, are passed over."""
     for page in s3.get_paginator("list_objects_v2").paginate(Bucket=bucket, Prefix=prefix):
         for listed in page.get("Contents", []):
-            if listed["Key"].endswith(SUFFIXES) and listed["Size"] <= _LONGEST_EVENT_FILE:
-                body = s3.get_object(Bucket=bucket, Key=listed["Key"])["Body"]
-                yield body.read().decode("utf-8", errors="replace")
+            if listed["Size"]:
+                yield Listed(listed["Key"], listed["Size"])
+
+
+def object_content(s3: Any, bucket: str, key: str) -> bytes:
+    """The content of an object."""
+    content: bytes = s3.get_object(Bucket=bucket, Key=key)["Body"].read()
+    return content

@@ -19,7 +19,7 @@ from typing import Any
 from braket_etl.costs.errors import PriceListError
 from braket_etl.costs.rules import PriceRule, price_rules
 from braket_etl.costs.units import HIGHEST_PRICE, unit_of, usd_per_billion
-from braket_etl.json_text import json_values, read_json
+from braket_etl.json_text import read_joined_json, read_json
 from braket_etl.tables.device_keys import device_key
 from braket_etl.values import decimal, instant
 
@@ -228,7 +228,7 @@ def _csv_price(header: list[str], row: list[str], line: int) -> Price | str:
 
 def _from_json(text: str) -> tuple[Publication, ...]:
     try:
-        documents = [each for value in json_values(text, _DECODER) for each in _documents(value)]
+        documents = [each for value in read_joined_json(text, _DECODER) for each in _documents(value)]
     except ValueError as error:
         raise PriceListError(f"the price list is no whole JSON: {str(error)[:200]}") from None
     if documents and all("products" in document for document in documents):

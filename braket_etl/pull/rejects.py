@@ -7,6 +7,8 @@ from dataclasses import dataclass, field
 from typing import Any
 
 from braket_etl.aws.sessions import Account, Sessions, Target
+from braket_etl.pull.events import OPERATION as EVENT
+from braket_etl.pull.feed import read_rejects_again
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.owners import owners
 from braket_etl.pull.puller import Puller
@@ -92,6 +94,8 @@ def _plan(connection: Connection, sessions: Sessions, records: Iterable[tuple[st
     for operation, arn in records:
         account_id, region = owner_of(arn)
         account = known.get(account_id or "", only)
+        if operation == EVENT:
+            continue  # read again by `retry_rejects`: there is nobody to ask
         if operation not in BY_GET or not region:
             plan.warnings.append(f"{arn} ({operation or 'unknown'}) cannot be asked for by its ARN")
         elif account is None:
@@ -127,13 +131,16 @@ def get_again(puller: Puller, plan: RetryPlan) -> Outcome:
     return outcome
 
 
-def retry_rejects(puller: Puller, plan: RetryPlan) -> Retried:
-    """Ask for every record of the plan again; those that come whole are stored and are no rejects any longer."""
+def retry_rejects(puller: Puller, plan: RetryPlan, *, with_callers: bool = False) -> Retried:
+    """Ask for every record of the plan again, and read events again; what comes whole is stored and no reject any longer."""
     outcome = get_again(puller, plan)
     with puller.warehouse.writing("looking up rejects") as connection:
+        if any(operation == EVENT for operation, _ in plan.attempts):
+            with transaction(connection):
+                read_rejects_again(connection, with_callers=with_callers)
         now = {(row["operation"], row["arn"]): row["attempts"] for row in stored_rejects(connection)}
     left = {key: attempts for key, attempts in plan.attempts.items() if key in now}
-    still = sum(now[key] > attempts for key, attempts in left.items())
+    still = sum(now[key] > attempts or key[0] == EVENT for key, attempts in left.items())
     return Retried(outcome, len(plan.attempts) - len(left), still, len(left) - still)
 
 

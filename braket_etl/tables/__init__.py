@@ -12,6 +12,7 @@ from braket_etl.tables.observations import JOB_OBSERVATIONS, TASK_OBSERVATIONS
 from braket_etl.tables.prices import PRICES
 from braket_etl.tables.quantum_tasks import QUANTUM_TASKS
 from braket_etl.tables.queue_wait_quantiles import QUEUE_WAIT_QUANTILES
+from braket_etl.tables.record_callers import RECORD_CALLERS
 from braket_etl.tables.reservations import DISCOUNTS, RESERVATIONS, USAGE_TYPES
 from braket_etl.tables.spending_limits import SPENDING_LIMITS
 from braket_etl.tables.state_change_events import STATE_CHANGE_EVENTS
@@ -28,6 +29,7 @@ MAIN = (
     DEVICES,
     DEVICE_OBSERVATIONS,
     STATE_CHANGE_EVENTS,
+    RECORD_CALLERS,
     QUEUE_WAIT_QUANTILES,
     WAIT_FORECAST,
     TASK_RESULTS,

@@ -59,6 +59,17 @@ def record_columns() -> tuple[Column, ...]:
             "When Braket first answered that it no longer knows this record; NULL while it does",
             content=False,
         ),
+        text(
+            "created_by",
+            "Who created it, as CloudTrail tells (record_callers); of a task in a job, who created the job. NULL where "
+            "that is not known, or BRAKET_ETL_CREATED_BY is off",
+            content=False,
+        ),
+        text(
+            "created_by_kind",
+            "What kind of caller created_by is, as in record_callers",
+            content=False,
+        ),
         integer(
             "row_hash",
             "Hash of the content; two fetches with the same hash are the same record",

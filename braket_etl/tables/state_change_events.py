@@ -30,7 +30,12 @@ STATE_CHANGE_EVENTS = Table(
     columns=(
         text("event_id", "Id of the event; the same in each delivery of it", "id", required=True),
         text("detail_type", "Kind of the event", "detail-type", required=True),
-        text("source", "Who sent it, as EventBridge says; only aws.braket is believed", "source", side=True),
+        text(
+            "source",
+            "Who sent it, as EventBridge says, empty where nothing does; only aws.braket is believed",
+            "source",
+            side=True,
+        ),
         text("account_id", "Account that owns the record", "account", required=True),
         text("region", "Region in which the record lives", "region", required=True),
         instant("event_time", "When the status changed, to the second", "time", required=True),

@@ -14,7 +14,7 @@ from typing import Any
 
 import pyarrow as pa
 
-from braket_etl.tables import JOB_EVENTS
+from braket_etl.tables import JOB_EVENTS, QUANTUM_TASKS, RECORD_CALLERS
 from braket_etl.tables.bookkeeping import UNSETTLED_RECORDS
 from braket_etl.tables.declaration import Column, Table, quoted
 from braket_etl.tables.observations import STATE
@@ -99,6 +99,7 @@ def upsert(
     if changed:
         _insert_changed(connection, table, rows)
         _check_unique(connection, table, near, bounds)
+        name_creators(connection, table, bounds)
     settle(connection, table)
     return Counts(new=new, changed=changed - new, unchanged=seen - changed)
 
@@ -128,6 +129,38 @@ def replace_rows(connection: Connection, table: Table, rows: pa.Table) -> Counts
     )
     total = affected(connection, f"INSERT INTO {table.qualified_name} BY NAME SELECT * FROM incoming")
     return Counts(new=total - stored, changed=stored)
+
+
+def insert_new(connection: Connection, table: Table, rows: pa.Table) -> Counts:
+    """Add the rows of a table whose rows never change: a key that is stored stays as it was first told."""
+    if rows.num_rows == 0:
+        return Counts()
+    _stage(connection, table, rows)
+    new = affected(
+        connection,
+        f"INSERT INTO {table.qualified_name} BY NAME "
+        f"SELECT * FROM incoming ANTI JOIN {table.qualified_name} AS t USING ({_joined(table.key)})",
+    )
+    return Counts(new=new, unchanged=rows.num_rows - new)
+
+
+def name_creators(connection: Connection, table: Table, created: Sequence[datetime] = ()) -> int:
+    """Let `created_by` of tasks or jobs say what record_callers knows by now; how many rows that changed.
+
+    A task in a job was created by the job's role, and takes whoever created the job. `created` bounds the times of creation
+    of the records that are looked at (aware UTC, both ends in).
+    """
+    if not connection.execute(f"SELECT 1 FROM {RECORD_CALLERS.qualified_name} LIMIT 1").fetchall():
+        return 0
+    created_for = f"coalesce(t.job_arn, t.{table.key[0]})" if table is QUANTUM_TASKS else f"t.{table.key[0]}"
+    return affected(
+        connection,
+        f"""UPDATE {table.qualified_name} AS t SET created_by = c.caller, created_by_kind = c.caller_kind
+        FROM {RECORD_CALLERS.qualified_name} AS c
+        WHERE c.record_arn = {created_for} AND t.created_by IS DISTINCT FROM c.caller
+            AND t.{table.immutable} BETWEEN ? AND ?""",
+        list(created or (_FIRST, _LAST)),
+    )
 
 
 def append_events(connection: Connection, rows: pa.Table) -> Counts:

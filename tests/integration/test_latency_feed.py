@@ -1,4 +1,4 @@
-"""Polls of the emulator, whose true starts are known, and events from real SQS and S3 endpoints."""
+"""Polls of the emulator, whose true starts are known."""
 
 from __future__ import annotations
 
@@ -8,21 +8,13 @@ import urllib.request
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 
-import boto3
-import pytest
-
 from braket_emulator import running
-from braket_etl.aws.events import delete_messages, prefix_texts, queued_messages
-from braket_etl.aws.sessions import Sessions, ambient_account
-from braket_etl.pull.events import event_rows
-from braket_etl.pull.feed import read_feed
 from braket_etl.tables import QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables.normalize import normalize
 from braket_etl.tables.observations import with_position
 from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import extend_observations, upsert
-from tests.integration.buckets import empty_moto
 
 NOW = datetime(2026, 11, 18, 14, 30, tzinfo=UTC)
 POLLS, GAP = 16, timedelta(minutes=20)
@@ -108,74 +100,3 @@ def test_what_polls_leave_known_holds_what_truly_happened(tmp_path):
             assert row["stat_seconds_lower"] - RESOLUTION <= wait <= row["stat_seconds_upper"] + RESOLUTION
     assert any(row["is_censored"] for row in found)
     assert sum(row["wait_seconds_lower"] > 0 for row in found) > 10
-
-
-def event(number):
-    task = "arn:aws:braket:us-east-1:123456789012:quantum-task/1"
-    return json.dumps(
-        {
-            "id": f"event-{number}",
-            "detail-type": "Braket Task State Change",
-            "account": "123456789012",
-            "region": "us-east-1",
-            "time": "2026-11-18T14:30:00Z",
-            "detail": {"quantumTaskArn": task, "status": "RUNNING"},
-        }
-    )
-
-
-@pytest.fixture(scope="module")
-def client():
-    with empty_moto() as url:
-        yield lambda service: boto3.client(
-            service,
-            region_name="us-east-1",
-            endpoint_url=url,
-            aws_access_key_id="testing",
-            aws_secret_access_key="testing",
-        )
-
-
-def test_messages_of_a_queue_are_read_and_only_those_committed_are_deleted(client):
-    sqs = client("sqs")
-    url = sqs.create_queue(QueueName="state-changes")["QueueUrl"]
-    for number in range(23):
-        sqs.send_message(QueueUrl=url, MessageBody=event(number))
-    messages = list(queued_messages(sqs, url))
-    rows = event_rows([message.body for message in messages], NOW).rows
-    assert sorted(rows.column("event_id").to_pylist()) == sorted(f"event-{number}" for number in range(23))
-    assert delete_messages(sqs, url, messages[:20]) == 0
-    for message in messages[20:]:
-        sqs.change_message_visibility(QueueUrl=url, ReceiptHandle=message.receipt, VisibilityTimeout=0)
-    assert len(list(queued_messages(sqs, url))) == 3
-
-
-def test_messages_that_cannot_be_deleted_are_stored_and_a_warning(client, tmp_path, monkeypatch):
-    sqs = client("sqs")
-    monkeypatch.setenv("AWS_ENDPOINT_URL_SQS", sqs.meta.endpoint_url)
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "testing")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "testing")
-    url = sqs.create_queue(QueueName="gone")["QueueUrl"]
-    sqs.send_message(QueueUrl=url, MessageBody=event(1))
-    sessions = Sessions()
-    sessions.session(ambient_account()).events.register(
-        "before-call.sqs.DeleteMessageBatch", lambda **_: sqs.delete_queue(QueueUrl=url) and None
-    )
-    warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
-    outcome = read_feed(warehouse, sessions, ambient_account(), url, "run")
-    assert outcome.counts["state_change_events"].new == 1
-    assert [warning for warning in outcome.warnings if "stays in the queue" in warning]
-
-
-def test_json_under_a_prefix_is_read(client):
-    s3 = client("s3")
-    s3.create_bucket(Bucket="events")
-    for key, number in (
-        ("braket/2.jsonl", 2),
-        ("braket/1.json", 1),
-        ("other/3.json", 3),
-        ("braket/notes.txt", 4),
-    ):
-        s3.put_object(Bucket="events", Key=key, Body=event(number).encode())
-    rows = event_rows(prefix_texts(s3, "events", "braket/"), NOW).rows
-    assert rows.column("event_id").to_pylist() == ["event-1", "event-2"]

@@ -15,7 +15,7 @@ from braket_etl.pull.resources import BY_GET, RESOURCES
 from braket_etl.tables import MAIN
 
 #: Rows come from these too, which are no operations of Braket's.
-NO_OPERATIONS = {"StateChangeEvent", "ResultsFile"}
+NO_OPERATIONS = {"StateChangeEvent", "CloudTrailEvent", "ResultsFile"}
 
 
 @pytest.fixture(scope="module")

@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from braket_etl.pull.events import event_rows, folder_texts
+from braket_etl.pull.events import event_rows
 from braket_etl.tables.devices import execution_windows, queue_depths
 
 NOW = datetime(2026, 11, 2, 12, tzinfo=UTC)
@@ -69,6 +69,7 @@ def test_other_kinds_of_event_are_passed_over():
     other = event() | {"detail-type": "Braket QPU Status Change"}
     normalized = event_rows([json.dumps(other)], NOW)
     assert (normalized.rows.num_rows, normalized.rejects) == (0, [])
+    assert normalized.others == {"Braket QPU Status Change": 1}
 
 
 @pytest.mark.parametrize(
@@ -91,14 +92,6 @@ def test_what_is_no_event_is_a_reject_and_the_rest_stays(text):
     (reject,) = normalized.rejects
     assert reject.operation == "StateChangeEvent"
     json.loads(reject.payload)
-
-
-def test_a_folder_is_read_in_order_and_only_its_json(tmp_path):
-    (tmp_path / "day").mkdir()
-    (tmp_path / "day" / "2.jsonl").write_text("two")
-    (tmp_path / "day" / "1.json").write_text("one")
-    (tmp_path / "notes.txt").write_text("no")
-    assert list(folder_texts(tmp_path)) == ["one", "two"]
 
 
 def test_windows_are_read_in_both_time_formats():

@@ -19,7 +19,7 @@ ALLOWED = {
         "cli/costs.py costs/billing.py costs/estimate.py costs/load.py costs/seed.py"
     ),
     "which days, records and owners a pull has to ask for, and what it merged": (
-        "pull/day_counts.py pull/merge.py pull/owners.py pull/plan.py pull/recover.py pull/reference.py "
+        "pull/day_counts.py pull/feed.py pull/merge.py pull/owners.py pull/plan.py pull/recover.py pull/reference.py "
         "pull/rejects.py pull/results.py pull/wanted.py warehouse/unsettled.py warehouse/upsert.py"
     ),
     "Dagster's previews and due days": "orchestration/assets/models.py orchestration/schedules.py",

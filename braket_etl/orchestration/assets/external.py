@@ -23,6 +23,10 @@ _ORIGINS = {
         "An EventBridge event about a task or job, where a feed is set.",
         {"aws", "eventbridge"},
     ),
+    "CloudTrailEvent": (
+        "A record of CloudTrail about a call that created a task or job, where a feed brings it.",
+        {"aws", "cloudtrail"},
+    ),
     "ResultsFile": ("The results.json of a quantum task, in the bucket that it names.", {"aws", "s3"}),
 }
 #: Tables that a command fills from a file.

@@ -18,9 +18,11 @@ from braket_etl.tables import (
     DEVICES,
     PRICES,
     QUANTUM_TASKS,
+    RECORD_CALLERS,
     SPENDING_LIMITS,
     STATE_CHANGE_EVENTS,
 )
+from braket_etl.tables.redact import Redactor
 from braket_etl.warehouse.upsert import Counts
 
 
@@ -56,7 +58,10 @@ def spending_limits(
     yield result_of(SPENDING_LIMITS, outcome)
 
 
-@dg.multi_asset(name="read_state_change_events", specs=[reference_spec(STATE_CHANGE_EVENTS)])
+@dg.multi_asset(
+    name="read_state_change_events",
+    specs=[reference_spec(table) for table in (STATE_CHANGE_EVENTS, RECORD_CALLERS)],
+)
 def state_change_events(
     context: dg.AssetExecutionContext, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:
@@ -64,9 +69,18 @@ def state_change_events(
     refuse_another_home(context.run, runtime.settings)
     outcome = Outcome()
     if feed := runtime.settings.events:
-        outcome = read_feed(runtime.warehouse, runtime.sessions, runtime.accounts[0], feed, context.run_id)
+        outcome = read_feed(
+            runtime.warehouse,
+            runtime.sessions,
+            runtime.accounts[0],
+            feed,
+            context.run_id,
+            with_callers=runtime.settings.created_by != "off",
+            redactor=Redactor(runtime.settings.redact),
+        )
     note(context, runtime, "state_change_events", outcome)
-    yield result_of(STATE_CHANGE_EVENTS, outcome)
+    for table in (STATE_CHANGE_EVENTS, RECORD_CALLERS):
+        yield result_of(table, outcome)
 
 
 @dg.asset(
