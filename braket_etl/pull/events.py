@@ -109,7 +109,9 @@ def event_rows(
     for rows in (events, callers):
         read.rejects += rows.turned()
     read.rows, read.callers = (pa.concat_tables(rows.parts).combine_chunks() for rows in (events, callers))
-    read.rejects = [_redacted(reject, redactor) for reject in read.rejects]
+    read.rejects = [
+        _redacted(reject, redactor) for reject in {each.arn: each for each in read.rejects}.values()
+    ]
     return read
 
 
@@ -126,7 +128,8 @@ def rejected_content(payload: str) -> str:
 
 def _rejects(unread: Sequence[Unread], read_at: datetime) -> list[Reject]:
     """What of one file or message was not understood; what is more than is kept one by one as one reject."""
-    each, rest = unread[:_MOST_REJECTS], unread[_MOST_REJECTS:]
+    distinct = list({one.text: one for one in unread}.values())
+    each, rest = distinct[:_MOST_REJECTS], distinct[_MOST_REJECTS:]
     if rest:
         more = f"{len(rest):,} more that cannot be read, the first: {rest[0].error}"
         each = [*each, Unread("\n".join(one.text for one in rest), more)]

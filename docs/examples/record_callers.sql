@@ -5,11 +5,12 @@ GROUP BY caller, caller_kind
 ORDER BY records DESC, caller;
 
 -- What did each person's tasks cost? A task in a job counts for whoever created the job.
-SELECT t.created_by, count(*) AS tasks, sum(c.cost_usd) AS cost_usd
+SELECT r.caller, count(*) AS tasks, sum(c.cost_usd) AS cost_usd
 FROM quantum_tasks AS t
 JOIN task_costs AS c USING (quantum_task_arn)
-GROUP BY t.created_by
-ORDER BY cost_usd DESC NULLS LAST, t.created_by;
+JOIN record_callers AS r ON r.record_arn = coalesce(t.job_arn, t.quantum_task_arn)
+GROUP BY r.caller
+ORDER BY cost_usd DESC NULLS LAST, r.caller;
 
 -- With which roles were tasks and jobs created?
 SELECT split_part(caller_arn, '/', 2) AS role, count(*) AS records
