@@ -20,7 +20,7 @@ NEWEST = $(or $(firstword $(foreach version,$(PYTHONS),$(call python,$(version))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unit test coverage faults newest-set-up test-newest test-newest-parts test-lowest test-pythons test-readers test-cluster test-sdk test-focus bench lint types audit api-news docs check ui lock clean
+.PHONY: help setup demo unit test coverage faults newest-set-up test-newest test-newest-parts test-lowest test-pythons test-readers test-cluster test-sdk test-focus bench bills lint types audit api-news docs check ui lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -128,6 +128,9 @@ $(VENV)-bench/.set-up: requirements/bench.lock
 	@echo "installing dlt into $(VENV)-bench (half a minute, once)"
 	@$(VENV)-bench/bin/python -m pip install --quiet --disable-pip-version-check --require-hashes -r requirements/bench.lock
 	@touch $@
+
+bills: $(SET_UP) ## Draw 20 months of work and the bills of them, and see whether they close (a minute)
+	@$(BIN)/python -m tests.drawn_bills $(ARGS)
 
 lint: $(SET_UP) ## Check style, format and the layers of imports
 	@$(BIN)/ruff check .

@@ -20,6 +20,7 @@ from braket_etl.cli.verb import Json, verb
 
 if TYPE_CHECKING:
     from braket_etl.analysis.next_wait import Closed, NextWait
+    from braket_etl.costs.close import ClosedBill
     from braket_etl.costs.estimate import Estimate
     from braket_etl.warehouse.connection import Connection, Warehouse
 
@@ -179,13 +180,47 @@ def import_bill(
     return _publish(warehouse)
 
 
-def _month(text: str) -> str:
+def _month(text: str, where: str = "--period") -> str:
     from braket_etl.settings import SettingsError
 
     try:
         return f"{date.fromisoformat(f'{text}-01'):%Y-%m}"
     except ValueError:
-        raise SettingsError(f"--period: {text!r:.20} is no month; write it as 2026-09") from None
+        raise SettingsError(f"{where}: {text!r:.20} is no month; write it as 2026-09") from None
+
+
+@billing.command()
+@verb
+def close(
+    month: Annotated[str, typer.Argument(help="Month of the bill: 2026-09.")],
+    format_: Annotated[
+        Optional[str],
+        typer.Option(
+            "--format", help="cur2, cur1 or focus, where more than one is there; else the last one."
+        ),
+    ] = None,
+    with_neighbours: Annotated[
+        bool,
+        typer.Option(
+            "--with-neighbours", help="Also other services' lines for Braket's notebooks, buckets and logs."
+        ),
+    ] = False,
+    as_json: Json = False,
+) -> int:
+    """Close a month's bill: what agrees with the records, what is explained, what is open, and what to do about it.
+
+    Exit code 0 where nothing is open, 1 where something is.
+    """
+    from braket_etl.costs.close import closed
+
+    month = _month(month, "MONTH")
+    with _warehouse().reading() as connection:
+        found = closed(connection, month, format_)
+    if as_json:
+        print(to_json(found.as_json(with_neighbours=with_neighbours), indent=2))
+    else:
+        _show_closed_bill(found, with_neighbours=with_neighbours)
+    return 1 if found.open else 0
 
 
 @billing.command()
@@ -292,6 +327,27 @@ def _show_estimate(found: Estimate) -> None:
     out.print(f"{least}${found.cost_usd.normalize():f}", markup=False)
     for remark in found.remarks:
         say(remark)
+
+
+def _show_closed_bill(found: ClosedBill, *, with_neighbours: bool) -> None:
+    parts = [part for part in found.parts if with_neighbours or part.part != "neighbour"]
+    show_table(
+        f"Bill of {found.month} ({found.source_format})",
+        ("part", "what", "amount_usd", "lines"),
+        [(part.part, part.kind, part.amount_usd, part.n_lines) for part in parts],
+    )
+    if not found.open:
+        say(f"the bill of {found.month} is closed: nothing is open", "green")
+        return
+    columns = ("charge_date", "product_family", "device_key", "cause", "amount_usd")
+    show_table(
+        "Open: above 0 billed and not expected, below 0 expected and not billed",
+        ("record or SKU", *columns),
+        [[line["record_arn"] or line["sku"], *(line[name] for name in columns)] for line in found.open],
+        f"${found.open_usd.normalize():f} is open",
+    )
+    for do in dict.fromkeys(f"{line['cause']}: {line['do']}" for line in found.open):
+        say(do, "yellow")
 
 
 def _show_closed(device: str, closed: Closed) -> None:

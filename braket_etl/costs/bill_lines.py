@@ -19,7 +19,8 @@ from braket_etl.json_text import read_json
 from braket_etl.tables.device_keys import device_key
 from braket_etl.values import decimal, in_utc, instant, rounded
 
-_LIMIT = Decimal(10) ** 26
+#: Amounts from this on cannot be stored, and are none.
+LARGEST = Decimal(10) ** 26
 
 _CUR_KINDS = {
     "Usage": "usage",
@@ -29,6 +30,10 @@ _CUR_KINDS = {
     "Refund": "refund",
     "Tax": "tax",
     "Fee": "fee",
+    "RIFee": "fee",
+    "SavingsPlanUpfrontFee": "fee",
+    "SavingsPlanRecurringFee": "fee",
+    "SavingsPlanNegation": "discount",
 }
 _FOCUS_KINDS = {"Usage": "usage", "Purchase": "fee", "Credit": "credit", "Adjustment": "refund", "Tax": "tax"}
 
@@ -120,10 +125,15 @@ class Line:
         try:
             amount = decimal(text)
         except ValueError:
-            raise BillingFileError(f"{self.where}: {names[0]} {text!r:.40} is no number") from None
-        if amount.copy_abs() >= _LIMIT:
-            raise BillingFileError(f"{self.where}: {names[0]} {text!r:.40} cannot be right")
+            raise BillingFileError(
+                f"{self.where}: {self._told_by(names)} {text!r:.40} is no number"
+            ) from None
+        if amount.copy_abs() >= LARGEST:
+            raise BillingFileError(f"{self.where}: {self._told_by(names)} {text!r:.40} cannot be right")
         return rounded(amount)
+
+    def _told_by(self, names: Sequence[str]) -> str:
+        return next(name for name in names if self.text(name) is not None)
 
     def instant(self, *names: str) -> datetime | None:
         """An instant in UTC, also as Athena writes it: `2026-09-05 00:00:00.000 UTC`."""
@@ -278,6 +288,13 @@ class Form:
         why = f"{', '.join(there)} empty" if there else f"no column {' or '.join(names).replace('.', '_')}"
         return f"{field} ({why})"
 
+    def neighbour(self, line: Line, service: Sequence[str]) -> str | None:
+        """The service of a line that is of another one, and of a resource with Braket's name; None for Braket's own."""
+        told = [str(line.values.get(column) or "") for column in service]
+        if any("braket" in text.lower() for text in told):
+            return None
+        return next(filter(None, told), "(unknown)")
+
     def of_bill(self, columns: Columns) -> list[str]:
         """The columns that tell of which bill a line is: account, payer, and the month or, without it, the time."""
         period = columns.named(*self.fields["billing_period_start"][1])
@@ -331,6 +348,13 @@ def _focus_kind(line: Line) -> dict[str, Any]:
     return {"charge_kind": "refund" if is_corrected else found, "charge_kind_raw": kind or None}
 
 
+def _list_cost(line: Line, listed: str) -> Decimal | None:
+    """Cost at list price; where it is not told and a net cost is, the cost before what was taken off."""
+    told = line.amount(listed)
+    is_net = line.text("line_item_net_unblended_cost") is not None
+    return line.amount("line_item_unblended_cost") if told is None and is_net else told
+
+
 _REQUIRED = ("billed_usd", "billing_period_start", "usage_start")
 CUR = Form(
     ("line_item_usage_start_date", "line_item_unblended_cost", "line_item_line_item_type"),
@@ -354,8 +378,9 @@ CUR = Form(
         "line_item_iam_principal": (Line.text, ("line_item_iam_principal",)),
         "quantity": (Line.amount, ("line_item_usage_amount",)),
         "unit": (Line.text, ("pricing_unit",)),
-        "list_usd": (Line.amount, ("pricing_public_on_demand_cost",)),
-        "billed_usd": (Line.amount, ("line_item_unblended_cost",)),
+        # what discounts take off stands in lines of its own, or in columns, and then net cost is what is paid
+        "list_usd": (_list_cost, ("pricing_public_on_demand_cost",)),
+        "billed_usd": (Line.amount, ("line_item_net_unblended_cost", "line_item_unblended_cost")),
         "currency": (Line.text, ("line_item_currency_code",)),
         "tags": (Line.tags, ("tags", "resource_tags")),
         "description": (Line.text, ("line_item_line_item_description",)),

@@ -13,6 +13,7 @@ from collections import Counter
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime
+from decimal import Decimal
 from functools import cached_property
 from itertools import combinations
 from pathlib import Path
@@ -25,6 +26,7 @@ from braket_etl.costs.bill_files import UNREADABLE, Export, open_export
 from braket_etl.costs.bill_lines import (
     CUR,
     FOCUS,
+    LARGEST,
     WANTED,
     Bill,
     Columns,
@@ -37,10 +39,12 @@ from braket_etl.costs.bill_lines import (
 from braket_etl.costs.errors import BillingFileError
 from braket_etl.costs.rules import family_of_usage
 from braket_etl.costs.seed import ensure_seed
+from braket_etl.costs.units import unit_of
 from braket_etl.tables.billed_line_items import BILLED_LINE_ITEMS
 from braket_etl.tables.device_keys import device_key
 from braket_etl.tables.redact import NOTHING_REDACTED, Redactor
 from braket_etl.tables.shared_columns import canonical_json
+from braket_etl.values import rounded
 from braket_etl.warehouse.connection import Connection, Warehouse, first_line
 from braket_etl.warehouse.statements import affected, transaction
 
@@ -84,12 +88,23 @@ def import_bill(
     rows = [row for file in read for row in file.rows]
     for row in rows:
         row["tags"] = redactor.tags(row["tags"])
+        row["base_quantity"] = _base_quantity(row)
     _number_repeated(rows)
     with warehouse.writing("bill") as connection, transaction(connection):
         _tell_what_is_billed(connection, rows)
         replaced = _store(connection, rows, bills)
     periods = tuple(sorted({bill.month for bill in bills}))
-    return Imported(len(rows), replaced, len(read), periods, tuple(_notes(read, passed_over)))
+    n_own = sum(row["neighbour"] is None for row in rows)
+    return Imported(n_own, replaced, len(read), periods, tuple(_notes(read, passed_over)))
+
+
+def _base_quantity(row: Row) -> Decimal | None:
+    """The quantity in the units in which models count."""
+    unit = unit_of(row["unit"] or "")
+    if unit is None or row["quantity"] is None:
+        return None
+    counted = rounded(row["quantity"] * unit.size)
+    return counted if counted.copy_abs() < LARGEST else None
 
 
 def read_file(name: str, opened: Callable[[], BinaryIO]) -> list[Row]:
@@ -131,12 +146,16 @@ class _ReadFile:
             raise BillingFileError(
                 f"{file.name} does not tell the service of a line: it lacks {', '.join(form.service)}"
             )
-        found = export.lines(form.wanted(columns), service, of_bill)
+        named = [*service, *columns.named(*form.fields["resource_id"][1])]
+        found = export.lines([*{*form.wanted(columns), *service}], named, of_bill)
         lines = [Line(file.name, columns, values) for values in found]
         told = [Line(file.name, columns, dict(zip(of_bill, bill, strict=True))) for bill in export.bills]
         bills = [form.bill(line, source_format, file.month) for line in told]
         source = {"source_file": Path(file.name).name}
-        rows = [form.row(line, source_format, file.month) | source for line in lines]
+        rows = [
+            form.row(line, source_format, file.month) | source | {"neighbour": form.neighbour(line, service)}
+            for line in lines
+        ]
         if months:
             rows = [row for row in rows if f"{row['billing_period_start']:%Y-%m}" in months]
         return cls(
@@ -286,7 +305,7 @@ def _notes(read: Sequence[_ReadFile], passed_over: Sequence[str]) -> Iterator[st
     yield from (note for file in read if (note := file.note))
     for form in (CUR, FOCUS):
         files = [file for file in read if file.form is form]
-        rows = [row for file in files for row in file.rows]
+        rows = [row for file in files for row in file.rows if row["neighbour"] is None]
         columns = Columns([name for file in files for name in file.columns.names])
         untold = [field for field in WANTED if all(row[field] is None for row in rows)] if rows else []
         if untold:

@@ -33,6 +33,11 @@ BILLED_LINE_ITEMS = Table(
         text("charge_kind_raw", "The kind as the export spells it"),
         text("bill_type", "Type of the bill in CUR (Anniversary, Purchase, Refund), ChargeClass in FOCUS"),
         text("invoice_id", "Invoice, where the export tells it"),
+        text(
+            "neighbour",
+            "Service of a line that is of another one, for a resource with Braket's name (notebooks of SageMaker, "
+            "buckets, logs); NULL for Braket's own lines",
+        ),
         text("usage_type", "Usage type: in FOCUS 1.2 of AWS it is SkuMeter"),
         text("operation", "Operation"),
         text(
@@ -49,6 +54,11 @@ BILLED_LINE_ITEMS = Table(
         text("line_item_iam_principal", "Who called, where CUR 2.0 tells it"),
         Column("quantity", MONEY, "Quantity in `unit`"),
         text("unit", "Unit of the quantity"),
+        Column(
+            "base_quantity",
+            MONEY,
+            "Quantity in tasks, shots, seconds or GB-seconds (a month is 30 days); NULL for an unknown unit",
+        ),
         money("list_usd", "Cost at list price; NULL where the export does not tell it"),
         money("billed_usd", "Cost as billed: negative for credits and discounts", required=True),
         string_map(

@@ -33,6 +33,8 @@ OTHER = {
     "first": date(2026, 11, 1),
     "last": "2026-11-10",
     "account": "123456789012,1",
+    "month": "2026-10",
+    "format": "focus",
     "tag": {"team": "chemistry", "stage": "prod"},
 }
 #: The questions that there were when a file was named once and for all: an outside program may ask by these names.

@@ -124,6 +124,7 @@ def test_the_columns_of_cur_2_are_read() -> None:
     line = cur2(line_item_iam_principal="arn:aws:iam::111122223333:user/r", bill_invoice_id="7")[0]
     [row] = rows(text_of([line]))
     assert row == {
+        "neighbour": None,
         "source_format": "cur2",
         "line_item_id": "li5-0",
         "payer_account_id": PAYER,
