@@ -12,6 +12,7 @@ import re
 from collections.abc import Callable, Collection, Iterable, Iterator, Mapping
 from dataclasses import dataclass
 from functools import cached_property
+from itertools import takewhile
 from pathlib import Path
 from typing import Any, BinaryIO
 
@@ -23,6 +24,8 @@ Opened = Callable[[], BinaryIO]
 Delivery = Iterable[tuple[str, Opened]]
 
 SUFFIXES = (".parquet", ".csv", ".csv.gz", ".csv.zip")
+#: Also in packings that are not read, so that such a file is refused and not passed over unseen.
+_DATA = re.compile(r"(?i)\.(parquet|csv)(\.(gz|gzip|zip|bz2|xz|zst|zstd|lz4|snappy))?$")
 _STATUS = "cost_and_usage_data_status"
 _MOST_MANIFEST_BYTES = 64 * 1024 * 1024
 _MONTH = re.compile(r"(?i)billing_period=(\d{4})-(\d\d)(-\d\d)?")
@@ -114,8 +117,8 @@ def local_delivery(path: Path) -> Iterator[tuple[str, Opened]]:
 
 
 def is_part(name: str) -> bool:
-    """Whether a file name may be one of an export or of its manifest."""
-    return name.lower().endswith(SUFFIXES) or is_manifest(name)
+    """Whether a file name may be one of an export or of its manifest; hidden ones are no files of AWS."""
+    return is_manifest(name) or (not name.startswith((".", "_")) and _DATA.search(name) is not None)
 
 
 def is_manifest(name: str) -> bool:
@@ -213,7 +216,11 @@ def _named(manifest: _Manifest, data: Mapping[_Place, Opened]) -> Iterator[_Plac
     for file in manifest.files:
         wanted = _Place(file).parts
         found = [place for place in data if wanted[-len(place.of_period) :] == place.of_period]
-        alike = [_common_end(place.parts, wanted) for place in found]
+        # two accounts may have exports of one name: then the file in the tree of the manifest is meant
+        alike = [
+            (_n_common(place.parts[::-1], wanted[::-1]), _n_common(place.parts, manifest.place.parts))
+            for place in found
+        ]
         nearest = [place for place, n in zip(found, alike, strict=True) if n == max(alike)]
         if len(nearest) != 1:
             is_here = "is here more than once" if nearest else "is not here"
@@ -223,11 +230,10 @@ def _named(manifest: _Manifest, data: Mapping[_Place, Opened]) -> Iterator[_Plac
         yield nearest[0]
 
 
-def _common_end(one: list[str], other: list[str]) -> int:
-    n = 0
-    while n < min(len(one), len(other)) and one[-1 - n] == other[-1 - n]:
-        n += 1
-    return n
+def _n_common(one: list[str], other: list[str]) -> int:
+    """With how many of the same both begin."""
+    alike = (a == b for a, b in zip(one, other, strict=False))
+    return sum(1 for _ in takewhile(bool, alike))
 
 
 def _listed(names: Iterable[str]) -> str:

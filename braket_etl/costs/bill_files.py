@@ -25,6 +25,7 @@ _SERVICE = "braket"
 _LARGEST_FIELD = 16 * 1024 * 1024
 
 _AS_TEXT = (
+    pa.types.is_float32,  # as it is written, too: 0.3, and not the double behind it
     pa.types.is_null,
     pa.types.is_string_view,
     pa.types.is_binary,

@@ -119,8 +119,8 @@ class Line:
         return digits.zfill(12) if digits.isdecimal() else text
 
     def amount(self, *names: str) -> Decimal | None:
-        """A decimal number, to 12 decimals; a DOUBLE as it is written."""
-        if (text := self.text(*names)) is None:
+        """A decimal number, to 12 decimals; a DOUBLE as it is written. What pandas leaves where there is none is none."""
+        if (text := self.text(*names)) is None or text.lower() == "nan":
             return None
         try:
             amount = decimal(text)
@@ -358,7 +358,7 @@ def _list_cost(line: Line, listed: str) -> Decimal | None:
 _REQUIRED = ("billed_usd", "billing_period_start", "usage_start")
 CUR = Form(
     ("line_item_usage_start_date", "line_item_unblended_cost", "line_item_line_item_type"),
-    ("line_item_product_code", "product_servicecode", "product_product_name", "line_item_usage_type"),
+    ("line_item_product_code", "product_servicecode", "product_product_name"),
     {
         "line_item_id": (Line.text, ("identity_line_item_id",)),
         "payer_account_id": (Line.account, ("bill_payer_account_id",)),

@@ -135,7 +135,9 @@ class _ReadFile:
                 export = open_export(stream)
                 return None if export is None else cls._read(file, export, months)
         except UNREADABLE as error:
-            raise BillingFileError(f"{file.name} cannot be read: {first_line(error)}") from None
+            is_text = not isinstance(error, UnicodeDecodeError)
+            what = "" if is_text else "; Parquet is read, and CSV in UTF-8, plain, gzip or zip"
+            raise BillingFileError(f"{file.name} cannot be read: {first_line(error)}{what}") from None
 
     @classmethod
     def _read(cls, file: BillFile, export: Export, months: Collection[str]) -> _ReadFile:

@@ -10,6 +10,7 @@ import csv
 import io
 import json
 import re
+from codecs import BOM_UTF16_BE, BOM_UTF16_LE
 from collections.abc import Iterable, Iterator, Mapping
 from dataclasses import dataclass, replace
 from datetime import datetime
@@ -178,10 +179,10 @@ def links_of(content: bytes) -> tuple[str, ...]:
 
 def _text(content: bytes) -> str:
     try:
-        return content.decode("utf-8-sig")
+        return content.decode("utf-16" if content[:2] in (BOM_UTF16_LE, BOM_UTF16_BE) else "utf-8-sig")
     except UnicodeDecodeError as error:
         raise PriceListError(
-            f"the price list is not UTF-8 text: {error.reason} at byte {error.start}"
+            f"the price list is not UTF-8 or UTF-16 text: {error.reason} at byte {error.start}"
         ) from None
 
 
@@ -279,8 +280,6 @@ def _from_products(products: list[dict[str, Any]], *, is_cut: bool) -> tuple[Pub
             others.append(f"entry {n} of PriceList is no product")
         elif not head[1]:
             others.append(f"SKU {sku} does not say when it was published")
-        elif not terms:
-            others.append(f"SKU {sku} has no terms on demand")
         else:
             rows.setdefault(head, []).extend(_json_prices(sku, product, terms))
     if not rows:
@@ -304,13 +303,15 @@ def _offer(offer: dict[str, Any]) -> Publication:
         raise PriceListError("this is no price list of AWS: products and terms.OnDemand are expected")
     rows = [
         price
-        for sku, offers in terms.items()
-        for price in _json_prices(sku, _members(products.get(sku)), _members(offers))
+        for sku in dict.fromkeys([*terms, *products])
+        for price in _json_prices(sku, _members(products.get(sku)), _members(terms.get(sku)))
     ]
     return _publication(offer.get("offerCode"), offer.get("publicationDate"), offer.get("version"), rows)
 
 
 def _json_prices(sku: str, product: dict[str, Any], terms: dict[str, Any]) -> Iterator[Price | str]:
+    if not terms:
+        yield f"SKU {sku} has no terms on demand"
     for term in map(_members, terms.values()):
         dimensions = _members(term.get("priceDimensions"))
         if not dimensions:

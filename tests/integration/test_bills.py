@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import bz2
 from collections.abc import Iterator
 from decimal import Decimal
 from http.server import BaseHTTPRequestHandler
@@ -146,6 +147,28 @@ def test_a_manifest_that_cannot_be_read_is_refused(place: Warehouse, folder: Pat
     (folder / "e-Manifest.json").write_text(content)
     with pytest.raises(BillingFileError, match=r"e-Manifest\.json cannot be read"):
         imported(place, folder)
+
+
+def test_a_manifest_speaks_for_the_files_of_its_own_tree(place: Warehouse, folder: Path) -> None:
+    for payer in (PAYER, OTHER):
+        data = f"e/data/{PERIOD}/e-00001.csv.gz"
+        lines = cur2(bill_payer_account_id=payer, line_item_usage_account_id=payer, prefix=payer)
+        written(folder / payer / data, lines)
+        manifest(folder / payer / f"e/metadata/{PERIOD}/e-Manifest.json", data)
+    imported(place, folder)
+    assert billed(place, f"payer_account_id = '{OTHER}'") == (2, Decimal("8.3"))
+    assert billed(place) == (4, Decimal("16.6"))
+
+
+def test_a_file_in_a_packing_that_is_not_read_is_refused_and_not_passed_over(
+    place: Warehouse, folder: Path
+) -> None:
+    written(folder / "e-00001.csv", cur2(5))
+    (folder / "e-00002.csv.bz2").write_bytes(bz2.compress(text_of(cur2(6))))
+    with pytest.raises(BillingFileError, match=r"e-00002\.csv\.bz2 cannot be read.*gzip or zip"):
+        imported(place, folder)
+    (folder / "e-00002.csv.bz2").rename(folder / "._e-00002.csv")  # as macOS leaves beside a file
+    assert imported(place, folder).files == 1
 
 
 def test_a_month_without_a_manifest_counts_beside_one_that_has_one(place: Warehouse, folder: Path) -> None:

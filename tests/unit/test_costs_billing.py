@@ -69,7 +69,7 @@ def test_an_amount_is_stored_as_it_is_billed(amount: str, expected: str) -> None
     assert read(line_item_unblended_cost=amount)["billed_usd"] == Decimal(expected)
 
 
-@pytest.mark.parametrize("amount", ["NaN", "Infinity", "one", "1e26", "-1e26", "1e999999999", "$1"])
+@pytest.mark.parametrize("amount", ["Infinity", "one", "1e26", "-1e26", "1e999999999", "$1"])
 def test_an_amount_that_cannot_be_right_names_the_column(amount: str) -> None:
     with pytest.raises(BillingFileError, match="line_item_unblended_cost"):
         read(line_item_unblended_cost=amount)
@@ -85,10 +85,22 @@ def test_an_amount_that_cannot_be_right_names_the_column(amount: str) -> None:
         (Decimal("8.3"), pa.decimal256(50, 20), "8.3"),  # DuckDB 1.5 reads another number
         (Decimal("8.3"), pa.decimal256(76, 40), "8.3"),
         (3, pa.int64(), "3"),
+        (0.3, pa.float32(), "0.3"),
     ],
 )
 def test_an_amount_in_parquet_is_that_of_the_file(amount: Any, kind: pa.DataType, expected: str) -> None:
     assert stored(line_item_unblended_cost=(amount, kind))["billed_usd"] == Decimal(expected)
+
+
+@pytest.mark.parametrize("amount", ["NaN", "", "NULL"])
+def test_a_line_whose_amount_is_not_told_is_refused(amount: str) -> None:
+    with pytest.raises(BillingFileError, match="no billed_usd"):
+        read(line_item_unblended_cost=amount)
+
+
+@pytest.mark.parametrize(("value", "kind"), [(float("nan"), pa.float64()), ("NaN", pa.string())])
+def test_what_is_no_number_to_pandas_is_not_told(value: Any, kind: pa.DataType) -> None:
+    assert stored(pricing_public_on_demand_cost=(value, kind))["list_usd"] is None
 
 
 @pytest.mark.parametrize(
@@ -362,8 +374,9 @@ def test_a_damaged_file_is_refused_with_its_name(content: bytes) -> None:
         rows(content)
 
 
-def test_a_file_that_does_not_tell_the_service_is_refused() -> None:
-    line = {name: value for name, value in LINE.items() if name != "line_item_product_code"}
+@pytest.mark.parametrize("told", [{}, {"line_item_usage_type": "USE1-Task-IonQ-Forte-1"}])
+def test_a_file_that_does_not_tell_the_service_is_refused(told: dict[str, str]) -> None:
+    line = told | {name: value for name, value in LINE.items() if name != "line_item_product_code"}
     with pytest.raises(BillingFileError, match="service"):
         rows(text_of([line]))
 

@@ -65,6 +65,7 @@ def test_families_that_are_not_known_are_kept_named_and_not_used() -> None:
 def test_a_byte_order_mark_and_crlf_are_no_harm() -> None:
     plain = offer(GOOD)
     assert only(b"\xef\xbb\xbf" + plain.replace(b"\n", b"\r\n")).prices == only(plain).prices
+    assert only(plain.decode().encode("utf-16")).prices == only(plain).prices  # PowerShell's `>`
 
 
 def _without(column: str) -> bytes:
@@ -204,6 +205,12 @@ def test_a_term_without_a_price_or_a_date_is_left_out_and_told(member: str) -> N
     found = _odd_json(change)
     assert len(found.prices) == len(offers.prices()) - 1
     assert "left out" in found.told[0]
+
+
+def test_a_product_without_a_term_is_told() -> None:
+    found = _odd_json(lambda content, sku: content["terms"]["OnDemand"].pop(sku))
+    assert len(found.prices) == len(offers.prices()) - 1
+    assert "no terms on demand" in found.told[0]
 
 
 def _products(published: str = "2026-09-11T00:00:00Z") -> list[dict[str, Any]]:
