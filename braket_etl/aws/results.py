@@ -186,7 +186,7 @@ def _named(name: str, found: dict[str, Any], beside: Beside | None) -> dict[str,
             safe_text(f"it names {name!r:.100} for its task metadata, which is no place beside it")
         )
     try:
-        opened = beside(name)
+        opened = _opened(name, beside)
     except Exception as error:
         if _is_not_there(error):
             return Unreadable(f"{name}, which it names, is not beside it: a program set is a whole folder")
@@ -196,6 +196,16 @@ def _named(name: str, found: dict[str, Any], beside: Beside | None) -> dict[str,
             return {**found, "taskMetadata": Events(stream).value()}
         except (*BROKEN, ValueError) as error:
             return Unreadable(f"{name}, which it names: {_said(error)}")
+
+
+def _opened(name: str, beside: Beside) -> BinaryIO:
+    """The file of that name, or, where there is none, the one that a packed folder has in its place."""
+    try:
+        return beside(name)
+    except Exception as error:
+        if not _is_not_there(error):
+            raise
+    return beside(f"{name}.gz")
 
 
 def _said(error: Exception) -> str:

@@ -225,6 +225,16 @@ def test_metadata_that_are_not_there_are_told_apart_from_those_that_cannot_be_ha
         assert isinstance(read_metadata(stream, found.beside), Unreadable)
 
 
+def test_metadata_that_were_packed_under_another_name_are_found(tmp_path: Path) -> None:
+    for name, content in (("results.json", SPLIT), ("metadata.json", SET)):  # as `gzip -r` leaves a folder
+        (tmp_path / f"{name}.gz").write_bytes(gzip.compress(json.dumps(content).encode()))
+    [found] = walk(str(tmp_path))
+    with found.opened() as stream:
+        result = read_metadata(stream, found.beside)
+    assert isinstance(result, ResultMetadata), result
+    assert result.successful_shots == 200
+
+
 def test_a_local_set_without_files_beside_it_is_read_as_it_is() -> None:
     result = read({**SPLIT, "taskMetadata": SET, "programResults": []})
     assert isinstance(result, ResultMetadata)
