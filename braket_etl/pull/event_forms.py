@@ -24,8 +24,12 @@ from braket_etl.tables.state_change_events import DETAIL_TYPES
 
 #: The most that one file or message may hold, packed or not: Firehose joins 128 MiB at most before it packs.
 MOST_BYTES = 256 * 1024 * 1024
-#: Envelopes around an event: SNS in SQS in Lambda's record in CloudWatch Logs is four.
+#: Envelopes around an event: SNS in SQS in Lambda's record in CloudWatch Logs is four. One takes four steps at most: its
+#: list, an item of it, what is packed there, and the value in that.
 _MOST_ENVELOPES = 8
+_MOST_STEPS = 4 * _MOST_ENVELOPES
+#: How every text in base 64 begins that is a gzip.
+_PACKED_TEXT = "H4sI"
 _GZIP, _ZIP = b"\x1f\x8b", b"PK\x03\x04"
 _AT_ONCE = 1024 * 1024
 _TEXT_MARKS = {b"\xff\xfe": "utf-16", b"\xfe\xff": "utf-16"}
@@ -110,7 +114,7 @@ class _Unpacking:
 
 
 def _in_content(content: bytes | str, unpacking: _Unpacking, depth: int, raw: str = "") -> Iterator[Found]:
-    if depth > _MOST_ENVELOPES:
+    if depth > _MOST_STEPS:
         yield Unread(raw, f"more than {_MOST_ENVELOPES} envelopes around an event")
         return
     if isinstance(content, str):
@@ -132,6 +136,9 @@ def _in_content(content: bytes | str, unpacking: _Unpacking, depth: int, raw: st
 
 def _in_text(text: str, unpacking: _Unpacking, depth: int, raw: str) -> Iterator[Found]:
     """The values of a text; where it is inside of an envelope and is one value or none, the envelope is what is kept."""
+    if text.lstrip().startswith(_PACKED_TEXT) and (inside := _packed("".join(text.split()))):
+        yield from inside(unpacking, depth + 1, raw or text)
+        return
     values = json_values(text)
     first, second = next(values, None), next(values, None)
     if first is None:
@@ -146,7 +153,7 @@ def _in_text(text: str, unpacking: _Unpacking, depth: int, raw: str) -> Iterator
 
 def _in_value(value: Any, unpacking: _Unpacking, depth: int, raw: str) -> Iterator[Found]:
     """What a JSON value holds; `raw` is its text, or that of the envelope that holds nothing else."""
-    if depth > _MOST_ENVELOPES:
+    if depth > _MOST_STEPS:
         yield Unread(raw, f"more than {_MOST_ENVELOPES} envelopes around an event")
     elif isinstance(value, Unread):
         yield Unread(raw, value.error)
@@ -253,6 +260,8 @@ def _no_carrier(value: Mapping[str, Any]) -> Other | Unread | None:
         return Other("control message of CloudWatch Logs")
     if value.get("Event") == "s3:TestEvent":
         return Other("s3:TestEvent")
+    if "digestStartTime" in value or "insightDetails" in value:
+        return Other(f"{'digest' if 'digestStartTime' in value else 'insight'} of CloudTrail")
     if value.get("Type") in ("SubscriptionConfirmation", "UnsubscribeConfirmation"):
         return Unread("", f"{value['Type']} of Amazon SNS: whoever owns the topic opens its SubscribeURL")
     if "s3" in value:

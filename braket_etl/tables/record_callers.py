@@ -90,6 +90,7 @@ def _name_of(identity: Mapping[str, Any]) -> str | None:
         behind.get("userId") if isinstance(behind, Mapping) else None,
         _last_part(identity.get("principalId"), ":"),
         identity.get("invokedBy"),
+        identity.get("accountId") if identity.get("type") == "AWSAccount" else None,
     )
     return next((name for name in names if isinstance(name, str) and name), None)
 

@@ -86,6 +86,10 @@ FORMS = {
     "gzip after gzip": gzip.compress(json.dumps(ONE).encode()) + gzip.compress(json.dumps(TWO).encode()),
     "CloudWatch Logs": json.dumps(of_logs(ONE, TWO)),
     "CloudWatch Logs by Firehose": gzip.compress(json.dumps(of_logs(ONE)).encode() + json.dumps(of_logs(TWO)).encode()),
+    "CloudWatch Logs in Kinesis in Lambda": json.dumps(
+        {"Records": [{"kinesis": {"data": packed(of_logs(each))}} for each in (ONE, TWO)]}
+    ),
+    "the data of CloudWatch Logs alone": packed(of_logs(ONE, TWO)) + "\n",
     "CloudWatch Logs in Lambda": json.dumps({"awslogs": {"data": packed(of_logs(ONE, TWO))}}),
     "SQS in Lambda": json.dumps({"Records": [{"messageId": "m", "body": json.dumps(each)} for each in (ONE, TWO)]}),
     "SQS in Lambda, joined": json.dumps({"Records": [{"body": BOTH, "eventSource": "aws:sqs"}]}),
@@ -216,6 +220,8 @@ def test_events_of_other_kinds_are_counted():
         CREATED | {"errorCode": "ValidationException", "responseElements": None},
         {"messageType": "CONTROL_MESSAGE", "logEvents": [{"message": "reachable?"}]},
         {"Service": "Amazon S3", "Event": "s3:TestEvent"},
+        {"awsAccountId": "111122223333", "digestStartTime": "2026-11-20T09:00:00Z", "logFiles": []},
+        {"Records": [{"eventType": "AwsCloudTrailInsight", "insightDetails": {"state": "Start"}}]},
         CREATED,
     ]
     read = event_rows([json.dumps(others)], NOW)
@@ -227,6 +233,8 @@ def test_events_of_other_kinds_are_counted():
         "CreateQuantumTask via CloudTrail": 1,
         "control message of CloudWatch Logs": 1,
         "s3:TestEvent": 1,
+        "digest of CloudTrail": 1,
+        "insight of CloudTrail": 1,
     }
 
 
@@ -264,6 +272,12 @@ CALLERS = {
     "account": ({"type": "AWSAccount", "principalId": "AIDA1:ada", "accountId": "444455556666"}, "ada"),
     "Newfangled": ({"type": "Newfangled", "userName": "ada"}, "ada"),
 }  # fmt: skip
+
+
+def test_a_caller_of_another_account_without_a_name_is_that_account():
+    identity = {"type": "AWSAccount", "principalId": "AIDA1", "accountId": "444455556666"}
+    (row,) = event_rows([of_cloudtrail(**identity)], NOW, with_callers=True).callers.to_pylist()
+    assert (row["caller"], row["caller_kind"]) == ("444455556666", "account")
 
 
 @pytest.mark.parametrize("kind", CALLERS)
