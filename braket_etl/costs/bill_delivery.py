@@ -81,6 +81,11 @@ class _Place:
         return self.parts[self.period[0] :] if self.period else self.parts[-1:]
 
     @property
+    def export(self) -> str:
+        """The folder of the export, below which lie those of its periods."""
+        return "/".join(self.parts[: self.period[0]] if self.period else self.parts[:-1])
+
+    @property
     def folder(self) -> str:
         """The folder but for those that partition, such as day=5: files that were written together lie in one."""
         return "/".join(part for part in self.parts[:-1] if "=" not in part)
@@ -145,7 +150,14 @@ def bill_files(delivery: Delivery, months: Collection[str] = ()) -> tuple[list[B
     # the manifest of one refresh does not say that it is the newest: what else is there of its month is not passed over
     covered = {manifest.month for manifest in manifests if manifest.place.is_of_period}
     alone = [place for place in data if place not in named]
-    passed = [place for place in alone if covered and (None in covered or place.month in {None, *covered})]
+    exports = {place.export for place in named}
+    passed = [
+        place
+        for place in alone
+        if covered
+        and (None in covered or place.month in {None, *covered})
+        and (place.period is None or place.export in exports)
+    ]
     counted = [*named.values()] + [
         BillFile(place.name, data[place], place.folder, False, place.month)
         for place in alone

@@ -89,6 +89,10 @@ class Columns:
 _TAG_COLUMN = re.compile(r"(?i)resource_?tags[/_.]((?:user|aws)[:_].+)")
 
 
+#: Spreadsheets write a sign before the power of ten, and six digits; Spark writes none, and all digits.
+_NUMBER = re.compile(r"\d{1,12}(?:\.\d+)?(?:E(?P<sign>\+?)\d\d)?")
+
+
 @lru_cache(maxsize=4096)
 def _letters(name: str) -> str:
     return "".join(filter(str.isalnum, name)).lower()
@@ -112,11 +116,17 @@ class Line:
         return None
 
     def account(self, *names: str) -> str | None:
-        """An account id: programs that took it for a number dropped zeros before it, or added them behind a point."""
-        if (text := self.text(*names)) is None:
+        """An account id: programs that took it for a number dropped zeros before it, or wrote 1.11122223333E11."""
+        if (text := self.text(*names)) is None or text.lower() == "nan":
             return None
-        digits = text.removesuffix(".0")
-        return digits.zfill(12) if digits.isdecimal() else text
+        if not (number := _NUMBER.fullmatch(text)):
+            return text
+        if number["sign"]:
+            raise BillingFileError(
+                f"{self.where}: {names[0]} {text!r:.40} is no account id: a spreadsheet rounded it. Give the file as AWS "
+                "wrote it."
+            )
+        return f"{Decimal(text):.0f}".zfill(12)
 
     def amount(self, *names: str) -> Decimal | None:
         """A decimal number, to 12 decimals; a DOUBLE as it is written. What pandas leaves where there is none is none."""

@@ -160,6 +160,18 @@ def test_a_manifest_speaks_for_the_files_of_its_own_tree(place: Warehouse, folde
     assert billed(place) == (4, Decimal("16.6"))
 
 
+def test_a_manifest_does_not_speak_for_another_export(place: Warehouse, folder: Path) -> None:
+    data = f"cur/data/{PERIOD}/cur-00001.csv.gz"
+    written(folder / data, cur2())
+    manifest(folder / f"cur/metadata/{PERIOD}/cur-Manifest.json", data)
+    written(folder / f"focus/data/{PERIOD.lower()}/focus-00001.csv.gz", focus())
+    imported(place, folder)
+    assert billed(place) == (4, Decimal("16.6"))
+    written(folder / f"hourly/data/{PERIOD}/hourly-00001.csv.gz", cur2(6))
+    with pytest.raises(BillingFileError, match=r"2026-09 of account 111122223333.*cur.*hourly"):
+        imported(place, folder)
+
+
 def test_a_file_in_a_packing_that_is_not_read_is_refused_and_not_passed_over(
     place: Warehouse, folder: Path
 ) -> None:

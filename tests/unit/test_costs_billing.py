@@ -311,10 +311,26 @@ def test_tags_in_parquet_are_read(value: Any, kind: pa.DataType) -> None:
 
 
 @pytest.mark.parametrize(
-    ("account", "kind"), [(11122223333, pa.int64()), (11122223333.0, pa.float64()), ("011122223333", _TEXT)]
+    ("account", "kind"),
+    [
+        (11122223333, pa.int64()),
+        (11122223333.0, pa.float64()),
+        ("011122223333", _TEXT),
+        ("1.1122223333E10", _TEXT),  # Spark
+    ],
 )
 def test_an_account_taken_for_a_number_is_one(account: Any, kind: pa.DataType) -> None:
     assert stored(line_item_usage_account_id=(account, kind))["account_id"] == "011122223333"
+
+
+@pytest.mark.parametrize(("account", "kind"), [(float("nan"), pa.float64()), ("NULL", _TEXT)])
+def test_an_account_that_is_not_told_is_none(account: Any, kind: pa.DataType) -> None:
+    assert stored(line_item_usage_account_id=(account, kind))["account_id"] is None
+
+
+def test_an_account_that_a_spreadsheet_rounded_is_refused() -> None:
+    with pytest.raises(BillingFileError, match=r"line_item_usage_account_id '1\.11122E\+11'.*spreadsheet"):
+        read(line_item_usage_account_id="1.11122E+11")
 
 
 @pytest.mark.parametrize("kind", [pa.dictionary(pa.int32(), _TEXT), pa.large_string(), pa.binary()])
