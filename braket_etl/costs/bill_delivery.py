@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any, BinaryIO
 
 from braket_etl.costs.errors import BillingFileError
+from braket_etl.display import printable
 from braket_etl.json_text import read_json
 
 Opened = Callable[[], BinaryIO]
@@ -136,7 +137,7 @@ def bill_files(delivery: Delivery, months: Collection[str] = ()) -> tuple[list[B
 
     Raises BillingFileError where a manifest cannot be read or names a file that is not here.
     """
-    places = {_Place(name): opened for name, opened in delivery}
+    places = {_Place(printable(name)): opened for name, opened in delivery}
     told = [_manifest(place, opened) for place, opened in places.items() if is_manifest(place.parts[-1])]
     manifests = _newest([found for found in told if found and _is_of(found.month, months)])
     data = {
@@ -201,8 +202,12 @@ def _manifest(place: _Place, opened: Opened) -> _Manifest | None:
     except (OSError, ValueError) as error:
         raise BillingFileError(f"{place.name} cannot be read: {error}") from None
     files = content.get("dataFiles", content.get("reportKeys")) if isinstance(content, Mapping) else None
-    if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
+    if files is None:
         return None
+    if not isinstance(files, list) or not all(isinstance(file, str) for file in files):
+        raise BillingFileError(
+            f"{place.name} cannot be read: its list of files is in a form that is not known"
+        )
     return _Manifest(
         place, _manifest_month(content) or place.month, _payer(content), tuple(dict.fromkeys(files))
     )

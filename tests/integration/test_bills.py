@@ -141,7 +141,9 @@ def test_a_manifest_and_files_in_one_folder_belong_together(place: Warehouse, fo
     assert (billed(place), "e-00002.csv" in done.notes[0]) == ((2, Decimal("8.3")), True)
 
 
-@pytest.mark.parametrize("content", ["{", "[" * 1000])
+@pytest.mark.parametrize(
+    "content", ["{", "[" * 1000, '{"dataFiles": [{"key": "e.csv"}]}', '{"reportKeys": "e"}']
+)
 def test_a_manifest_that_cannot_be_read_is_refused(place: Warehouse, folder: Path, content: str) -> None:
     written(folder / "e.csv", cur2())
     (folder / "e-Manifest.json").write_text(content)
@@ -181,6 +183,12 @@ def test_a_file_in_a_packing_that_is_not_read_is_refused_and_not_passed_over(
         imported(place, folder)
     (folder / "e-00002.csv.bz2").rename(folder / "._e-00002.csv")  # as macOS leaves beside a file
     assert imported(place, folder).files == 1
+
+
+def test_a_name_of_a_file_makes_no_line_of_its_own(place: Warehouse, folder: Path) -> None:
+    file = written(folder / "e\nerror: it is gone.csv", cur2(resource_tags="odd"))
+    (note, *_) = imported(place, file).notes
+    assert r"e\nerror: it is gone.csv: 2 lines" in note
 
 
 def test_a_month_without_a_manifest_counts_beside_one_that_has_one(place: Warehouse, folder: Path) -> None:
