@@ -62,7 +62,7 @@ test-cluster: $(SET_UP) ## Backfill into a lake on two workers and kill one (ski
 newest-set-up:
 	@test -x $(VENV)-newest/bin/python || $(NEWEST) -m venv $(VENV)-newest
 	@echo "installing the newest that pyproject.toml allows into $(VENV)-newest, without the lock"
-	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable '.[dev,cluster]'
+	@$(VENV)-newest/bin/python -m pip install --quiet --disable-pip-version-check --upgrade --upgrade-strategy eager --editable '.[dev,cluster,mcp]'
 	@$(VENV)-newest/bin/python -m tests.versions
 
 test-newest: newest-set-up ## Run every test on the newest Python that is found and the newest of everything that pyproject.toml allows
@@ -74,7 +74,7 @@ test-newest-parts: newest-set-up ## The tests of parts, of the warehouse and of 
 
 test-lowest: ## Run the tests of parts and of the warehouse on the lowest versions that pyproject.toml allows
 	@test -x $(VENV)-lowest/bin/python || $(or $(call python,3.11),$(PYTHON)) -m venv $(VENV)-lowest
-	@$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements/lowest.txt --editable '.[dev,cluster]'
+	@$(VENV)-lowest/bin/python -m pip install --quiet --disable-pip-version-check --constraint requirements/lowest.txt --editable '.[dev,cluster,mcp]'
 	@$(VENV)-lowest/bin/python -m tests.versions
 	@$(VENV)-lowest/bin/python -m pytest -q -n auto -p no:cacheprovider $(PARTS)
 	@$(VENV)-lowest/bin/python -m pytest -q -n auto -p no:cacheprovider -m warehouse tests/integration
@@ -164,10 +164,10 @@ ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
 
 lock: ## Lock the dependencies anew, with hashes and without index addresses (needs uv)
 	uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header \
-	  --python-version 3.11 --extra dev --extra lake --extra cluster -c requirements/constraints.txt pyproject.toml -o $(LOCK)
+	  --python-version 3.11 --extra dev --extra lake --extra cluster --extra mcp -c requirements/constraints.txt pyproject.toml -o $(LOCK)
 	{ echo '# The lowest versions that pyproject.toml allows, made by "make lock"; "make test-lowest" runs on them.'; \
 	  uv pip compile --resolution lowest-direct --no-emit-index-url --no-header --no-annotate --python-version 3.11 \
-	  --extra dev --extra cluster pyproject.toml; } > requirements/lowest.txt
+	  --extra dev --extra cluster --extra mcp pyproject.toml; } > requirements/lowest.txt
 
 clean: ## Remove what the targets made, but no warehouse
 	rm -rf $(VENV) $(VENV)-newest $(VENV)-lowest $(VENV)-3.* $(VENV)-duckdb-* $(VENV)-sdk $(VENV)-focus $(VENV)-audit $(VENV)-botocore $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist

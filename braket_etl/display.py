@@ -4,8 +4,10 @@ it, and what was probably meant."""
 from __future__ import annotations
 
 import difflib
+import json
+import math
 import re
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any
@@ -99,3 +101,29 @@ def did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:
     lower = {each.lower(): each for each in known}
     alike = difflib.get_close_matches(name.lower(), lower, n=3, cutoff=0.6)
     return f"did you mean {' or '.join(before + lower[each] for each in alike)}?" if alike else ""
+
+
+def plain(value: Any) -> Any:
+    """A decimal as its digits, zero dollars being 0.000000000000 and not 0E-12; maps, lists and structures as JSON."""
+    if isinstance(value, Mapping | list | tuple):
+        return as_json(value)
+    return f"{value:f}" if isinstance(value, Decimal) else value
+
+
+def as_json(value: Any, *, indent: int | None = None) -> str:
+    """The value as JSON: decimals as texts with all their digits, instants as ISO 8601, no infinity."""
+    return json.dumps(_jsonable(value), indent=indent, default=_json_text)
+
+
+def _jsonable(value: Any) -> Any:
+    if isinstance(value, Mapping):
+        return {str(key): _jsonable(each) for key, each in value.items()}
+    if isinstance(value, list | tuple):
+        return [_jsonable(each) for each in value]
+    return None if isinstance(value, float) and not math.isfinite(value) else value
+
+
+def _json_text(value: Any) -> str:
+    if isinstance(value, Decimal):
+        return f"{value:f}"
+    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)

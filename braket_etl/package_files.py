@@ -28,3 +28,9 @@ def packaged_dagster_yaml() -> Path:
     """Our dagster.yaml."""
     root = checkout()
     return root / "dagster_home" / "dagster.yaml" if root else _PACKAGE / "_packaged" / "dagster.yaml"
+
+
+def packaged_dictionary() -> Path:
+    """The data dictionary."""
+    root = checkout()
+    return root / "docs" / "data-dictionary.md" if root else _PACKAGE / "_packaged" / "data-dictionary.md"

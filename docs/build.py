@@ -24,18 +24,10 @@ from braket_etl.warehouse.checks import checks
 from braket_etl.warehouse.lineage import column_lineage
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.parsed import FILE, Statements
-from braket_etl.warehouse.queries import LIMITS, Parameter, Query, queries
+from braket_etl.warehouse.queries import LIMITS, Parameter, Query, chapters, queries
 
 DOCS = Path(__file__).resolve().parent
 
-#: The chapters of the cookbook, in the order in which a team comes to ask. Each question says which it stands in.
-CHAPTERS = (
-    "What it cost",
-    "What it will cost",
-    "Where money can be saved",
-    "How long it waits",
-    "What is not known",
-)
 #: Defaults that are no constant.
 DEFAULTS = {
     "home": "`.braket_etl` in the checkout; the user data folder for a wheel",
@@ -87,15 +79,7 @@ def parsed_statements() -> str:
 
 def cookbook() -> str:
     """The page of all ready questions, by chapter."""
-    known = queries()
-    if lost := [name for name, query in known.items() if query.chapter not in CHAPTERS]:
-        raise SystemExit(f"{', '.join(lost)} of sql/questions stand in no chapter of {', '.join(CHAPTERS)}")
-    placed = {
-        chapter: sorted(
-            (query for query in known.values() if query.chapter == chapter), key=lambda q: (q.place, q.name)
-        )
-        for chapter in CHAPTERS
-    }
+    known, placed = queries(), chapters()
     head = [
         "# SQL cookbook",
         GENERATED,
@@ -111,16 +95,16 @@ def cookbook() -> str:
         ),
         _limits(),
     ]
-    chapters = [
+    recipes = [
         block for chapter, found in placed.items() for block in (f"## {chapter}", *map(_recipe, found))
     ]
-    return "\n\n".join(head + chapters) + "\n"
+    return "\n\n".join(head + recipes) + "\n"
 
 
 def _recipe(query: Query) -> str:
     """One question: what it asks, how to read the answer, how to ask it, its SQL."""
     example = "".join(f" --param {p.name}={p.default}" for p in query.params if p.default)
-    own = [p for p in query.params if p.meaning != LIMITS.get(p.name)]
+    own = [p for p in query.params if not p.is_limit]
     limits = ", ".join(f"`{p.name}`" for p in query.params if p not in own)
     parameters = "".join(f"- `{p.name}`{_default_of(p)}: {p.meaning}\n" for p in own)
     parameters += f"- {limits}: what it is [limited to](#limits)\n" if limits else ""

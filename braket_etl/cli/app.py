@@ -313,6 +313,13 @@ def report(
         Optional[list[str]],
         typer.Option("--account", help="Only this account, by id or name; may be repeated."),
     ] = None,
+    region: Annotated[
+        Optional[list[str]], typer.Option("--region", help="Only this Region; may be repeated.")
+    ] = None,
+    device: Annotated[
+        Optional[list[str]],
+        typer.Option("--device", help="Only this device, such as Garnet; may be repeated."),
+    ] = None,
     tag: Annotated[
         Optional[list[str]],
         typer.Option("--tag", help="Only what bears this tag, as team=chemistry; of several, all of them."),
@@ -321,7 +328,15 @@ def report(
     """Write one HTML file of costs, waits and failures, with the SQL behind every number."""
     from braket_etl.cli.report import run_report
 
-    return run_report(output, first and first.date(), last and last.date(), account or [], tag or [])
+    return run_report(
+        output,
+        first and first.date(),
+        last and last.date(),
+        accounts=account or [],
+        regions=region or [],
+        devices=device or [],
+        tags=tag or [],
+    )
 
 
 app.add_typer(costs.prices, name="prices")
@@ -339,6 +354,31 @@ def ui(
     from braket_etl.cli.serve import run_ui
 
     return run_ui(port)
+
+
+@app.command()
+@verb
+def dashboard(
+    port: Annotated[
+        int, typer.Option(min=0, max=65535, help="Port on 127.0.0.1; 0 takes a free one.")
+    ] = 3001,
+) -> int:
+    """Serve the report as a live page, and metrics for Prometheus, on this machine only, until Ctrl-C.
+
+    The address that is printed has a token in it; without it, or the cookie that a browser gets for it, nothing is shown.
+    """
+    from braket_etl.cli.serve import run_dashboard
+
+    return run_dashboard(port)
+
+
+@app.command()
+@verb
+def mcp() -> int:
+    """Answer an agent: the ready questions and read-only SQL by the Model Context Protocol, on standard input and output."""
+    from braket_etl.cli.serve import run_mcp
+
+    return run_mcp()
 
 
 @app.command()

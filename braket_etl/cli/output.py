@@ -5,11 +5,9 @@ Text from the API is untrusted: control characters, which could steer a terminal
 
 from __future__ import annotations
 
-import json
-import math
 import os
 import sys
-from collections.abc import Collection, Iterable, Mapping, Sequence
+from collections.abc import Collection, Iterable, Sequence
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -18,6 +16,8 @@ from rich.table import Table
 from rich.text import Text
 
 from braket_etl import display
+from braket_etl.display import as_json as as_json
+from braket_etl.display import plain
 
 #: A pipe has no width to fit into; a name broken over two lines helps nobody there.
 _PIPE_WIDTH = 10_000
@@ -153,32 +153,6 @@ def _shown(column: str, value: Any) -> str:
     places = max(4, 5 - value.adjusted())
     digits = f"{value:.{places}f}"
     return digits.rstrip("0").rstrip(".") if "." in digits else digits
-
-
-def plain(value: Any) -> Any:
-    """A decimal as its digits, zero dollars being 0.000000000000 and not 0E-12; maps, lists and structures as JSON."""
-    if isinstance(value, Mapping | list | tuple):
-        return as_json(value)
-    return f"{value:f}" if isinstance(value, Decimal) else value
-
-
-def as_json(value: Any, *, indent: int | None = None) -> str:
-    """The value as JSON: decimals as texts with all their digits, instants as ISO 8601, no infinity."""
-    return json.dumps(_jsonable(value), indent=indent, default=_json_text)
-
-
-def _jsonable(value: Any) -> Any:
-    if isinstance(value, Mapping):
-        return {str(key): _jsonable(each) for key, each in value.items()}
-    if isinstance(value, list | tuple):
-        return [_jsonable(each) for each in value]
-    return None if isinstance(value, float) and not math.isfinite(value) else value
-
-
-def _json_text(value: Any) -> str:
-    if isinstance(value, Decimal):
-        return f"{value:f}"
-    return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)
 
 
 def duration(seconds: float | None) -> str:

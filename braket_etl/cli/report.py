@@ -15,7 +15,14 @@ from braket_etl.warehouse.door import held_back, refusal
 
 
 def run_report(
-    output: Path, first: date | None, last: date | None, accounts: Sequence[str], tags: Sequence[str]
+    output: Path,
+    first: date | None,
+    last: date | None,
+    *,
+    accounts: Sequence[str],
+    regions: Sequence[str],
+    devices: Sequence[str],
+    tags: Sequence[str],
 ) -> int:
     """Write the report and say where it is."""
     asked = [parsed_tag(tag) for tag in tags]
@@ -27,7 +34,16 @@ def run_report(
             f"--output {output} is a folder; name a file in it, such as {output / 'report.html'}"
         )
     warehouse = Runtime().warehouse
-    filters = write_report(warehouse, target, first=first, last=last, accounts=accounts, tags=asked)
+    filters = write_report(
+        warehouse,
+        target,
+        first=first,
+        last=last,
+        accounts=accounts,
+        tags=asked,
+        regions=regions,
+        devices=devices,
+    )
     if held := held_back(warehouse):
         warn(f"the report is not of all that is stored. {refusal(warehouse, held)}")
     say(f"wrote {output}: {filters.first} to {filters.last}, {target.stat().st_size / 1e3:,.0f} kB")

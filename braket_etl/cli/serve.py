@@ -1,12 +1,14 @@
-"""`ui` and `emulator`: servers on this machine, until Ctrl-C."""
+"""`ui`, `dashboard`, `mcp` and `emulator`: servers on this machine, until Ctrl-C."""
 
 from __future__ import annotations
 
 import os
 import socket
 import sys
+from contextlib import suppress
 from typing import Any, NoReturn
 
+from braket_etl import stopping
 from braket_etl.cli.output import say
 from braket_etl.settings import Settings, SettingsError, load_settings
 
@@ -19,6 +21,45 @@ def run_ui(port: int) -> int:
     settings = served_settings()
     say(f"the UI will be at http://127.0.0.1:{port} for the warehouse in {settings.home}; Ctrl-C ends it")
     become("dagster", "dev", *workspace_arguments(), "-h", "127.0.0.1", "-p", str(port))
+
+
+def run_dashboard(port: int) -> int:
+    """Serve the dashboard until Ctrl-C or SIGTERM, which are its proper end."""
+    import uvicorn
+
+    from braket_etl.runtime import Runtime
+    from braket_etl.serving.dashboard import application
+    from braket_etl.serving.guard import kept_token, path_of
+
+    runtime = Runtime()
+    token = kept_token(runtime.settings.home / "dashboard-token")
+    with _bound(port) as listening:
+        listening.listen()  # whoever reads the address may connect at once
+        port = listening.getsockname()[1]
+        say(f"the dashboard of {runtime.warehouse.place}; keep the address to yourself; Ctrl-C ends it")
+        print(f"http://127.0.0.1:{port}{path_of(token)}?token={token}", flush=True)
+        config = uvicorn.Config(
+            application(runtime.warehouse, token, port),
+            access_log=False,  # it would hold the token
+            log_level="warning",
+            server_header=False,
+            timeout_graceful_shutdown=1,
+        )
+        with suppress(KeyboardInterrupt):
+            uvicorn.Server(config).run(sockets=[listening])
+    stopping.leave("the dashboard is closed")
+
+
+def run_mcp() -> int:
+    """Serve the questions on standard input and output until it is closed."""
+    try:
+        from braket_etl.serving.mcp_server import serve
+    except ModuleNotFoundError as error:
+        raise SettingsError(
+            f"{error.name} is not installed: `pip install 'braket-etl[mcp]'` brings what `mcp` needs"
+        ) from None
+    serve()
+    return 0
 
 
 def served_settings() -> Settings:
@@ -34,12 +75,19 @@ def served_settings() -> Settings:
 
 def _check_free(port: int) -> None:
     """Raise SettingsError where another program has the port: the webserver would say so in a traceback."""
-    with socket.socket() as probe:
-        probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        try:
-            probe.bind(("127.0.0.1", port))
-        except OSError as error:
-            raise SettingsError(f"--port {port}: {error.strerror}; choose another one") from None
+    _bound(port).close()
+
+
+def _bound(port: int) -> socket.socket:
+    """A socket that has the port; raises SettingsError where another program has it."""
+    bound = socket.socket()
+    bound.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
+    try:
+        bound.bind(("127.0.0.1", port))
+    except OSError as error:
+        bound.close()
+        raise SettingsError(f"--port {port}: {error.strerror}; choose another one") from None
+    return bound
 
 
 def become(module: str, *arguments: str) -> NoReturn:

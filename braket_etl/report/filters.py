@@ -12,11 +12,13 @@ from braket_etl.warehouse.queries import Query, Value
 
 @dataclass(frozen=True)
 class Filters:
-    """A period of UTC days, both in, and the accounts and tags that count; empty means all of them."""
+    """A period of UTC days, both in, and the accounts, Regions, devices and tags that count; empty means all of them."""
 
     first: date
     last: date
     account_ids: tuple[str, ...] = ()
+    regions: tuple[str, ...] = ()
+    devices: tuple[str, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
 
     @property
@@ -30,11 +32,14 @@ class Filters:
         values: Mapping[str, Value] = {
             "first": self.first,
             "last": self.last,
-            **({"account": ",".join(self.account_ids)} if self.account_ids else {}),
+            **{name: ",".join(chosen) for name, chosen in self._chosen().items() if chosen},
             **({"tag": dict(self.tags)} if self.tags else {}),
             "step": self.step,
         }
         return {name: value for name, value in values.items() if query.takes(name)} | dict(query.page.values)
+
+    def _chosen(self) -> dict[str, tuple[str, ...]]:
+        return {"account": self.account_ids, "region": self.regions, "device": self.devices}
 
     def beyond(self, query: Query) -> list[str]:
         """What the question is not limited to, although the report is."""
@@ -42,7 +47,10 @@ class Filters:
             what
             for what, is_asked, names in (
                 ("the period", True, ("first", "last")),
-                ("the account", bool(self.account_ids), ("account",)),
+                *(
+                    (f"the {'Region' if name == 'region' else name}", bool(chosen), (name,))
+                    for name, chosen in self._chosen().items()
+                ),
                 ("the tag", bool(self.tags), ("tag",)),
             )
             if is_asked and not query.takes(*names)

@@ -7,11 +7,13 @@ from __future__ import annotations
 
 import re
 import shutil
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
+from functools import cache
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
+from urllib.parse import quote
 
 import jinja2
 from markupsafe import Markup
@@ -28,7 +30,7 @@ from braket_etl.warehouse.connection import Connection, Warehouse, replaced_atom
 from braket_etl.warehouse.coverage import REMEDY, missing
 from braket_etl.warehouse.errors import WarehouseError
 from braket_etl.warehouse.parsed import kept
-from braket_etl.warehouse.queries import Query, answer
+from braket_etl.warehouse.queries import Query, Value, answer, named_query
 from braket_etl.warehouse.results import Contents
 
 #: As far back as a report goes that names no first day; Braket itself remembers as much.
@@ -68,16 +70,60 @@ _SHARED_MODELS = {
 
 
 @dataclass(frozen=True)
+class Heading:
+    """The name of a column in words; on a page that is served, a link that sorts by it, and how it is sorted now."""
+
+    text: str
+    is_number: bool
+    link: str = ""
+    order: Literal["", "ascending", "descending"] = ""
+
+
+@dataclass(frozen=True)
+class Sorting:
+    """Where links that sort lead to, and by which column the rows are sorted now, from its largest value if `falling`.
+
+    `own` is the page that a question has to itself, empty on that page.
+    """
+
+    address: str
+    column: str = ""
+    falling: bool = False
+    own: str = ""
+
+    def heading(self, column: str, is_number: bool) -> Heading:
+        """The heading of a column: numbers fall at first, texts rise; another click turns that around."""
+        is_now = column == self.column
+        falls = not self.falling if is_now else is_number
+        order: Literal["", "ascending", "descending"] = ""
+        if is_now:
+            order = "descending" if self.falling else "ascending"
+        return Heading(
+            heading(column), is_number, f"{self.address}sort={'-' if falls else ''}{quote(column)}", order
+        )
+
+
+@dataclass
+class Live:
+    """What a page has that is served: its filters as a part of an address, blocks that were made before, the form."""
+
+    address: str
+    known: dict[str, Markup]
+    form: Mapping[str, Any]
+
+
+@dataclass(frozen=True)
 class Asked:
     """A question with its answer, ready to be shown."""
 
     query: Query
     sql: str
     beyond: Sequence[str]
-    headings: Sequence[tuple[str, bool]]
+    headings: Sequence[Heading]
     rows: Sequence[Sequence[Cell]]
     chart: Markup | None
     made_of: str
+    own: str = ""
 
 
 def write_report(
@@ -88,18 +134,20 @@ def write_report(
     last: date | None = None,
     accounts: Sequence[str] = (),
     tags: Sequence[tuple[str, str]] = (),
+    regions: Sequence[str] = (),
+    devices: Sequence[str] = (),
     group: str | None = None,
     anew: bool = True,
 ) -> Filters:
     """Write the report to a file, which is replaced as a whole; what it is limited to. The group may read it too.
 
     Unless it is made anew, what has not changed is taken over from the report that the file holds. The days are UTC, both
-    in. Accounts are ids or names of the settings. Raises SettingsError for an account that is not in the warehouse, a
-    tag that no record bears and a last day before the first, WarehouseError where nothing is published or the file
-    cannot be written.
+    in. Accounts are ids or names of the settings. Raises SettingsError for an account, Region or device that is not in
+    the warehouse, a tag that no record bears and a last day before the first, WarehouseError where nothing is published
+    or the file cannot be written.
     """
     with warehouse.reading() as connection:
-        filters = resolved(connection, first, last, accounts, tags)
+        filters = resolved(connection, first, last, accounts, tags, regions, devices)
         last_page = "" if anew or not output.exists() else output.read_text("utf-8")
         page = rendered(connection, filters, last_page)
     try:
@@ -117,8 +165,13 @@ def resolved(
     last: date | None,
     accounts: Sequence[str],
     tags: Sequence[tuple[str, str]],
+    regions: Sequence[str] = (),
+    devices: Sequence[str] = (),
 ) -> Filters:
-    """What the report is limited to: by default the last 90 days before the newest answer, as far as there are data."""
+    """What the report is limited to: by default the last 90 days before the newest answer, as far as there are data.
+
+    Raises SettingsError for what is not in the warehouse, as `write_report` does.
+    """
     newest, oldest = connection.execute(
         """
         SELECT coalesce(
@@ -139,7 +192,29 @@ def resolved(
         _refuse_unknown_tag(connection, key, value)
     if twice := [key for key, value in tags if dict(tags)[key] != value]:
         raise SettingsError(f"--tag {twice[0]}: nothing bears two values of one tag; make a report of each")
-    return Filters(first, last, _account_ids(connection, accounts), tuple(tags))
+    if regions or devices:
+        there = choices(connection)
+        _refuse_unknown(there, "region", regions)
+        _refuse_unknown(there, "device", devices)
+    return Filters(
+        first, last, _account_ids(connection, accounts), tuple(regions), tuple(devices), tuple(tags)
+    )
+
+
+def choices(connection: Connection) -> dict[str, list[str]]:
+    """The accounts, Regions, devices and tags that there are, by kind, those of most records first."""
+    found = dict[str, list[str]]()
+    for kind, value, _ in answer(connection, named_query("choices")).rows:
+        found.setdefault(kind, []).append(value)
+    return found
+
+
+def _refuse_unknown(there: Mapping[str, Sequence[str]], kind: str, wanted: Sequence[str]) -> None:
+    known = there.get(kind, [])
+    for name in wanted:
+        if name not in known:
+            meant = did_you_mean(name, known) or f"there is {_listed(known) or 'none yet'}"
+            raise SettingsError(f"--{kind} {name}: no task or job has it: {meant}")
 
 
 _MOST_SHOWN = 12
@@ -177,76 +252,113 @@ def _listed(names: Sequence[str]) -> str:
     return ", ".join(names[:_MOST_SHOWN]) + (f" and {more} more" if more > 0 else "")
 
 
-def rendered(connection: Connection, filters: Filters, last_page: str = "") -> str:
-    """The whole page."""
-    environment = jinja2.Environment(
+def rendered(connection: Connection, filters: Filters, last_page: str = "", live: Live | None = None) -> str:
+    """The whole page: a file of its own, or one that is served."""
+    known = (
+        live.known if live else {match["made_of"]: Markup(match[0]) for match in _ARTICLE.finditer(last_page)}  # noqa: S704 - our own page
+    )
+    shown = _articles(connection, filters, known, live)
+    return filled(
+        "dashboard.html.j2" if live else "report.html.j2",
+        sections=[(section, [shown[query.name] for query in section.questions]) for section in sections()],
+        filters=filters,
+        missing=missing(connection, filters.account_ids),
+        remedy=REMEDY,
+        places=_places(connection, filters),
+        **(live.form if live else {}),
+    )
+
+
+@cache
+def _environment() -> jinja2.Environment:
+    return jinja2.Environment(
         loader=jinja2.PackageLoader("braket_etl.report"),
         autoescape=True,
         undefined=jinja2.StrictUndefined,
         trim_blocks=True,
         lstrip_blocks=True,
     )
-    shown = _articles(connection, filters, last_page, environment.get_template("article.html.j2"))
-    return environment.get_template("report.html.j2").render(
-        sections=[(section, [shown[query.name] for query in section.questions]) for section in sections()],
-        filters=filters,
-        roles=charts.ROLES,
-        missing=missing(connection, filters.account_ids),
-        remedy=REMEDY,
-        places=_places(connection, filters),
-        made_at=datetime.now(UTC),
-        version=__version__,
+
+
+def filled(template: str, **values: Any) -> str:
+    """A page of that template, everything in it escaped."""
+    return (
+        _environment()
+        .get_template(template)
+        .render(roles=charts.ROLES, made_at=datetime.now(UTC), version=__version__, **values)
     )
 
 
+def article(asked: Asked, *, is_live: bool) -> Markup:
+    """A question as a block of a page."""
+    template = _environment().get_template("article.html.j2")
+    return Markup(template.render(asked=asked, is_live=is_live))  # noqa: S704 - escaped by the template
+
+
 def _articles(
-    connection: Connection, filters: Filters, last_page: str, template: jinja2.Template
+    connection: Connection, filters: Filters, known: dict[str, Markup], live: Live | None
 ) -> dict[str, Markup]:
-    """Each question by its name, from the last page where nothing has changed that it is made of."""
+    """Each question by its name, from what is known where nothing has changed that it is made of; adds to it."""
     contents = Contents(connection)
     reads = {query.name: kept().tables_read(query.sql) for query in questions()}
     made_of = {
         query.name: contents.made_of(
-            f"{query.name} {query.sql} {filters.values_for(query)} {filters.beyond(query)}", reads[query.name]
+            f"{query.name} {query.sql} {filters.values_for(query)} {filters.beyond(query)} {live and live.address}",
+            reads[query.name],
         )
         for query in questions()
     }
-    known = {match["made_of"]: Markup(match[0]) for match in _ARTICLE.finditer(last_page)}  # noqa: S704 - our own page
-    asked = [query for query in questions() if made_of[query.name] not in known]
+    wanted = [query for query in questions() if made_of[query.name] not in known]
     for model, shared in _SHARED_MODELS.items():
-        readers = [query for query in asked if model in reads[query.name]]
+        readers = [query for query in wanted if model in reads[query.name]]
         if len(readers) > 1 and all(
             query.takes("first", "last") or query.only == "open" for query in readers
         ):
             connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE {model} AS FROM main.{model} WHERE {shared.condition(filters)}"
             )
-    made = {
-        made_of[query.name]: Markup(  # noqa: S704 - escaped by the template
-            template.render(asked=_asked(connection, query, filters, made_of[query.name]))
+    for query in wanted:
+        own = f"q/{query.name}?{live.address}" if live else ""
+        sorting = Sorting(f"{own}&", own=own) if live else None
+        asked = asked_of(
+            connection, query, filters.values_for(query), filters.beyond(query), made_of[query.name], sorting
         )
-        for query in asked
-    }
-    return {query.name: (known | made)[made_of[query.name]] for query in questions()}
+        known[made_of[query.name]] = article(asked, is_live=live is not None)
+    return {query.name: known[made_of[query.name]] for query in questions()}
 
 
-def _asked(connection: Connection, query: Query, filters: Filters, made_of: str) -> Asked:
-    values = filters.values_for(query)
-    found = answer(connection, query, values)
+def asked_of(
+    connection: Connection,
+    query: Query,
+    values: Mapping[str, Value],
+    beyond: Sequence[str] = (),
+    made_of: str = "",
+    sorting: Sorting | None = None,
+    at_most: int | None = None,
+) -> Asked:
+    """A question with its answer, of which no more than so many rows are shown."""
+    found = answer(connection, query, values, at_most)
     svg = charts.chart_of(query.page.chart)(found.records()) if query.page.chart else None
     rows = [[cell(name, value) for name, value in zip(found.columns, row, strict=True)] for row in found.rows]
     return Asked(
         query,
         query.with_values(values),
-        filters.beyond(query),
+        beyond,
         [
-            (heading(name), _is_numeric(name, [row[n] for row in rows]))
+            (sorting.heading if sorting else _plain_heading)(
+                name, _is_numeric(name, [row[n] for row in rows])
+            )
             for n, name in enumerate(found.columns)
         ],
         rows,
         Markup(charts.for_page(svg, query.name)) if svg else None,  # noqa: S704 - matplotlib escapes its text
         made_of,
+        sorting.own if sorting else "",
     )
+
+
+def _plain_heading(column: str, is_number: bool) -> Heading:
+    return Heading(heading(column), is_number)
 
 
 def _is_numeric(name: str, cells: Sequence[Cell]) -> bool:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import re
 from dataclasses import dataclass
 from datetime import UTC, date, datetime
 from decimal import Decimal
@@ -9,6 +10,13 @@ from typing import Any, Literal
 
 from braket_etl import display
 
+#: The ARN of what Braket's console has a page of, and what that page is called.
+_ARN = re.compile(
+    r"arn:aws:braket:(?P<region>[a-z0-9-]*):\d*:(?P<kind>quantum-task|job|device)/[A-Za-z0-9_./-]+"
+)
+_CONSOLE = {"quantum-task": "tasks", "job": "jobs", "device": "devices"}
+#: The Region whose console shows simulators, which are of no Region.
+_HOME = "us-east-1"
 #: Stands for NULL.
 UNKNOWN = "—"
 #: Longest text in a cell; the whole of it is in the title.
@@ -24,6 +32,20 @@ class Cell:
     text: str
     exact: str
     kind: Literal["", "long", "number", "number money", "instant", "unknown", "number unknown"] = ""
+
+    @property
+    def is_cut(self) -> bool:
+        """Whether what is shown is only a part of it."""
+        return self.text.endswith("…") and self.text != self.exact
+
+    @property
+    def console(self) -> str:
+        """Where AWS's console shows the task, job or device that it is the ARN of; empty for anything else."""
+        if not (found := _ARN.fullmatch(self.exact)):
+            return ""
+        region = found["region"] or _HOME
+        place = f"https://{region}.console.aws.amazon.com/braket/home?region={region}"
+        return f"{place}#/{_CONSOLE[found['kind']]}/{self.exact}"
 
     @property
     def is_number(self) -> bool:

@@ -17,7 +17,7 @@ from typing import ClassVar, TypeVar
 import duckdb
 
 from braket_etl.tables import MAIN
-from braket_etl.tables.declaration import Table
+from braket_etl.tables.declaration import Table, quoted
 from braket_etl.warehouse.errors import ConflictError
 from braket_etl.warehouse.lock import Holder
 from braket_etl.warehouse.outcomes import Compaction, HeldBack, Restored
@@ -77,6 +77,11 @@ class Warehouse(ABC):
     @abstractmethod
     def published_at(self) -> datetime | None:
         """When what readers see was put there (UTC), where that is known; raises OSError."""
+
+    @property
+    def reads_outside(self) -> tuple[str, ...]:
+        """Folders that a reader needs besides what it has opened."""
+        return ()
 
     @property
     @abstractmethod
@@ -203,6 +208,26 @@ def configured(connection: Connection) -> Connection:
     """The connection with the settings that every one of ours has: UTC, and nothing fetched from outside."""
     connection.execute("SET TimeZone = 'UTC'")
     connection.execute("SET autoinstall_known_extensions = false")
+    return connection
+
+
+def confined(connection: Connection, memory: str, folders: Sequence[str] = ()) -> Connection:
+    """The connection of a reader with no way out: no file but in these folders, no network, no extension, no other setting.
+
+    It holds for the whole database, for as long as it is open. `memory` is the most that is used; nothing is laid on disk.
+    """
+    settings = {
+        "memory_limit": quoted(memory),
+        "temp_directory": "''",
+        "allow_community_extensions": "false",
+        "autoload_known_extensions": "false",
+        "python_enable_replacements": "false",  # no table of the same name as a variable of ours
+        "allowed_directories": f"[{', '.join(map(quoted, folders))}]",
+        "enable_external_access": "false",
+        "lock_configuration": "true",
+    }
+    for name, value in settings.items():
+        connection.execute(f"SET {name} = {value}")
     return connection
 
 

@@ -121,6 +121,11 @@ class Lake(Warehouse):
         return None
 
     @property
+    def reads_outside(self) -> tuple[str, ...]:
+        """Where its Parquet files lie; known to whoever is in `reading`."""
+        return tuple(self._files)
+
+    @property
     def copied_bytes(self) -> int | None:
         """None: a lake is read where it is written."""
         return None

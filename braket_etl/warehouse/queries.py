@@ -13,7 +13,7 @@ the SQL, `coalesce(getvariable('key'), 'team')`, so that a file runs as it stand
 default changes nothing until it is set. What most questions can be limited to is named in one line, `LIMITS` says what it
 means; names that a question had before go on working:
 
-    -- limits: first, last, account, tag
+    -- limits: first, last, account, region, device, tag
     -- also: spending_by_tag
 
 One that asks for nothing but what is still open says so, `-- only: open`, and needs no period.
@@ -55,8 +55,18 @@ LIMITS = {
     "first": "the first UTC day that counts, such as 2026-10-01; without it, all that came before count",
     "last": "the last UTC day that counts; without it, all that came after count",
     "account": "id of the account that counts, of several with commas between them; without it, all count",
+    "region": "the Region that counts, of several with commas between them; without it, all count",
+    "device": "name of the device that counts, such as Garnet, of several with commas between them; without it, all count",
     "tag": "tag that a record has to bear, as key=value, of several as {key=value, key=value}; without it, all count",
 }
+#: The chapters of the cookbook, in the order in which a team comes to ask. Each question says which it stands in.
+CHAPTERS = (
+    "What it cost",
+    "What it will cost",
+    "Where money can be saved",
+    "How long it waits",
+    "What is not known",
+)
 _TAG = "tag"
 _FIELDS = "title|question|read|chapter|also|limits|only|report|chart|form|with|empty"
 _FIELD = re.compile(rf"({_FIELDS}|param\s+[^:]+):\s*(.*)")
@@ -76,9 +86,14 @@ class Parameter:
     default: str
     meaning: str
 
+    @property
+    def is_limit(self) -> bool:
+        """Whether it is one of those that most questions have."""
+        return self.meaning == LIMITS.get(self.name)
+
     def value_of(self, text: str) -> Value:
         """What a text on the command line means: a number where the default is one, a tag, else the text itself."""
-        if self.name == _TAG and self.meaning == LIMITS[_TAG]:
+        if self.name == _TAG and self.is_limit:
             key, equals, value = text.partition("=")
             return {key: value} if equals and not text.startswith("{") else text
         if not _NUMBER.fullmatch(self.default):
@@ -157,6 +172,14 @@ def queries() -> Mapping[str, Query]:
     return {path.stem: query_from(path) for path in sorted(packaged_sql("questions").glob("*.sql"))}
 
 
+def chapters() -> dict[str, list[Query]]:
+    """The questions by the chapter in which they stand, in order; raises ValueError for one that stands in none."""
+    known = sorted(queries().values(), key=lambda query: (query.place, query.name))
+    if lost := [query.name for query in known if query.chapter not in CHAPTERS]:
+        raise ValueError(f"{', '.join(lost)} of sql/questions stand in no chapter of {', '.join(CHAPTERS)}")
+    return {chapter: [query for query in known if query.chapter == chapter] for chapter in CHAPTERS}
+
+
 def named_query(name: str) -> Query:
     """The query of that name, also one that it had before; raises QueryError, which offers those spelled alike."""
     known = dict(queries()) | {former: query for query in queries().values() for former in query.also}
@@ -172,11 +195,17 @@ def set_variables(connection: Connection, values: Mapping[str, Value]) -> None:
         connection.execute(statement)
 
 
-def answer(connection: Connection, query: Query, values: Mapping[str, Value] | None = None) -> Answer:
-    """The rows of a question with these values of its parameters, which the connection does not keep."""
+def answer(
+    connection: Connection,
+    query: Query,
+    values: Mapping[str, Value] | None = None,
+    at_most: int | None = None,
+) -> Answer:
+    """The rows of a question, or its first, with these values of its parameters, which the connection does not keep."""
     with _variables(connection, values or {}):
         cursor = connection.execute(query.sql)
-        return Answer([column for column, *_ in cursor.description or ()], cursor.fetchall())
+        rows = cursor.fetchall() if at_most is None else cursor.fetchmany(at_most)
+        return Answer([column for column, *_ in cursor.description or ()], rows)
 
 
 @contextmanager

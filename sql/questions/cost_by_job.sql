@@ -2,7 +2,7 @@
 -- question: What did a job cost: its instances, its volumes and its tasks?
 -- read: the most expensive first, of those created in the period, with the tasks that they created. cost_usd is empty
 --   while any part is not known; cost_status says which. Parts that are known stand by themselves.
--- limits: first, last, account, tag
+-- limits: first, last, account, region, device, tag
 -- param rows: how many to show; without it, all
 -- chapter: What it cost, 50
 -- report: Spending, 60
@@ -29,6 +29,8 @@ JOIN jobs AS j ON j.job_arn = c.job_arn
 WHERE (getvariable('first') IS NULL OR j.created_date >= getvariable('first')::DATE)
     AND (getvariable('last') IS NULL OR j.created_date <= getvariable('last')::DATE)
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), j.account_id))
+    AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), j.region))
+    AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), j.device_name))
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(j.tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 ORDER BY coalesce(c.cost_usd, c.task_cost_usd) DESC NULLS LAST, j.job_arn
 LIMIT getvariable('rows')::BIGINT

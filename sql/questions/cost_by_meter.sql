@@ -1,7 +1,7 @@
 -- title: What is paid for
 -- question: How much goes to fees of tasks, to shots, to run time, to instances and to reservations?
 -- read: the parts of the bill: fees of tasks, shots, simulators by run time, instances and volumes of jobs.
--- limits: first, last, account, tag
+-- limits: first, last, account, region, device, tag
 -- chapter: What it cost, 35
 -- report: Spending, 40
 -- chart: cost_by_meter
@@ -18,6 +18,8 @@ WHERE cost_usd > 0
     AND (getvariable('first') IS NULL OR charge_date >= getvariable('first')::DATE)
     AND (getvariable('last') IS NULL OR charge_date <= getvariable('last')::DATE)
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
+    AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
+    AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 GROUP BY meter, unit
 ORDER BY cost_usd DESC, meter

@@ -3,7 +3,7 @@
 -- read: a day is whole when it was searched at least an hour after its end and all that was listed is stored or
 --   rejected. So far: not over for an hour yet. A lost day is one that Braket forgot before it was whole.
 --   @days_not_whole lists those that are missing.
--- limits: first, last, account
+-- limits: first, last, account, region
 -- param rows: how many to show; without it, all
 -- chapter: What is not known, 45
 -- report: What these numbers leave out, 50
@@ -25,6 +25,7 @@ FROM day_coverage
 WHERE (getvariable('first') IS NULL OR day >= getvariable('first')::DATE)
     AND (getvariable('last') IS NULL OR day <= getvariable('last')::DATE)
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
+    AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
 GROUP BY ALL
 ORDER BY account, region, kind
 LIMIT getvariable('rows')::BIGINT

@@ -3,7 +3,7 @@
 -- read: tasks that ended in the period, at list price; of tasks without a known cost nothing is shown here,
 --   @cost_not_known counts them.
 -- also: dearest_tasks
--- limits: first, last, account, tag
+-- limits: first, last, account, region, device, tag
 -- param tasks (default 20): how many to show
 -- param key (default team): the tag's key that says whose a task is
 -- chapter: What it cost, 60
@@ -25,6 +25,8 @@ WITH most AS (
         AND (getvariable('first') IS NULL OR charge_date >= getvariable('first')::DATE)
         AND (getvariable('last') IS NULL OR charge_date <= getvariable('last')::DATE)
         AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
+        AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
+        AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
         AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
     GROUP BY record_arn
     HAVING sum(cost_usd) > 0

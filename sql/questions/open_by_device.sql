@@ -2,7 +2,7 @@
 -- question: On which device are tasks, jobs and reservations open, and what will they cost?
 -- read: open tasks, open jobs and reservations to come. An open job or simulator task has no price before it ends.
 --   @open_by_tag says whose tasks they are.
--- limits: account, tag
+-- limits: account, region, device, tag
 -- only: open
 -- chapter: What it will cost, 35
 -- report: Commitments and limits, 10
@@ -18,6 +18,8 @@ FROM charges
 -- by the cost's status alone, what has ended would be priced first
 WHERE cost_status = 'pending' AND coalesce(status, '') NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
+    AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
+    AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 GROUP BY kind, device
 ORDER BY committed_usd DESC NULLS LAST, kind, device

@@ -2,7 +2,7 @@
 -- question: How many tasks and jobs have not ended, and what will they cost?
 -- read: what has not ended when the newest answer came, and what it will cost if all its shots succeed. Reservations to
 --   come are in it. @open_by_device and @open_by_tag say where it is.
--- limits: account, tag
+-- limits: account, region, device, tag
 -- only: open
 -- chapter: What it will cost, 25
 -- report: At a glance, 20
@@ -15,4 +15,6 @@ FROM charges
 -- by the cost's status alone, what has ended would be priced first
 WHERE cost_status = 'pending' AND coalesce(status, '') NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
+    AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
+    AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))

@@ -4,6 +4,7 @@
 --   certain_low and certain_high hold whatever the method. n_censored tasks still wait or were cancelled waiting: they
 --   are counted as having waited longer than seen, not dropped. No estimate is given for fewer than 20 tasks that were
 --   watched while they waited.
+-- limits: device
 -- chapter: How long it waits, 10
 -- report: Waits, 30
 -- chart: wait_estimates
@@ -22,4 +23,5 @@ SELECT
     n_bounds_only
 FROM queue_wait_quantiles
 WHERE scope = 'device'
+    AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), regexp_extract(device_arn, '[^/]*$')))
 ORDER BY max(wait_seconds) FILTER (quantile <= 0.9) OVER (PARTITION BY device_arn) DESC NULLS LAST, device_arn, quantile

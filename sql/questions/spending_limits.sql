@@ -3,7 +3,7 @@
 -- read: what AWS has counted against each limit (aws_total), what it expects of queued tasks (aws_queued), and our own
 --   count of the same. used_share is of AWS's own figure where it has one; difference is AWS less ours, near 0 where both
 --   count alike. n_unknown tasks in the period have no known cost. Empty where no limit is set.
--- limits: account
+-- limits: account, region, device
 -- param rows: how many to show; without it, all
 -- chapter: What it will cost, 40
 -- report: Commitments and limits, 20
@@ -27,5 +27,7 @@ SELECT
     n_unknown
 FROM spend_against_limits
 WHERE (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
+    AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
+    AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
 ORDER BY is_active DESC, used_share DESC NULLS LAST, spending_limit_arn
 LIMIT getvariable('rows')::BIGINT

@@ -1,7 +1,7 @@
 -- title: Tasks created in the period
 -- question: How did the tasks of a period end?
 -- read: a failed or cancelled task is not billed. The share is of those that have ended.
--- limits: first, last, account, tag
+-- limits: first, last, account, region, device, tag
 -- chapter: Where money can be saved, 62
 -- report: At a glance, 30
 -- form: figures
@@ -15,4 +15,6 @@ FROM quantum_tasks
 WHERE (getvariable('first') IS NULL OR created_date >= getvariable('first')::DATE)
     AND (getvariable('last') IS NULL OR created_date <= getvariable('last')::DATE)
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
+    AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
+    AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))

@@ -2,7 +2,7 @@
 -- question: Which tasks and jobs wait at this moment, how long have they, and how many are ahead of them?
 -- read: the longest first. waited is up to the last poll; ahead is what Braket showed then ("at least" where it is
 --   capped). committed is what a task costs if all its shots succeed.
--- limits: account, tag
+-- limits: account, region, device, tag
 -- only: open
 -- param rows: how many to show; without it, all
 -- chapter: How long it waits, 60
@@ -30,6 +30,8 @@ LEFT JOIN (
 ) AS d ON d.record_arn = w.record_arn
 WHERE w.is_waiting
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), w.account_id))
+    AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), w.region))
+    AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), w.device_name))
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(w.tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 ORDER BY waited_seconds DESC, arn
 LIMIT getvariable('rows')::BIGINT

@@ -14,6 +14,7 @@ from pathlib import Path
 from typing import Protocol
 from urllib.parse import urlsplit
 
+import duckdb
 import filelock
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
@@ -41,6 +42,10 @@ _DAYS = 20
 #: What a page may take to show what it fetches, in milliseconds; a busy machine needs more than Playwright's 5 seconds.
 SOON = 60_000
 expect.set_options(timeout=SOON)
+
+
+SCRIPT = "<script>alert(1)</script>"
+IMAGE = '"><img src=x onerror=alert(2)>'
 
 
 class NewPage(Protocol):
@@ -123,6 +128,31 @@ def demo(tmp_path_factory: pytest.TempPathFactory) -> Program:
             program.env = {}
             made.touch()
     return program
+
+
+def changed_copy(demo: Program, home: Path, *statements: str) -> Program:
+    """A home with a copy of the demo's published warehouse in which something was changed."""
+    home.mkdir()
+    program = Program(home)
+    shutil.copyfile(demo.published, program.published)
+    with duckdb.connect(str(program.published)) as connection:
+        for statement in statements:
+            connection.execute(statement)
+    return program
+
+
+@pytest.fixture(scope="package")
+def hostile(demo: Program, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """The demo's warehouse, with markup and control characters wherever users or devices put text."""
+    quoted = IMAGE.replace("'", "''")
+    return changed_copy(
+        demo,
+        tmp_path_factory.mktemp("hostile") / "home",
+        f"UPDATE quantum_tasks SET tags = MAP {{'{SCRIPT}': '{quoted}', 'team': '{SCRIPT}'}} WHERE device_type = 'QPU'",
+        f"UPDATE quantum_tasks SET failure_reason = '{SCRIPT}' || chr(27) || '[31m' WHERE status = 'FAILED'",
+        f"UPDATE jobs SET job_name = '{quoted}', tags = MAP {{'it''s': '{SCRIPT}'}}",
+        f"UPDATE spending_limits SET device_name = '{SCRIPT}'",
+    )
 
 
 @pytest.fixture(scope="session")

@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import json
-import shutil
 from decimal import Decimal
 from pathlib import Path
 from typing import Any
 
 import dagster as dg
-import duckdb
 import pytest
 from playwright.sync_api import Page
 
@@ -20,10 +18,7 @@ from braket_etl.report.values import exact_text
 from braket_etl.tables import MAIN
 from braket_etl.warehouse.file import FileWarehouse
 from tests.conftest import Program
-from tests.ui.conftest import NewPage
-
-SCRIPT = "<script>alert(1)</script>"
-IMAGE = '"><img src=x onerror=alert(2)>'
+from tests.ui.conftest import IMAGE, SCRIPT, NewPage, changed_copy
 
 #: Every block as it is shown: its SQL, what it is not limited to, and the exact value of each cell.
 _SHOWN = """() => Object.fromEntries([...document.querySelectorAll('article')].map(article => [article.id, {
@@ -51,31 +46,6 @@ _CUT = """() => [...document.querySelectorAll('figure svg text')].filter(text =>
     return inner.left < outer.left - 2 || inner.right > outer.right + 2 || inner.top < outer.top - 2
         || inner.bottom > outer.bottom + 2;
 }).map(text => text.textContent)"""
-
-
-def changed_copy(demo: Program, home: Path, *statements: str) -> Program:
-    """A home with a copy of the demo's published warehouse in which something was changed."""
-    home.mkdir()
-    program = Program(home)
-    shutil.copyfile(demo.published, program.published)
-    with duckdb.connect(str(program.published)) as connection:
-        for statement in statements:
-            connection.execute(statement)
-    return program
-
-
-@pytest.fixture(scope="module")
-def hostile(demo: Program, tmp_path_factory: pytest.TempPathFactory) -> Program:
-    """The demo's warehouse, with markup and control characters wherever users or devices put text."""
-    quoted = IMAGE.replace("'", "''")
-    return changed_copy(
-        demo,
-        tmp_path_factory.mktemp("hostile") / "home",
-        f"UPDATE quantum_tasks SET tags = MAP {{'{SCRIPT}': '{quoted}', 'team': '{SCRIPT}'}} WHERE device_type = 'QPU'",
-        f"UPDATE quantum_tasks SET failure_reason = '{SCRIPT}' || chr(27) || '[31m' WHERE status = 'FAILED'",
-        f"UPDATE jobs SET job_name = '{quoted}', tags = MAP {{'it''s': '{SCRIPT}'}}",
-        f"UPDATE spending_limits SET device_name = '{SCRIPT}'",
-    )
 
 
 @pytest.fixture(scope="module")
