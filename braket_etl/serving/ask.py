@@ -22,7 +22,7 @@ import duckdb
 
 from braket_etl.display import as_json
 from braket_etl.runtime import Runtime
-from braket_etl.warehouse.connection import Connection, confined
+from braket_etl.warehouse.connection import Connection, Warehouse, confined
 from braket_etl.warehouse.errors import WarehouseError
 from braket_etl.warehouse.queries import Value, assignments
 from braket_etl.warehouse.query_errors import explained
@@ -88,8 +88,11 @@ class Asker:
             if time.monotonic() - began >= seconds:
                 raise AskError(f"this took longer than {seconds:.0f} seconds and was ended: ask for less")
             raise AskError(_TOO_MUCH)
-        self._process = process
         said: dict[str, Any] = json.loads(line)
+        if said["is_last"]:
+            process.communicate()
+        else:
+            self._process = process
         return said
 
 
@@ -99,8 +102,7 @@ def _started() -> subprocess.Popen[bytes]:
     )
 
 
-def _answered(request: Mapping[str, Any]) -> dict[str, Any]:
-    warehouse = Runtime().warehouse
+def _answered(warehouse: Warehouse, request: Mapping[str, Any]) -> dict[str, Any]:
     with warehouse.reading() as connection:
         confined(connection, _MEMORY, warehouse.reads_outside)
         for each in request["before"]:
@@ -132,14 +134,19 @@ def main() -> None:
     """Answer requests until there are no more."""
     with suppress(ValueError):  # macOS has no such limit
         resource.setrlimit(resource.RLIMIT_AS, (_MAPPED_BYTES, _MAPPED_BYTES))
+    warehouse = Runtime().warehouse
     for line in sys.stdin:
         try:
-            answer = _answered(json.loads(line))
+            answer = _answered(warehouse, json.loads(line))
         except (AskError, WarehouseError) as error:
             answer = {"error": str(error)}
         except MemoryError:
             answer = {"error": _TOO_MUCH}
-        print(json.dumps(answer), flush=True)
+        # the engine of a lake is kept for the next reader, who cannot undo how it is confined
+        is_last = bool(warehouse.reads_outside)
+        print(json.dumps({**answer, "is_last": is_last}), flush=True)
+        if is_last:
+            break
 
 
 if __name__ == "__main__":

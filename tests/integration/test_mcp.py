@@ -201,6 +201,24 @@ def test_tools_say_what_they_take_and_the_dictionary_what_there_is(home: Program
     assert "| `cost_status` |" in table.contents[0].text
 
 
+def test_a_lake_is_asked_too_and_nothing_beside_it(home: Program, tmp_path: Path) -> None:
+    pytest.importorskip("duckdb_extension_ducklake")
+    lake = Program(tmp_path / "home", {"BRAKET_ETL_WAREHOUSE": f"ducklake:{tmp_path / 'catalog.db'}"})
+    lake.ok("restore", "--from", str(home.published), "--yes")
+    (tmp_path / "seen.csv").write_text("a\n1\n")
+    counted, again, refused = all_called(
+        lake,
+        [
+            ("sql", {"query": "SELECT count(*) FROM quantum_tasks"}),
+            ("freshness", {}),
+            ("sql", {"query": f"FROM '{tmp_path}/seen.csv'"}),
+        ],
+    )
+    assert counted.structured_content["rows"] == [[home.one("SELECT count(*) FROM quantum_tasks")]]
+    assert again.structured_content["rows"]
+    assert refused.is_error
+
+
 def test_without_the_package_it_says_what_to_install(home: Program, tmp_path: Path) -> None:
     (tmp_path / "mcp").mkdir()
     (tmp_path / "mcp" / "__init__.py").write_text("raise ModuleNotFoundError('No module', name='mcp')\n")

@@ -115,7 +115,7 @@ def test_it_holds_all_that_is_no_python_and_nothing_else_of_the_checkout(wheel: 
     ).stdout.splitlines()
     ours = {name for name in tracked if (ROOT / name).is_file()}
     assert package == ours | sql | {
-        f"braket_etl/_packaged/{other}" for other in ("dagster.yaml", "sql/parsed.json")
+        f"braket_etl/_packaged/{other}" for other in ("dagster.yaml", "data-dictionary.md", "sql/parsed.json")
     }
 
 
