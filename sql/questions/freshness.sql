@@ -2,8 +2,10 @@
 -- question: How many records are there of each account and Region, and when did Braket last answer about them?
 -- read: records in the warehouse, by kind; the oldest by its creation, the freshest by when it was fetched.
 -- limits: account, region, device, tag
+-- param rows: how many to show; without it, all
 -- chapter: What is not known, 75
 -- report: What these numbers leave out, 60
+-- with: rows=100
 -- form: wide
 -- empty: There is no record yet.
 SELECT
@@ -25,4 +27,4 @@ WHERE (getvariable('account') IS NULL OR list_contains(string_split(getvariable(
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 GROUP BY kind, account_id, region
 ORDER BY account, region, kind
-LIMIT 100
+LIMIT getvariable('rows')::BIGINT
