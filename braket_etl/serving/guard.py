@@ -15,8 +15,11 @@ from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
 from braket_etl.private_files import private_folder
+from braket_etl.warehouse.connection import replaced_atomically
 
 _COOKIE = "braket_etl"
+#: Of a token, in characters; whoever writes one of their own into the file cannot make it a guess.
+_LEAST_LENGTH = 32
 #: Nothing but the page itself, its style and its form; no frame, no script, no copy in a cache.
 _HEADERS = {
     "Content-Security-Policy": (
@@ -33,17 +36,13 @@ _HEADERS = {
 
 
 def kept_token(file: Path) -> str:
-    """The token that the file holds, with mode 0600; made on first use. To have another, delete the file.
+    """The token that the file holds, with mode 0600; made on first use, and where none worth the name is in it.
 
     Raises OSError.
     """
     private_folder(file.parent)
-    try:
-        with file.open("x") as made:
-            file.chmod(0o600)
-            made.write(secrets.token_urlsafe(32))
-    except FileExistsError:
-        pass
+    if not file.exists() or len(file.read_text("utf-8").strip()) < _LEAST_LENGTH:
+        replaced_atomically(file, secrets.token_urlsafe(32))
     return file.read_text("utf-8").strip()
 
 
@@ -111,7 +110,7 @@ class Guard:
     def _is_known(self, request: Request) -> bool:
         scheme, _, bearer = request.headers.get("authorization", "").partition(" ")
         return any(
-            hmac.compare_digest(given.encode(), wanted.encode())
+            given and hmac.compare_digest(given.encode(), wanted.encode())
             for given, wanted in (
                 (request.query_params.get("token", ""), self.token),
                 (bearer if scheme.lower() == "bearer" else "", self.token),

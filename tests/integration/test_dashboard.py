@@ -12,6 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from braket_etl.serving.guard import kept_token
 from tests.conftest import Program
 from tests.dashboards import Served, dashboard
 
@@ -90,6 +91,16 @@ def test_the_token_is_kept_for_its_user_alone(home: Program, served: Served) -> 
     file = home.home / "dashboard-token"
     assert file.read_text("utf-8") == served.token
     assert len(served.token) >= 40
+    assert stat.S_IMODE(file.stat().st_mode) == 0o600
+
+
+@pytest.mark.parametrize("left", ["", "\n", "secret"])
+def test_a_token_that_is_none_is_made_anew(tmp_path: Path, left: str) -> None:
+    file = tmp_path / "dashboard-token"
+    file.write_text(left)
+    token = kept_token(file)
+    assert len(token) >= 40
+    assert kept_token(file) == token
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 
