@@ -120,7 +120,7 @@ def mode(path: Path) -> int:
 
 
 @pytest.mark.skipif(not Path("/proc/net/tcp").exists(), reason="sockets are read from /proc")
-@pytest.mark.parametrize("server", ["ui", "emulator"])
+@pytest.mark.parametrize("server", ["ui", "dashboard", "emulator"])
 def test_servers_listen_on_this_machine_only(program: Program, server: str) -> None:
     port = free_port()
     with serving(program, server, "--port", str(port)) as process:
