@@ -23,6 +23,7 @@ ALLOWED = {
         "pull/rejects.py pull/results.py pull/wanted.py warehouse/unsettled.py warehouse/upsert.py"
     ),
     "Dagster's previews and due days": "orchestration/assets/models.py orchestration/schedules.py",
+    "whether Dagster laid out its own files": "orchestration/storage.py",
     "how things stand, for status and doctor": "health/here.py health/standing.py warehouse/coverage.py",
     "catalogue, storage, migration and repair of the warehouse": (
         "warehouse/catalog.py warehouse/compact.py warehouse/connection.py warehouse/export.py warehouse/file.py "
