@@ -3,13 +3,16 @@
     python -m bench.incremental [--tasks 1000000] [--rounds 3] [--moving]
 
 Both warehouses are of one synthetic account whose tasks have all ended; the large one holds them many times over. The
-syncs take turns, each a process of its own. With `--moving` the account's clock runs, so that the queues of its devices
+syncs take turns, each a process of its own, and so do one that asks first, and one that nothing was noted for, so that it
+computes everything. Beside them stands a tick of the schedule in a process that has loaded the definitions, as the daemon's
+code server has. With `--moving` the account's clock runs, so that the queues of its devices
 are longer or shorter each time, as they are in life: that is all that is new then.
 """
 
 from __future__ import annotations
 
 import argparse
+import json
 import os
 import shutil
 import statistics
@@ -31,6 +34,7 @@ from braket_emulator import running
 
 SMALL, LARGE, LIMIT = 1_000, 1_000_000, 1.3
 SYNC = [sys.executable, "-m", "braket_etl", "sync"]
+_TICKS = [sys.executable, "-m", "bench.incremental", "--ticks"]
 _DAYS = 30
 
 
@@ -93,6 +97,51 @@ def costs(
         return [(measured(SYNC, small, env), measured(SYNC, large, env)) for _ in range(rounds)]
 
 
+def measured_whole(home: Path, env: Mapping[str, str]) -> Cost:
+    """What a sync costs that does not ask first: nothing tells it that nothing changed."""
+    (home / "writer" / "unchanged.json").unlink(missing_ok=True)
+    return measured(SYNC, home, env)
+
+
+def asked_first(tasks: int, rounds: int) -> tuple[list[tuple[Cost, Cost]], list[float]]:
+    """What syncs with nothing new cost that ask first, beside whole ones, in turn; processor seconds of ticks."""
+    with account(tasks) as env, tempfile.TemporaryDirectory() as folder:
+        home = Path(folder) / "home"
+        for _ in range(2):
+            measured(SYNC, home, env)
+        found = []
+        for _ in range(rounds):
+            found.append((measured(SYNC, home, env), measured_whole(home, env)))
+        at_home = {**env, "BRAKET_ETL_HOME": str(home), "DAGSTER_HOME": str(home / "dagster")}
+        told = subprocess.run(
+            [*_TICKS, str(rounds)], env=at_home, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, check=True
+        ).stdout
+        return found, json.loads(told)
+
+
+def ticks(rounds: int) -> list[float]:
+    """Processor seconds of ticks of the hourly schedule that start no run, in this process, after one not counted."""
+    import dagster as dg
+
+    from braket_etl.orchestration.build import build_defs
+    from braket_etl.orchestration.instance import ready_instance
+    from braket_etl.runtime import Runtime
+
+    runtime = Runtime()
+    instance, costs = ready_instance(runtime.settings), []
+    schedule = build_defs(runtime=runtime).get_repository_def().get_schedule_def("hourly_sync")
+    for _ in range(rounds + 1):
+        began = time.process_time()
+        with dg.build_schedule_context(
+            instance, scheduled_execution_time=datetime.now(UTC), resources={"runtime": runtime}
+        ) as context:
+            found = schedule.evaluate_tick(context)
+        costs.append(time.process_time() - began)
+        if found.run_requests:
+            raise RuntimeError("there was something new")
+    return costs[1:]
+
+
 def medians(found: Sequence[tuple[Cost, Cost]], what: str) -> tuple[float, float]:
     """The medians of one field of two programs that took turns."""
     one, other = (
@@ -114,6 +163,20 @@ def lines(quick: bool) -> Iterator[Line]:
             theirs=small,
             at_most=limit,
         )
+    pairs, in_ticks = asked_first(small_tasks, 1 if quick else 5)
+    for what, unit in (("wall", ""), ("cpu", ", CPU")):
+        quiet, whole = medians(pairs, what)
+        yield Line(
+            what=f"sync of {small_tasks:,} tasks with nothing new{unit}",
+            ours=quiet,
+            against="one that does not ask first",
+            theirs=whole,
+        )
+    yield Line(
+        what=f"tick of the hourly schedule with nothing new, {small_tasks:,} tasks, CPU",
+        ours=statistics.median(in_ticks),
+        at_most=1,
+    )
 
 
 def main() -> None:
@@ -122,7 +185,11 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=LARGE)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--moving", action="store_true")
+    parser.add_argument("--ticks", type=int, help=argparse.SUPPRESS)
     options = parser.parse_args()
+    if options.ticks:
+        print(json.dumps(ticks(options.ticks)))
+        return
     for small, large in costs(SMALL, options.tasks, options.rounds, moving=options.moving):
         print(
             f"{SMALL:,} tasks: {small.wall:.1f} s, CPU {small.cpu:.1f} s   "

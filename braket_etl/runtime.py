@@ -105,6 +105,11 @@ class Runtime:
             clock=self._clocks.setdefault(run_id, Clock()),
         )
 
+    def forget(self, run_id: str) -> None:
+        """Let go of what the steps of a run shared."""
+        self._polled.pop(run_id, None)
+        self._clocks.pop(run_id, None)
+
 
 def budget_place(settings: Settings) -> Place:
     """Where request budgets lie: in Redis for all machines where one is set, else in files of this one."""

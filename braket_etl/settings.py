@@ -370,6 +370,11 @@ class Settings(BaseSettings):
         return self._below_home(self.warehouse)
 
     @property
+    def report_file(self) -> Path:
+        """The report that is made from what is published."""
+        return self.home / "report.html"
+
+    @property
     def lake_catalog(self) -> str | None:
         """The catalog of the DuckLake, `postgres:…` or the path of a file; None where the warehouse is a DuckDB file."""
         if self.warehouse is None or not self.warehouse.startswith(LAKE):

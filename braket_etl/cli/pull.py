@@ -29,7 +29,8 @@ from rich.text import Text
 from braket_etl import holdups, stopping
 from braket_etl.aws.errors import AwsProblem, BadConfiguration, MissingCredentials
 from braket_etl.cli.output import err, fail, is_quiet, printable, say, show_table, warn
-from braket_etl.orchestration.outside_dagster import publish_what_came, what_came
+from braket_etl.orchestration.outside_dagster import publish_what_came, publishing_when_stopped, what_came
+from braket_etl.pull.outcome import News
 from braket_etl.pull.puller import Progress as PullProgress
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
@@ -56,8 +57,28 @@ def run_sync(accounts: Sequence[str], *, is_part: bool, as_json: bool) -> int:
     from braket_etl.orchestration.due import due_range
 
     runtime = _checked(Runtime())
+    if not accounts and not is_part:
+        with suppress(News):
+            return _quiet_sync(runtime, as_json=as_json)
     first, last = due_range(runtime, runtime.targets(accounts))
     return run_job(runtime, "sync", first, last, accounts, is_part=is_part, as_json=as_json)
+
+
+def _quiet_sync(runtime: Runtime, *, as_json: bool) -> int:
+    """Ask whether there is anything new; the exit code where there is not. Raises News where a whole run is due."""
+    from braket_etl.orchestration.instance import ready_instance
+    from braket_etl.orchestration.quiet import close_quiet_run, in_order, looked
+
+    run_id, known = str(uuid4()), in_order(runtime)
+    instance = ready_instance(runtime.settings)
+    with (
+        publishing_when_stopped(runtime.warehouse, run_id, group=runtime.settings.group),
+        _progress(runtime, "sync: looking for news"),
+    ):
+        found = looked(instance, runtime, run_id, known)
+        close_quiet_run(instance, runtime, run_id, found)
+    steps = {step: outcome.summary() for step, outcome in found.steps.items()}
+    return _told(runtime, [steps], [], {"run_id": run_id, "steps": steps} if as_json else None)
 
 
 def run_backfill(

@@ -18,8 +18,8 @@ from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from functools import cache
-from importlib.resources import files
 from itertools import groupby
+from pathlib import Path
 from typing import Any
 
 import duckdb
@@ -35,6 +35,7 @@ from braket_etl.warehouse.migrate import migrate
 
 #: The day to which the seed was put together.
 SEED_DATE = datetime(2026, 11, 28, tzinfo=UTC)
+SEED_FILE = Path(__file__).with_name("seed_prices.csv")
 EVIDENCED = f"seed {SEED_DATE:%Y-%m-%d} (evidenced)"
 ASSUMED = f"seed {SEED_DATE:%Y-%m-%d} (assumed)"
 #: Of tasks inside hybrid jobs: their own rates are not publicly quoted.
@@ -117,7 +118,7 @@ def seed_rows() -> pa.Table:
 
 def seed_points() -> list[Point]:
     """What the file says, by product family and thing."""
-    text = files("braket_etl.costs").joinpath("seed_prices.csv").read_text("utf-8")
+    text = SEED_FILE.read_text("utf-8")
     points = [point for line in csv.DictReader(text.splitlines()) for point in _points(line)]
     return sorted(points, key=lambda point: (point.family, point.item))
 

@@ -8,7 +8,7 @@ from collections.abc import Collection, Iterable
 import dagster as dg
 from dagster import DagsterEventType, DagsterRunStatus
 
-from braket_etl.orchestration.assets import PUBLISHED
+from braket_etl.orchestration.resources import PUBLISHED
 
 _CLASS_NAME = re.compile(r"^[\w.]+: ")
 

@@ -6,10 +6,15 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from typing import cast
 from uuid import UUID
 
 import dagster as dg
+import sqlalchemy
 from dagster import RunsFilter
+from dagster._core.instance.utils import RUNLESS_RUN_ID
+from dagster._core.storage.event_log import SqlEventLogStorage
+from dagster._core.storage.event_log.schema import AssetCheckExecutionsTable, SqlEventLogStorageTable
 
 from braket_etl.analysis.stored import compute_statistics
 from braket_etl.orchestration.executors import IN_PROCESS
@@ -97,9 +102,10 @@ def forget_old_runs(
 ) -> int:
     """Delete ended runs of more than so many days ago with their files, but never the newest; how many.
 
-    A run whose pull of some day is the last one is kept: it is what makes that day green.
+    A run whose pull of some day is the last one is kept: it is what makes that day green. So is what ticks told last.
     """
     edge = datetime.now(UTC) - timedelta(days=keep_days)
+    _forget_ticks(instance, edge)
     old = instance.get_run_ids(RunsFilter(statuses=list(ENDED), created_before=edge))
     kept = {*instance.get_run_ids(limit=keep_runs), *(_last_pulls(instance) if old else ())}
     forgotten = [run_id for run_id in old if run_id not in kept]
@@ -107,6 +113,34 @@ def forget_old_runs(
         instance.delete_run(run_id)
         _remove_files(instance, run_id)
     return len(forgotten)
+
+
+def _forget_ticks(instance: dg.DagsterInstance, edge: datetime) -> None:
+    """Delete what was told outside of any run before, but the last of each asset, day and check: see `quiet`."""
+    events, found = SqlEventLogStorageTable.c, AssetCheckExecutionsTable.c
+    old = sqlalchemy.and_(events.run_id == RUNLESS_RUN_ID, events.timestamp < edge.replace(tzinfo=None))
+    storage = cast("SqlEventLogStorage", instance.event_log_storage)
+    if hasattr(storage, "path_for_shard"):  # SQLite keeps each event of no run twice
+        with storage.run_connection(RUNLESS_RUN_ID) as connection:
+            connection.execute(SqlEventLogStorageTable.delete().where(old))
+    with storage.index_connection() as connection:
+        shown = sqlalchemy.select(sqlalchemy.func.max(found.id)).group_by(found.asset_key, found.check_name)
+        connection.execute(
+            AssetCheckExecutionsTable.delete().where(
+                found.run_id == RUNLESS_RUN_ID,
+                found.evaluation_event_timestamp < edge.replace(tzinfo=None),
+                found.id.not_in(shown),
+            )
+        )
+        last = sqlalchemy.select(sqlalchemy.func.max(events.id)).group_by(
+            events.asset_key, events.partition, events.dagster_event_type
+        )
+        asked = sqlalchemy.select(found.evaluation_event_storage_id).where(
+            found.evaluation_event_storage_id.is_not(None)
+        )
+        connection.execute(
+            SqlEventLogStorageTable.delete().where(old, events.id.not_in(last), events.id.not_in(asked))
+        )
 
 
 def remove_leftovers(instance: dg.DagsterInstance) -> int:

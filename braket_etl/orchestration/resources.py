@@ -8,6 +8,10 @@ from braket_etl.runtime import Runtime
 
 RuntimeResource = dg.ResourceParam[Runtime]
 
+#: Assets that are no tables.
+OPEN_RECORDS = "open_records"
+PUBLISHED = "published_warehouse"
+
 #: The tag that says which settings-like choice started a run, shown in etl.runs.kind.
 KIND_TAG = "braket_etl/kind"
 #: The process that runs a run, so that its death is noticed: see `instance.sign_run`.

@@ -1,6 +1,6 @@
 """The schedules. They run as soon as a daemon does."""
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -9,8 +9,12 @@ from dagster import RunsFilter
 
 from braket_etl.orchestration.instance import UNFINISHED, close_dead_runs
 from braket_etl.orchestration.jobs import MAINTAIN, OBSERVE, OBSERVE_CONFIG, SYNC, pull_config
+from braket_etl.orchestration.quiet import quiet_poll, quiet_tick
 from braket_etl.orchestration.resources import RuntimeResource
+from braket_etl.pull.outcome import News
 
+#: Open records that a tick polls itself: at half the quota, seconds.
+_MOST_POLLED = 200
 _DEMO = dg.SkipReason("this is the demo's home: it is filled by `braket-etl demo` alone")
 
 
@@ -24,10 +28,11 @@ _DEMO = dg.SkipReason("this is the demo's home: it is filled by `braket-etl demo
 def hourly_sync(
     context: dg.ScheduleEvaluationContext, runtime: RuntimeResource
 ) -> dg.RunRequest | dg.SkipReason:
-    """One run at a time for the days that are due."""
+    """One run at a time for the days that are due; none where a look finds that it would find nothing."""
     if runtime.settings.is_demo:
         return _DEMO
-    return _unless_running(context, SYNC.name, pull_config(only_due=True))
+    wanted = _unless_running(context, SYNC.name, pull_config(only_due=True))
+    return _unless_quiet(context, wanted, lambda: quiet_tick(context.instance, runtime))
 
 
 @dg.schedule(
@@ -40,7 +45,7 @@ def hourly_sync(
 def observe_open_records(
     context: dg.ScheduleEvaluationContext, runtime: RuntimeResource
 ) -> dg.RunRequest | dg.SkipReason:
-    """Nothing is asked of Braket while nothing is open."""
+    """Nothing is asked of Braket while nothing is open; what is open is polled here, and by a run once it has changed."""
     if runtime.settings.is_demo:
         return _DEMO
     if not runtime.warehouse.is_published:
@@ -52,7 +57,10 @@ def observe_open_records(
         ).fetchall()[0][0]
     if not still_open:
         return dg.SkipReason("no task and no job is open")
-    return _unless_running(context, OBSERVE.name, OBSERVE_CONFIG)
+    wanted = _unless_running(context, OBSERVE.name, OBSERVE_CONFIG)
+    if still_open > _MOST_POLLED:
+        return wanted
+    return _unless_quiet(context, wanted, lambda: quiet_poll(runtime))
 
 
 @dg.schedule(
@@ -85,6 +93,19 @@ def _unless_running(
     return dg.RunRequest(
         run_key=f"{context.scheduled_execution_time:%Y-%m-%dT%H:%M}", run_config=run_config or {}
     )
+
+
+def _unless_quiet(
+    context: dg.ScheduleEvaluationContext, wanted: dg.RunRequest | dg.SkipReason, look: Callable[[], str]
+) -> dg.RunRequest | dg.SkipReason:
+    """The run that is wanted, unless a look tells why none is needed; the tick's log has why one is."""
+    if isinstance(wanted, dg.SkipReason):
+        return wanted
+    try:
+        return dg.SkipReason(look())
+    except News as news:
+        context.log.info(f"a run is due: {news}")
+        return wanted
 
 
 SCHEDULES = [hourly_sync, observe_open_records, nightly_maintenance]

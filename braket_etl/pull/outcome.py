@@ -13,6 +13,10 @@ from braket_etl.pull.merge import Merged
 from braket_etl.warehouse.upsert import Counts
 
 
+class News(Exception):  # noqa: N818 - no error: see below
+    """There is something to fetch, to compute or to tell, found by a `Puller` that only looks; str() says what."""
+
+
 @dataclass(frozen=True, slots=True)
 class Problem:
     """Something that could not be had, named so that the user can act: who, where, what, why."""

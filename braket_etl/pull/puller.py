@@ -12,10 +12,10 @@ import threading
 import time
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from concurrent.futures import Future
-from contextlib import suppress
+from contextlib import nullcontext, suppress
 from dataclasses import dataclass, field
 from datetime import UTC, date, datetime
-from typing import TypeVar
+from typing import Any, TypeVar
 
 import pyarrow as pa
 
@@ -32,7 +32,7 @@ from braket_etl.facts import REMEMBERED
 from braket_etl.pull import plan
 from braket_etl.pull.clock import TOLERANCE, Clock
 from braket_etl.pull.merge import Batch, dated, merge, store_drift
-from braket_etl.pull.outcome import Outcome, Problem
+from braket_etl.pull.outcome import News, Outcome, Problem
 from braket_etl.pull.owners import account_ids_by_day, owners
 from braket_etl.pull.resources import BY_GET, Resource
 from braket_etl.tables.arns import account_id_of
@@ -145,6 +145,8 @@ class Puller:
     """Strikes out secrets in what comes, before it is stored."""
     clock: Clock = field(default_factory=Clock)
     """Which dates are believed; the steps of a run share it."""
+    only_looks: bool = False
+    """Raise News where a record would have to be fetched, or a day searched that is neither today nor yesterday."""
 
     def pull_days(
         self,
@@ -179,6 +181,10 @@ class Puller:
                         if only_due
                         else days
                     )
+                    if self.only_looks and wanted and wanted[0] < now.date() - plan.DAY:
+                        raise News(
+                            f"{resource.table.name} of {target.label} from {wanted[0]} on are to be searched"
+                        )
                     work.append(_Work(target, resource, windows=plan.windows(wanted)))
         outcome = self._run(work, only_due=only_due, again=again)
         outcome.warnings.update(self._expiring(targets, resources, days, now))
@@ -235,6 +241,9 @@ class Puller:
                             f"open {resource.table.name} of account {account_id} are not refreshed: "
                             "no configured account reaches it"
                         ] += 1
+                if self.only_looks and by_target:
+                    n = sum(map(len, by_target.values()))
+                    raise News(f"{n:,} {resource.table.name} can still change")
                 work += [_Work(target, resource, records=found) for target, found in by_target.items()]
         return outcome + self._run(work)
 
@@ -379,11 +388,16 @@ class _Desk:
             self.batch = Batch()  # only now: what an interruption rolled back is merged again at the end
             self.outcome.note(merged)
         if self.waiting:
-            self._heal()
             waiting, self.waiting = self.waiting, []
-            with self.puller.warehouse.writing("noting coverage") as connection, transaction(connection):
-                for finished in waiting:
-                    self._cover(connection, finished.listing)
+            with self.puller.warehouse.writing("noting coverage") as connection:
+                self._heal(connection)
+                with transaction(connection):
+                    rows = [
+                        row for finished in waiting for row in self._covered(connection, finished.listing)
+                    ]
+                    replace_rows(
+                        connection, COVERAGE, pa.Table.from_pylist(rows, schema=COVERAGE.arrow_schema)
+                    )
         self.since = time.monotonic()
 
     def close(self) -> None:
@@ -400,13 +414,15 @@ class _Desk:
                 store_drift(connection, drift[:_MOST_DATES], clock.now(), self.puller.run_id)
                 clock.known = future.keep_offset(connection, clock.offset) if clock.is_sure else clock.known
 
-    def _heal(self) -> None:
+    def _heal(self, connection: Connection | None = None) -> None:
         """Correct what an earlier run dated later than now; once, as soon as the answers agree what time it is."""
         clock = self.puller.clock
-        if not self.has_healed and clock.is_sure:
-            self.has_healed = True
-            with self.puller.warehouse.writing("looking for wrong dates") as connection:
-                future.heal(connection, clock.now(), TOLERANCE)
+        if self.has_healed or not clock.is_sure:
+            return
+        self.has_healed = True
+        writing = self.puller.warehouse.writing("looking for wrong dates")
+        with writing if connection is None else nullcontext(connection) as opened:
+            future.heal(opened, clock.now(), TOLERANCE)
 
     def _answer(self, listing: Listing) -> list[tuple[str, datetime]]:
         table = listing.resource.table
@@ -425,6 +441,8 @@ class _Desk:
             if self.only_due:
                 early = listings.rejects_not_due(connection, listing.resource.get.name, now)
                 wanted = [(arn, created_at) for arn, created_at in wanted if arn not in early]
+        if self.puller.only_looks and wanted:
+            raise News(f"{len(wanted):,} {table.name} of {listing.target.label} are new or changed")
         self.puller.progress.expect(len(wanted))
         return wanted
 
@@ -437,15 +455,21 @@ class _Desk:
         )
         return [day for day in plan.days_of(listing.window) if day in whole]
 
-    def _cover(self, connection: Connection, listing: Listing) -> None:
+    def _covered(self, connection: Connection, listing: Listing) -> list[dict[str, Any]]:
+        """The days of a listing as rows of etl.coverage; what it lists and is not there is noted and told."""
         target, table, get = listing.target, listing.resource.table, listing.resource.get.name
         days = plan.days_of(listing.window)
-        with listings.compared(connection, table, listing.rows, listing.days):
-            if listings.not_stored(connection, get):
-                listings.look_up(connection, table, days)  # an answer may be of another day than its listing
-            listings.note_contradictions(connection, table, self.puller.clock.now())
-            found = {each.day: each for each in listings.covered(connection, get)}
-            missing = listings.not_stored(connection, get)
+        found: dict[date, listings.Covered] = {}
+        missing: list[tuple[str, datetime]] = []
+        if listing.rows.num_rows:
+            with listings.compared(connection, table, listing.rows, listing.days):
+                if listings.not_stored(connection, get):
+                    listings.look_up(
+                        connection, table, days
+                    )  # an answer may be of another day than its listing
+                listings.note_contradictions(connection, table, self.puller.clock.now())
+                found = {each.day: each for each in listings.covered(connection, get)}
+                missing = listings.not_stored(connection, get)
         reasons = {
             arn: (created_at, self.failed.get(arn, "it was not asked for")) for arn, created_at in missing
         }
@@ -474,7 +498,7 @@ class _Desk:
                     "run_id": self.puller.run_id,
                 }
             )
-        replace_rows(connection, COVERAGE, pa.Table.from_pylist(rows, schema=COVERAGE.arrow_schema))
+        return rows
 
     def _searched_at(self, listing: Listing) -> datetime:
         """When a search began: when its first page was given."""

@@ -9,7 +9,7 @@ from typing import Any
 from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.pull.events import OPERATION as EVENT
 from braket_etl.pull.feed import read_rejects_again
-from braket_etl.pull.outcome import Outcome
+from braket_etl.pull.outcome import News, Outcome
 from braket_etl.pull.owners import owners
 from braket_etl.pull.puller import Puller
 from braket_etl.pull.resources import BY_GET, RESOURCES
@@ -114,6 +114,8 @@ def retry_due(puller: Puller, targets: Sequence[Target]) -> Outcome:
             [puller.run_id, list(BY_GET), puller.clock.now()],
         ).fetchall()
         plan = _plan(connection, puller.sessions, due)
+    if puller.only_looks and any(target in targets for target, _ in plan.work):
+        raise News(f"{len(due):,} rejects are due")
     outcome = Outcome()
     for (target, operation), arns in plan.work.items():
         if target in targets:

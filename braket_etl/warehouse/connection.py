@@ -171,6 +171,13 @@ class Warehouse(ABC):
     def note_fewer(self, connection: Connection) -> None:
         """Note the rows that there are, before a transaction that removed some of them is committed."""
 
+    def mark(self) -> str | None:
+        """What changes whenever anything is stored or shown, by whomever; None where that cannot be told.
+
+        Under the writer lock, with nothing written since the last checkpoint.
+        """
+        return None
+
     def in_turn(self, purpose: str, work: Callable[[Connection], T]) -> T:
         """What `work` gives, done in one transaction; done anew where somebody else changed the same files meanwhile.
 

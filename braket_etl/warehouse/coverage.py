@@ -6,6 +6,7 @@ or the model behind it, `day_coverage`.
 
 from __future__ import annotations
 
+import json
 from collections import Counter
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
@@ -98,6 +99,15 @@ def places_not_whole(connection: Connection, table_name: str, day: date) -> list
         [table_name, day],
     ).fetchall()
     return [f"{account}/{region} {told[state]}" for account, region, state in found if state in told]
+
+
+def states_since(connection: Connection, first: date) -> str:
+    """What changes when a day from that one on comes to stand otherwise."""
+    found = connection.execute(
+        "SELECT account, region, table_name, day::VARCHAR, state FROM day_coverage WHERE day >= ? ORDER BY ALL",
+        [first],
+    ).fetchall()
+    return json.dumps(found)
 
 
 def _places(connection: Connection, account_ids: Sequence[str]) -> list[_Place]:

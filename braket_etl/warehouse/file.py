@@ -6,7 +6,9 @@ keeps it.
 
 from __future__ import annotations
 
+import hashlib
 import json
+import os
 import shutil
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager, suppress
@@ -48,6 +50,9 @@ from braket_etl.warehouse.outcomes import Compaction, HeldBack, Restored
 from braket_etl.warehouse.restore import laid, name_of
 from braket_etl.warehouse.statements import Connection, stoppable
 from braket_etl.warehouse.storage import damaged, explained, read_through, synced
+
+#: The main header of a DuckDB file and its two database headers, of which each checkpoint writes one.
+_HEADERS = 3 * 4096
 
 
 @dataclass(frozen=True)
@@ -111,6 +116,7 @@ class FileWarehouse(Warehouse):
         not allowed; also for what the disk does to the block's own statements.
         """
         with self.locked(purpose):
+            self._about_to_open()
             try:
                 connection = self._open()
                 try:
@@ -126,6 +132,13 @@ class FileWarehouse(Warehouse):
                 if told := explained(error, self.file, self.published):
                     raise told from None
                 raise
+            self._closed()
+
+    def _about_to_open(self) -> None:
+        """Called under the lock before the file is opened to write; nothing else has it open then."""
+
+    def _closed(self) -> None:
+        """The same after it was closed, where nothing went wrong."""
 
     @contextmanager
     def reading(self) -> Iterator[Connection]:
@@ -209,7 +222,7 @@ class FileWarehouse(Warehouse):
             counts = _counted(draft, row_counts(connection), self.file, self.published)
             # An analyst who opened the copy read-write and was killed left a log, which DuckDB would replay onto
             # the new file: wrong numbers without an error.
-            target.with_name(target.name + ".wal").unlink(missing_ok=True)
+            _log_of(target).unlink(missing_ok=True)
             if group:
                 shutil.chown(draft, group=group)
                 if target.parent == self.folder.parent:
@@ -336,6 +349,23 @@ class FileWarehouse(Warehouse):
         """Where the committed row counts are kept."""
         return self.folder / "row_counts.json"
 
+    def mark(self) -> str | None:
+        """The first blocks of the writer's file and of the copy, in which DuckDB counts their checkpoints, and their times.
+
+        None where one cannot be read, or has a log beside it.
+        """
+        digest = hashlib.sha256()
+        for file in (self.file, self.published):
+            if _log_of(file).exists():
+                return None
+            try:
+                with file.open("rb") as opened:
+                    found = os.fstat(opened.fileno())
+                    digest.update(f"{found.st_size} {found.st_mtime_ns} ".encode() + opened.read(_HEADERS))
+            except OSError:
+                return None
+        return digest.hexdigest()
+
     def _check_counts(self, connection: Connection) -> None:
         if lost := self.lost_rows(_present_rows(connection)):
             # Closing must leave file and log as they were found.
@@ -363,6 +393,11 @@ class FileWarehouse(Warehouse):
         replaced_atomically(self.counts_file, json.dumps(present))
 
 
+def _log_of(file: Path) -> Path:
+    """Where DuckDB writes what is not in the file yet."""
+    return file.with_name(file.name + ".wal")
+
+
 def _present_rows(connection: Connection) -> dict[str, int]:
     """Rows in those tables of `kept_tables` that are there; an older version may have had fewer."""
     there = {
@@ -380,8 +415,9 @@ def _moved_aside(warehouse: FileWarehouse) -> Path | None:
 
     The counts are copied, and replaced at the very end: while they are there, a file that is missing is not begun anew.
     """
-    log = warehouse.file.with_name(warehouse.file.name + ".wal")
-    present = [path for path in (warehouse.file, log, warehouse.counts_file) if path.exists()]
+    present = [
+        path for path in (warehouse.file, _log_of(warehouse.file), warehouse.counts_file) if path.exists()
+    ]
     if not present:
         return None
     instant = datetime.now(UTC).strftime("%Y%m%dT%H%M%S.%fZ")

@@ -18,7 +18,7 @@ from typing import Any
 import pyarrow as pa
 
 from braket_etl import __version__
-from braket_etl.tables import ALL, DEVICE_OBSERVATIONS, RESERVATIONS, SPENDING_LIMITS
+from braket_etl.tables import ALL, DEVICE_OBSERVATIONS, DEVICES, RESERVATIONS, SPENDING_LIMITS
 from braket_etl.tables.bookkeeping import WANTED
 from braket_etl.tables.declaration import Column, Table
 from braket_etl.values import instant
@@ -34,6 +34,7 @@ _DEVICE_STATE = (
 #: that is longer (who reads depths says so, see `depths`). What a limit or a reservation is depends on the present, and
 #: which days that are wanted are over.
 _LOOKED_AT = {
+    DEVICES.name: (DEVICES.qualified_name, "* EXCLUDE (fetched_at)"),
     DEVICE_OBSERVATIONS.name: (
         f"(SELECT DISTINCT {_DEVICE_STATE} FROM device_observations)",
         _DEVICE_STATE,
@@ -160,6 +161,11 @@ def depths(connection: Connection) -> str:
         connection,
         "SELECT device_arn, observed_at, COLUMNS('.*_queue_(size|is_capped|raw)') FROM device_observations",
     )
+
+
+def present(connection: Connection) -> str:
+    """What changes when what each sync writes anew is another, or the time of a limit or a reservation has come."""
+    return "; ".join(fingerprint(connection, table) for table in (DEVICES, SPENDING_LIMITS, RESERVATIONS))
 
 
 def _hashed(connection: Connection, query: str) -> str:

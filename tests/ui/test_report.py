@@ -11,7 +11,6 @@ import dagster as dg
 import pytest
 from playwright.sync_api import Page
 
-from braket_etl.orchestration.assets.report import REPORT_FILE
 from braket_etl.report.pictures import PICTURES
 from braket_etl.report.sections import questions
 from braket_etl.report.values import exact_text
@@ -58,7 +57,7 @@ def report(hostile: Program) -> Path:
 @pytest.fixture(scope="module")
 def plain_report(demo: Program) -> Path:
     """The report that the run left which pulled the demo."""
-    return demo.home / REPORT_FILE
+    return demo.home / "report.html"
 
 
 def opened(page: NewPage, file: Path, **options: Any) -> Page:
@@ -244,7 +243,7 @@ def test_mistakes_are_named(demo: Program, program: Program, tmp_path: Path) -> 
 
 
 def test_a_run_leaves_a_report_that_its_owner_alone_reads(demo: Program) -> None:
-    made = demo.home / REPORT_FILE
+    made = demo.home / "report.html"
     assert made.stat().st_mode & 0o777 == 0o600
     assert "Spending over time" in made.read_text("utf-8")
 

@@ -5,13 +5,13 @@ What an asset does lies in `pull`, `warehouse`, `costs` and `analysis`; here is 
 
 import dagster as dg
 
-from braket_etl.orchestration.assets.common import OPEN_RECORDS
 from braket_etl.orchestration.assets.external import EXTERNAL, from_its_origin
 from braket_etl.orchestration.assets.models import build_models
 from braket_etl.orchestration.assets.publish import PUBLISHED, published_warehouse
 from braket_etl.orchestration.assets.reference import devices, prices, spending_limits, state_change_events
 from braket_etl.orchestration.assets.source import open_records, pull, task_results
 from braket_etl.orchestration.metadata import with_code_references
+from braket_etl.orchestration.resources import OPEN_RECORDS
 
 _MADE: list[dg.AssetsDefinition] = [
     pull,

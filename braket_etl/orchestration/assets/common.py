@@ -17,7 +17,6 @@ from braket_etl.warehouse.results import Results
 from braket_etl.warehouse.upsert import Counts
 
 OWNERS = ["team:platform"]
-OPEN_RECORDS = "open_records"
 #: A sync runs every hour: three that brought nothing want a look, a day without one is a failure.
 FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=24), warn_window=timedelta(hours=3))
 

@@ -12,8 +12,8 @@ import dagster as dg
 from braket_etl import stopping
 from braket_etl.analysis.stored import STATISTICS, as_of, compute_statistic
 from braket_etl.orchestration import metadata
-from braket_etl.orchestration.assets.common import OPEN_RECORDS, OWNERS, results_of
-from braket_etl.orchestration.resources import RuntimeResource
+from braket_etl.orchestration.assets.common import OWNERS, results_of
+from braket_etl.orchestration.resources import OPEN_RECORDS, RuntimeResource
 from braket_etl.report.pictures import PICTURES, drawn, records_of
 from braket_etl.tables import JOB_EVENTS, JOBS, QUANTUM_TASKS, WAIT_FORECAST
 from braket_etl.warehouse.connection import Connection

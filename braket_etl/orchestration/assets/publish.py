@@ -5,9 +5,10 @@ from collections.abc import Iterator
 import dagster as dg
 
 from braket_etl.analysis.stored import STATISTICS
-from braket_etl.orchestration.assets.common import FRESHNESS, OPEN_RECORDS, OWNERS
+from braket_etl.orchestration.assets.common import FRESHNESS, OWNERS
 from braket_etl.orchestration.assets.report import RENDERS, REPORT, made_report, report_spec
-from braket_etl.orchestration.resources import RuntimeResource
+from braket_etl.orchestration.quiet import note_unchanged
+from braket_etl.orchestration.resources import OPEN_RECORDS, PUBLISHED, RuntimeResource
 from braket_etl.runtime import Runtime
 from braket_etl.tables import DEVICE_OBSERVATIONS, JOB_OBSERVATIONS, SPENDING_LIMITS, TASK_OBSERVATIONS
 from braket_etl.warehouse import runs
@@ -15,9 +16,6 @@ from braket_etl.warehouse.door import STEP, let_run_through
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.publish import publish
 from braket_etl.warehouse.results import Results
-
-PUBLISHED = "published_warehouse"
-
 
 _PUBLISHED_SPEC = dg.AssetSpec(
     PUBLISHED,
@@ -77,6 +75,8 @@ def _published(context: dg.AssetExecutionContext, runtime: Runtime) -> dg.Materi
         steps = runs.run_summary(connection, context.run_id) or {}
         counts = publish(runtime.warehouse, connection, group=runtime.settings.group, results=results)
         unequal = runtime.warehouse.differences(connection)
+        if verdict != "failure" and not unequal:
+            note_unchanged(context, runtime, connection, steps)
     problems = runs.problems_of(steps.values())
     for problem in problems:
         context.log.error(problem)

@@ -11,9 +11,6 @@ from braket_etl.runtime import Runtime
 
 REPORT = "report"
 
-#: Its place in the home.
-REPORT_FILE = "report.html"
-
 RENDERS = dg.AssetCheckSpec(
     "renders", asset=REPORT, description="The report could be made; if not, the last one stays"
 )
@@ -33,7 +30,7 @@ def report_spec(published: str) -> dg.AssetSpec:
 
 def made_report(context: dg.AssetExecutionContext, runtime: Runtime) -> dg.MaterializeResult:
     """Write the report; one that cannot be made is a warning, for the data are published."""
-    target = runtime.settings.home / REPORT_FILE
+    target = runtime.settings.report_file
     error = ""
     try:
         write_report(

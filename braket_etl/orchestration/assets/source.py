@@ -11,7 +11,6 @@ from braket_etl.aws.sessions import Target
 from braket_etl.orchestration import metadata
 from braket_etl.orchestration.assets.common import (
     FRESHNESS,
-    OPEN_RECORDS,
     OWNERS,
     note,
     note_in,
@@ -23,7 +22,7 @@ from braket_etl.orchestration.days import has_partitions, red_days, tell_days
 from braket_etl.orchestration.due import due_range, first_wanted_day
 from braket_etl.orchestration.instance import refuse_another_home, sign_run
 from braket_etl.orchestration.partitions import CREATION_DAYS
-from braket_etl.orchestration.resources import RuntimeResource
+from braket_etl.orchestration.resources import OPEN_RECORDS, RuntimeResource
 from braket_etl.pull.day_counts import counts_by_day
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.plan import days_between

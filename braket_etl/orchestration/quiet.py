@@ -1,0 +1,350 @@
+"""A sync that asks first: where Braket has nothing new and nothing else is due, models, checks and report stay as they are.
+
+What a sync fetches, it first asks whether there is any of it. Only after a sync that left everything in order on the same
+UTC day, of the same program and settings, and only while nobody else wrote: all else raises News, and a whole run follows.
+So everything that depends on the date (which days are over, the price list, what is due on another day) is computed at
+least once a day, and whenever a day comes to stand otherwise or a reservation or limit begins or ends.
+
+Dagster is told of the tables as they were found: each is materialized again with the data version that it had, and its
+checks say what they said.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from dataclasses import dataclass, replace
+from datetime import UTC, date, datetime
+from typing import Any, TypeVar, cast
+from uuid import uuid4
+
+import dagster as dg
+from dagster._core.events import (
+    DagsterEvent,
+    DagsterEventBatchMetadata,
+    DagsterEventType,
+    StepMaterializationData,
+)
+from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
+
+from braket_etl.costs.load import is_fresh
+from braket_etl.costs.seed import SEED_FILE
+from braket_etl.crew import Crew
+from braket_etl.orchestration.due import first_wanted_day
+from braket_etl.orchestration.instance import process_tags
+from braket_etl.orchestration.resources import KIND_TAG, OPEN_RECORDS, PUBLISHED
+from braket_etl.pull.feed import read_feed
+from braket_etl.pull.outcome import News, Outcome
+from braket_etl.pull.plan import DAY, days_between
+from braket_etl.pull.reference import pull_devices, pull_spending_limits
+from braket_etl.pull.refresh import refresh
+from braket_etl.pull.resources import RESOURCES
+from braket_etl.pull.results import read_results
+from braket_etl.runtime import Runtime
+from braket_etl.settings import Settings
+from braket_etl.tables import (
+    DEVICE_OBSERVATIONS,
+    DEVICES,
+    JOB_EVENTS,
+    JOB_OBSERVATIONS,
+    MAIN,
+    PRICES,
+    SPENDING_LIMITS,
+    TASK_OBSERVATIONS,
+)
+from braket_etl.warehouse import runs, unchanged
+from braket_etl.warehouse.connection import Connection
+from braket_etl.warehouse.coverage import states_since
+from braket_etl.warehouse.door import STEP, let_run_through
+from braket_etl.warehouse.publish import publish
+from braket_etl.warehouse.results import Results, present
+from braket_etl.warehouse.unchanged import DisturbedError, Unchanged, Watched
+
+#: Seconds that a question is asked again while Braket throttles it; then the run that follows has more patience.
+_PATIENCE = 10.0
+#: What a tick of a schedule may take; Dagster gives it up after 60 seconds.
+_TICK_SECONDS = 30.0
+_SYNC = "sync"
+T = TypeVar("T")
+#: Tables whose rows each look dates anew, which is nothing new; whether devices and limits changed, `_seen` tells.
+_SEEN_AGAIN = frozenset(
+    table.name
+    for table in (DEVICES, DEVICE_OBSERVATIONS, JOB_OBSERVATIONS, SPENDING_LIMITS, TASK_OBSERVATIONS)
+)
+_QUIET = "Braket has nothing new, and nothing else is due: what the last whole sync computed is passed over."
+_DONE = f'Finished execution of run for "{_SYNC}".'
+#: The tables that a run is expected to look at, whatever it finds: those with a freshness policy.
+LOOKED_AT = frozenset(
+    {
+        OPEN_RECORDS,
+        PUBLISHED,
+        *(table.name for table in MAIN if table.operation and table.name != PRICES.name),
+        JOB_EVENTS.name,
+    }
+)
+
+
+@dataclass(frozen=True, slots=True)
+class Looked:
+    """What a sync found that found nothing new: by step, and the sync after which nothing changed."""
+
+    warehouse: Watched
+    steps: Mapping[str, Outcome]
+    known: Unchanged
+    repeated: Sequence[dg.AssetMaterialization | dg.AssetCheckEvaluation]
+    """What Dagster is told of the tables."""
+
+
+def looked(instance: dg.DagsterInstance, runtime: Runtime, run_id: str, known: Unchanged) -> Looked:
+    """Ask Braket whether a sync would bring or tell anything; raises News where it would, or where that cannot be told.
+
+    What is stored on the way (how devices stand, that days were searched) is stored for good.
+    """
+    last = instance.get_run_by_id(known.run_id)
+    if last is None or last.status is not dg.DagsterRunStatus.SUCCESS:
+        raise News("the last whole sync did not end well")
+    repeated = list(_repeated(instance, known))
+    warehouse = Watched.of(runtime.warehouse, known)
+    try:
+        steps = dict(_asked(runtime, warehouse, run_id, known))
+    except DisturbedError as error:
+        raise News(str(error)) from None
+    return Looked(warehouse, steps, known, repeated)
+
+
+def close_quiet_run(instance: dg.DagsterInstance, runtime: Runtime, run_id: str, found: Looked) -> None:
+    """Make a run of it: in etl.runs, which is published, and in Dagster. Raises News, and WarehouseError."""
+    try:
+        with found.warehouse.writing("publishing") as connection:
+            results = Results(connection, STEP)
+            for step, outcome in found.steps.items():
+                runs.note_step(connection, run_id, _SYNC, step, outcome.summary())
+            let_run_through(found.warehouse, connection, run_id, results)
+            runs.finish(connection, run_id)
+            publish(found.warehouse, connection, group=runtime.settings.group, results=results)
+            unchanged.note(found.warehouse, found.known)
+    except DisturbedError as error:
+        raise News(str(error)) from None
+    _begin(instance, run_id, found.known)
+    _tell(instance, run_id, found.repeated)
+    _report(instance, run_id, [DagsterEvent(DagsterEventType.RUN_SUCCESS.value, _SYNC, message=_DONE)])
+
+
+def quiet_tick(instance: dg.DagsterInstance, runtime: Runtime) -> str:
+    """Why no sync has to run: it would find nothing, which Dagster is told; raises News where one has to."""
+
+    def look(run_id: str) -> Looked:
+        found = looked(instance, runtime, run_id, in_order(runtime))
+        with found.warehouse.locked("noting that nothing is new"):
+            found.warehouse.check_undisturbed()
+            unchanged.note(found.warehouse, found.known)
+        return found
+
+    found = _within(runtime, look)
+    _tell(instance, RUNLESS_RUN_ID, found.repeated)
+    return f"Braket has nothing new since the sync of {found.known.since:%H:%M} UTC, and nothing else is due"
+
+
+def quiet_poll(runtime: Runtime) -> str:
+    """Why no poll of the open records has to run: it was done here and saw nothing new; raises News where it did.
+
+    What was seen is stored. It is published with what comes next: by then each bound of a wait is as true as it was.
+    """
+
+    def poll(run_id: str) -> Outcome:
+        puller = replace(runtime.puller(run_id), patience=_PATIENCE)
+        outcome = refresh(puller, runtime.targets(), only_open=True)
+        return outcome + pull_devices(puller, runtime.targets(), only_in_use=True)
+
+    outcome = _within(runtime, poll)
+    _refuse_news(outcome, ())
+    return f"{outcome.fetched:,} open records were polled: none has changed"
+
+
+def _within(runtime: Runtime, work: Callable[[str], T]) -> T:
+    """What `work` gives, told a run's id, in the time that a tick has; raises News where it fails or takes longer.
+
+    A run then does the same, and tells what is wrong.
+    """
+    run_id = str(uuid4())
+    with Crew(1, "looking") as crew:
+        try:
+            return crew.submit(work, run_id).result(_TICK_SECONDS)
+        except News:
+            raise
+        except TimeoutError:
+            raise News("it takes longer than a tick may") from None
+        except Exception as error:  # noqa: BLE001 - of any kind: see above
+            raise News(str(error)) from None
+        finally:
+            runtime.forget(run_id)
+
+
+def note_unchanged(
+    context: dg.AssetExecutionContext, runtime: Runtime, connection: Connection, steps: Mapping[str, Any]
+) -> None:
+    """Note that a sync left everything in order; under the writer lock, right after it published."""
+    asked = cast("Any", context.run.run_config).get("ops", {}).get("pull", {}).get("config", {})
+    is_whole = not any(asked.get(part) for part in ("accounts", "regions", "is_part", "again"))
+    record = context.instance.get_run_record_by_id(context.run_id)
+    if context.job_name != _SYNC or not is_whole or record is None or record.start_time is None:
+        return
+    told = [warning for step in steps.values() for warning in step.get("warnings", ())]
+    began = datetime.fromtimestamp(record.start_time, UTC)
+    settings = runtime.settings
+    known = Unchanged(
+        mark="",
+        made_with=_made_with(settings),
+        since=began,
+        run_id=context.run_id,
+        seen=_seen(connection, began.date()),
+        told=tuple(sorted(set(map(unchanged.numberless, told)))),
+    )
+    unchanged.note(runtime.warehouse, known)
+
+
+def in_order(runtime: Runtime) -> Unchanged:
+    """The last whole sync, where nothing changed since as far as this machine can tell; else raises News."""
+    settings, known = runtime.settings, unchanged.noted(runtime.warehouse)
+    if known is None or known.mark != runtime.warehouse.mark():
+        raise News("something was stored or published since the last whole sync")
+    if known.since.date() != settings.today:
+        raise News("it is the first sync of the day")
+    if known.made_with != _made_with(settings):
+        raise News("the program or its settings are others than those of the last whole sync")
+    if not settings.report_file.exists() or settings.report_file.stat().st_mtime < known.since.timestamp():
+        raise News("the report is not there")
+    if runtime.warehouse.held_back_note():
+        raise News("publishing is held back")
+    return known
+
+
+def _made_with(settings: Settings) -> str:
+    """What changes when the program or its settings do; where the home lies is nothing that anything is made of."""
+    return unchanged.made_with(repr(settings.model_dump(exclude={"home"})), settings.home, SEED_FILE)
+
+
+def _asked(
+    runtime: Runtime, warehouse: Watched, run_id: str, known: Unchanged
+) -> Iterator[tuple[str, Outcome]]:
+    """What each step of a sync that only looks finds; the likeliest news are asked for first."""
+    settings, targets = runtime.settings, runtime.targets()
+    puller = replace(runtime.puller(run_id), warehouse=warehouse, only_looks=True, patience=_PATIENCE)
+
+    def quiet(step: str, outcome: Outcome) -> tuple[str, Outcome]:
+        _refuse_news(outcome, known.told)
+        return step, outcome
+
+    yield quiet("open_records", refresh(puller, targets, only_open=False))
+    if settings.price_list != "off" and not is_fresh(warehouse):
+        raise News("the price list is to be read")
+    yield "prices", Outcome()
+    days = days_between(first_wanted_day(runtime), settings.today)
+    yield quiet("pull", puller.pull_days(targets, RESOURCES, days, only_due=True))
+    if settings.results != "off":
+        yield quiet("task_results", read_results(warehouse, runtime.sessions, runtime.chosen_accounts()))
+    yield quiet("devices", pull_devices(puller, targets))
+    yield quiet("spending_limits", pull_spending_limits(puller, targets))
+    if settings.events:
+        yield quiet(
+            "state_change_events",
+            read_feed(warehouse, runtime.sessions, runtime.accounts[0], settings.events, run_id),
+        )
+    with warehouse.writing("looking at days") as connection:
+        if _seen(connection, known.since.date()) != known.seen:
+            raise News("a day, a device, a spending limit or a reservation stands otherwise than it did")
+
+
+def _seen(connection: Connection, today: date) -> str:
+    """What changes though no record does: how yesterday and today, devices, limits and reservations stand."""
+    seen = f"{states_since(connection, today - DAY)} {present(connection)}"
+    return hashlib.sha256(seen.encode()).hexdigest()
+
+
+def _refuse_news(outcome: Outcome, told: Collection[str]) -> None:
+    """Raise News where a step found something that is stored, or has something to tell that was not told before."""
+    for problem in outcome.problems:
+        raise News(str(problem))
+    for warning in outcome.warnings:
+        if unchanged.numberless(warning) not in told:
+            raise News(warning)
+    for table, counts in outcome.counts.items():
+        if counts.new or (counts.changed and table not in _SEEN_AGAIN):
+            raise News(f"{counts.new + counts.changed:,} rows of {table} are new")
+    if outcome.rejected or outcome.expired or outcome.drift:
+        raise News("there are answers that cannot become rows, or that are new to this version")
+
+
+def _repeated(
+    instance: dg.DagsterInstance, known: Unchanged
+) -> Iterator[dg.AssetMaterialization | dg.AssetCheckEvaluation]:
+    """What the last whole sync told of the tables that were looked at; raises News where something could not be computed.
+
+    With the data version of then, nothing that is made of them is out of date.
+    """
+    kinds = {DagsterEventType.ASSET_MATERIALIZATION, DagsterEventType.ASSET_CHECK_EVALUATION}
+    since = {"unchanged_since": dg.MetadataValue.timestamp(known.since)}
+    for entry in instance.all_logs(known.run_id, of_type=kinds):
+        told = entry.get_dagster_event().event_specific_data
+        if isinstance(told, StepMaterializationData):
+            last = told.materialization
+            if last.asset_key.path[-1] in LOOKED_AT and last.partition is None:
+                yield dg.AssetMaterialization(last.asset_key, metadata=since, tags=last.tags)
+        elif isinstance(told, dg.AssetCheckEvaluation):
+            if told.check_name == "computes" and not told.passed:
+                raise News(f"{told.asset_key.path[-1]} could not be computed")
+            if told.asset_key.path[-1] in LOOKED_AT:
+                yield dg.AssetCheckEvaluation(
+                    told.asset_key,
+                    told.check_name,
+                    told.passed,
+                    {**told.metadata, **since},
+                    severity=told.severity,
+                    description=told.description,
+                    blocking=told.blocking,
+                )
+
+
+def _begin(instance: dg.DagsterInstance, run_id: str, known: Unchanged) -> None:
+    """A run of this process, with the graph of the last whole sync, whose steps it passes over."""
+    last = instance.get_run_by_id(known.run_id)
+    run = dg.DagsterRun(
+        _SYNC,
+        run_id,
+        tags={KIND_TAG: _SYNC, **process_tags(run_id)},
+        job_snapshot_id=last.job_snapshot_id if last else None,
+        execution_plan_snapshot_id=last.execution_plan_snapshot_id if last else None,
+    )
+    instance.run_storage.add_run(run)
+    _report(instance, run_id, [DagsterEvent(DagsterEventType.RUN_START.value, _SYNC, message=_QUIET)])
+
+
+def _tell(
+    instance: dg.DagsterInstance,
+    run_id: str,
+    told: Sequence[dg.AssetMaterialization | dg.AssetCheckEvaluation],
+) -> None:
+    """Tell Dagster of tables and checks; with RUNLESS_RUN_ID outside any run."""
+    job = _SYNC if run_id else RUNLESS_JOB_NAME
+    _report(
+        instance,
+        run_id,
+        [
+            DagsterEvent(
+                DagsterEventType.ASSET_MATERIALIZATION.value,
+                job,
+                event_specific_data=StepMaterializationData(each),
+            )
+            if isinstance(each, dg.AssetMaterialization)
+            else DagsterEvent(DagsterEventType.ASSET_CHECK_EVALUATION.value, job, event_specific_data=each)
+            for each in told
+        ],
+    )
+
+
+def _report(instance: dg.DagsterInstance, run_id: str, events: Sequence[DagsterEvent]) -> None:
+    batch = str(uuid4())
+    for n, event in enumerate(events, 1):
+        instance.report_dagster_event(
+            event, run_id, batch_metadata=DagsterEventBatchMetadata(batch, n == len(events))
+        )

@@ -1,0 +1,285 @@
+"""A sync that finds nothing new passes over what it would compute again; whatever may have changed makes it a whole one."""
+
+from __future__ import annotations
+
+import asyncio
+import json
+import shutil
+from collections.abc import Callable, Iterator
+from datetime import UTC, datetime, timedelta
+from pathlib import Path
+from typing import Any, cast
+
+import dagster as dg
+import pytest
+import sqlalchemy
+from dagster._core.definitions.data_version import extract_data_version_from_entry
+from dagster._core.loader import LoadingContextForTest
+from dagster._core.storage.event_log import SqlEventLogStorage
+
+from braket_emulator import Emulator, running
+from braket_etl.orchestration.build import build_defs
+from braket_etl.orchestration.instance import instance_in
+from braket_etl.orchestration.maintenance import forget_old_runs
+from braket_etl.orchestration.quiet import LOOKED_AT, in_order, looked
+from braket_etl.pull.outcome import News
+from braket_etl.runtime import Runtime
+from braket_etl.warehouse.unchanged import DisturbedError, Watched
+from tests.conftest import Program
+
+LATER = datetime.now(UTC).replace(microsecond=0)
+ENDED = LATER - timedelta(days=10)
+SINCE = {"BRAKET_ETL_START_DATE": f"{ENDED - timedelta(days=3):%Y-%m-%d}", "BRAKET_ETL_PRICE_LIST": "off"}
+
+
+@pytest.fixture(scope="module")
+def quiet_account() -> Iterator[Emulator]:
+    """An account whose tasks have all ended days ago."""
+    with running(tasks=40, jobs=3, days=3, seed=5, quotas=False, now=ENDED, frozen=True) as emulator:
+        emulator.set_clock(now=LATER, rate=0)
+        yield emulator
+
+
+@pytest.fixture(scope="module")
+def whole_home(quiet_account: Emulator, tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """A home after a whole sync of it."""
+    home = tmp_path_factory.mktemp("quiet") / "home"
+    Program(home, {**quiet_account.env(), **SINCE}).ok("sync")
+    return home
+
+
+@pytest.fixture
+def synced(
+    whole_home: Path, quiet_account: Emulator, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> Program:
+    """A copy of it, in which this process would go on as well."""
+    quiet_account.set_clock(now=LATER, rate=0)
+    quiet_account.set_faults([])
+    program = Program(tmp_path / "home", {**quiet_account.env(), **SINCE})
+    shutil.copytree(whole_home, program.home)
+    for name, value in program.environment().items():
+        if name.startswith(("BRAKET_ETL_", "AWS_", "DAGSTER_")):
+            monkeypatch.setenv(name, value)
+    return program
+
+
+def instance_of(program: Program) -> dg.DagsterInstance:
+    return instance_in(program.home / "dagster")
+
+
+def look(program: Program) -> None:
+    """What a sync of this process looks at first; raises News."""
+    runtime = Runtime()
+    with instance_of(program) as instance:
+        looked(instance, runtime, "a run", in_order(runtime))
+
+
+def told(instance: dg.DagsterInstance) -> dict[str, tuple[str, object]]:
+    """By asset, the run that last materialized it, and its data version."""
+    records = instance.get_asset_records([dg.AssetKey(name) for name in sorted(LOOKED_AT)])
+    found = {}
+    for record in records:
+        last = record.asset_entry.last_materialization_record
+        assert last is not None
+        entry = last.event_log_entry
+        found[record.asset_entry.asset_key.path[-1]] = (
+            entry.run_id,
+            extract_data_version_from_entry(entry),
+        )
+    return found
+
+
+def checks_that_are_current(instance: dg.DagsterInstance) -> dict[str, bool]:
+    """Whether the webserver shows a check as one of what was materialized last."""
+
+    async def asked() -> dict[str, bool]:
+        keys = [key for check in build_defs().asset_checks or () for key in check.check_keys]
+        found = instance.event_log_storage.get_latest_asset_check_execution_by_key(keys)
+        context = LoadingContextForTest(instance)
+        return {
+            key.to_user_string(): await each.targets_latest_materialization(context)
+            for key, each in found.items()
+        }
+
+    return asyncio.run(asked())
+
+
+def which(file: Path) -> tuple[int, int]:
+    """What is another where a file was written anew."""
+    return file.stat().st_ino, file.stat().st_mtime_ns
+
+
+def steps_of(instance: dg.DagsterInstance, run_id: str) -> int:
+    return len(instance.all_logs(run_id, of_type=dg.DagsterEventType.STEP_START))
+
+
+def test_a_sync_that_finds_nothing_new_is_a_run_without_steps(synced: Program) -> None:
+    before, report = synced.contents("last_observed_at", "n_polls"), which(synced.home / "report.html")
+    with instance_of(synced) as instance:
+        versions = {name: version for name, (_, version) in told(instance).items()}
+    synced.ok("sync")
+    with instance_of(synced) as instance:
+        run, whole = instance.get_runs()
+        assert (run.job_name, run.status) == ("sync", dg.DagsterRunStatus.SUCCESS)
+        assert steps_of(instance, whole.run_id) > 0
+        assert steps_of(instance, run.run_id) == 0
+        assert told(instance) == {name: (run.run_id, version) for name, version in versions.items()}
+        assert all(checks_that_are_current(instance).values())
+    assert synced.contents("last_observed_at", "n_polls") == before
+    assert which(synced.home / "report.html") == report
+    assert (
+        synced.rows("SELECT kind, outcome, ended_at IS NULL FROM etl.runs")
+        == [("sync", "success", False)] * 2
+    )
+    assert synced.one("SELECT count(DISTINCT run_id) FROM etl.coverage") == 2
+    look(synced)  # the next one does as well
+
+
+def tick(program: Program, schedule: str) -> dg.RunRequest | str:
+    """The run that a tick of a schedule asks for, or why it asks for none."""
+    runtime = Runtime()
+    definitions = build_defs(runtime=runtime).get_repository_def()
+    with (
+        instance_of(program) as instance,
+        dg.build_schedule_context(
+            instance, scheduled_execution_time=LATER, resources={"runtime": runtime}
+        ) as context,
+    ):
+        found = definitions.get_schedule_def(schedule).evaluate_tick(context)
+    return found.skip_message or next(iter(found.run_requests or ()))
+
+
+def test_a_schedule_starts_no_run_where_there_is_nothing_new(synced: Program) -> None:
+    published = which(synced.published)
+    for _ in range(2):
+        assert "nothing new" in str(tick(synced, "hourly_sync"))
+    with instance_of(synced) as instance:
+        assert len(instance.get_runs()) == 1
+        assert {run_id for run_id, _ in told(instance).values()} == {""}
+        assert all(checks_that_are_current(instance).values())
+    assert which(synced.published) == published
+    with synced_writer(synced) as connection:
+        connection.execute("UPDATE etl.properties SET value = 'another' WHERE name = 'clock offset'")
+    assert isinstance(tick(synced, "hourly_sync"), dg.RunRequest)
+
+
+def test_open_records_are_polled_by_the_tick_until_one_has_changed(
+    program: Program, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tasks=60, jobs=3, days=1, seed=5, quotas=False, now=LATER, frozen=True) as emulator:
+        program.env = {**emulator.env(), **SINCE}
+        program.ok("sync")
+        for name, value in program.environment().items():
+            monkeypatch.setenv(name, value)
+        assert program.one("SELECT count(*) FROM quantum_tasks WHERE NOT is_terminal") > 0
+        published = which(program.published)
+        emulator.reset_stats()
+        assert "none has changed" in str(tick(program, "observe_open_records"))
+        assert emulator.stats()["calls"]["GetQuantumTask"] > 0
+        assert which(program.published) == published
+        emulator.set_clock(now=LATER + timedelta(days=14))
+        assert isinstance(tick(program, "observe_open_records"), dg.RunRequest)
+
+
+def synced_writer(program: Program) -> Any:
+    return Runtime(flags={"home": program.home}).warehouse.writing("changing something")
+
+
+def store_something(program: Program) -> None:
+    with synced_writer(program) as connection:
+        connection.execute("INSERT INTO etl.properties VALUES ('something', 'else')")
+
+
+def kill_while_storing(program: Program) -> None:
+    (program.home / "writer" / "warehouse.duckdb.wal").write_bytes(b"")
+
+
+def change_note(program: Program, **values: object) -> None:
+    note = program.home / "writer" / "unchanged.json"
+    note.write_text(json.dumps({**json.loads(note.read_text()), **values}))
+
+
+#: What makes the next sync a whole one, and what it tells of that.
+CHANGES: dict[str, tuple[Callable[[Program], object], str]] = {
+    "stored": (store_something, "was stored or published"),
+    "killed": (kill_while_storing, "was stored or published"),
+    "copy": (lambda p: (p.home / "warehouse.duckdb").touch(), "was stored or published"),
+    "no note": (lambda p: (p.home / "writer" / "unchanged.json").write_text("?"), "was stored or published"),
+    "another day": (
+        lambda p: change_note(p, since=(datetime.now(UTC) - timedelta(days=1)).isoformat()),
+        "first sync of the day",
+    ),
+    "another version": (lambda p: change_note(p, made_with="another"), "program or its settings"),
+    "a file": (lambda p: (p.home / "discounts.toml").write_text(""), "program or its settings"),
+    "a day": (lambda p: change_note(p, seen="as it stood before 01:00"), "stands otherwise"),
+    "the report": (lambda p: (p.home / "report.html").unlink(), "report"),
+    "the run": (lambda p: shutil.rmtree(p.home / "dagster" / "history"), "did not end well"),
+}
+
+
+@pytest.mark.parametrize("change", CHANGES)
+def test_whatever_may_have_changed_makes_a_sync_whole(synced: Program, change: str) -> None:
+    make, why = CHANGES[change]
+    make(synced)
+    with pytest.raises(News, match=why):
+        look(synced)
+
+
+def test_what_braket_says_makes_a_sync_whole(synced: Program, monkeypatch: pytest.MonkeyPatch) -> None:
+    with running(tasks=40, jobs=3, days=3, seed=6, quotas=False, now=LATER, frozen=True) as busier:
+        for name, value in busier.env().items():
+            monkeypatch.setenv(name, value)
+        with pytest.raises(News, match="are new or changed"):
+            look(synced)
+
+
+def test_what_cannot_be_searched_makes_a_sync_whole(synced: Program, quiet_account: Emulator) -> None:
+    quiet_account.set_faults([{"kind": "access_denied", "probability": 1, "operations": ["SearchJobs"]}])
+    with pytest.raises(News, match="SearchJobs"):
+        look(synced)
+
+
+def test_what_ticks_told_is_forgotten_but_for_the_last_of_each(synced: Program) -> None:
+    with instance_of(synced) as instance:
+        for _ in range(3):
+            for name in ("jobs", "quantum_tasks"):
+                instance.report_runless_asset_event(dg.AssetMaterialization(name))
+                instance.report_runless_asset_event(
+                    dg.AssetCheckEvaluation(dg.AssetKey(name), "unique_key", passed=True, metadata={})
+                )
+        before = told(instance)
+        assert forget_old_runs(instance, keep_days=1) == 0
+        assert runless(instance) == 12 + 6
+        forget_old_runs(instance, keep_days=-1, keep_runs=10)
+        assert runless(instance) == 4 + 2
+        assert told(instance) == before
+        assert [run_id for run_id, _ in before.values()].count("") == 2
+
+
+def runless(instance: dg.DagsterInstance) -> int:
+    """How many events and checks of no run Dagster keeps."""
+    storage = cast("SqlEventLogStorage", instance.event_log_storage)
+    with storage.index_connection() as connection:
+        return sum(
+            connection.execute(
+                sqlalchemy.text(f"SELECT count(*) FROM {table} WHERE run_id = ''")
+            ).scalar_one()
+            for table in ("event_logs", "asset_check_executions")
+        )
+
+
+def test_a_look_sees_that_somebody_else_writes_meanwhile(synced: Program) -> None:
+    runtime = Runtime()
+    watched = Watched.of(runtime.warehouse, in_order(runtime))
+    with watched.writing("looking") as connection:
+        connection.execute("UPDATE etl.properties SET value = 'ours' WHERE name = 'clock offset'")
+    with watched.writing("looking again"):
+        pass
+    store_something(synced)
+    with pytest.raises(DisturbedError), watched.writing("looking a last time"):
+        pass
+
+
+def test_the_tables_that_are_expected_fresh_are_those_that_a_quiet_sync_tells_of() -> None:
+    specs = build_defs().resolve_all_asset_specs()
+    assert {spec.key.to_user_string() for spec in specs if spec.freshness_policy} == LOOKED_AT
