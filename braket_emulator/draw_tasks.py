@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import math
 from bisect import bisect_left
+from collections import defaultdict
 from collections.abc import Callable
 from dataclasses import dataclass, field
 from itertools import accumulate
@@ -231,6 +232,41 @@ def settle_open_share(
     for task in recent[: max(0, missing)]:
         _keep_open(task, now, rng)
     return settled
+
+
+def run_one_at_a_time(tasks: list[Task], begin: int, end: int) -> None:
+    """Let each QPU run one task at a time, as real ones do: who is ready while it is busy starts when it is free.
+
+    Where the tasks of [begin, end) are more than half of what a QPU can run in its open time, their runs are made shorter.
+    """
+    of_device: dict[str, list[Task]] = defaultdict(list)
+    for task in tasks:
+        if task.device.is_qpu and task.started is not None:
+            of_device[task.device.name].append(task)
+    for started in of_device.values():
+        schedule = started[0].device.schedule
+        wanted = sum(task.ended - (task.started or 0) for task in started)
+        share = min(1.0, schedule.open_share * (end - begin) / 2 / wanted)
+        started.sort(key=lambda task: (task.started or 0, task.arn))
+        free = 0
+        for task in started:
+            _start_when_free(task, free, share)
+            free = task.ended
+
+
+def _start_when_free(task: Task, free: int, share: float) -> None:
+    """Start a task at `free` at the earliest, and let its run last this share of what was drawn."""
+    ready = task.started or 0
+    task.started = ready if free <= ready else free
+    if not task.reservation_arn:
+        task.started = task.device.schedule.after_open_time(task.started, 0)
+
+    def moved(at: int) -> int:
+        return (task.started or 0) + (at - ready if share == 1 else max(1, int((at - ready) * share)))
+
+    task.ended = moved(task.ended)
+    if task.cancel_asked is not None and task.cancel_asked >= ready:
+        task.cancel_asked = moved(task.cancel_asked)
 
 
 def _over(another: Callable[[], Task], now: int) -> Task:

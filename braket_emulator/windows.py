@@ -47,6 +47,11 @@ class WeeklySchedule:
         self._starts = [start for start, _ in self._spans]
         self._open_in_week = sum(end - start for start, end in self._spans)
 
+    @property
+    def open_share(self) -> float:
+        """The part of a week in which it is open."""
+        return self._open_in_week / WEEK
+
     def is_open(self, at: int) -> bool:
         """Whether a task may start at this instant."""
         within = (at - _MONDAY) % WEEK

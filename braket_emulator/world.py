@@ -135,6 +135,7 @@ def generate(
         where.reservations = draw_tasks.reservations(where, begin, end + FUTURE_DAYS * DAY, rng)
     drawn_jobs, drawn_tasks = _jobs(scenes, jobs, tasks, begin, end, rng)
     drawn_tasks += _standalone(scenes, tasks, begin, end, drawn_tasks, rng)
+    draw_tasks.run_one_at_a_time(drawn_tasks, begin, end + FUTURE_DAYS * DAY)
     limits = [limit for where in scenes for limit in _limits(where, begin, end, rng)]
     world = World(
         accounts=tuple(accounts),

@@ -91,7 +91,7 @@ def compute(connection: duckdb.DuckDBPyConnection, *, now: datetime | None = Non
         }
         for row, lower, upper in zip(quantile_rows(_waits(members)), lower_bounds, upper_bounds, strict=True):
             bounds = {"bound_lower_seconds": lower, "bound_upper_seconds": _finite(upper)}
-            rows.append({**common, **bounds, **row})
+            rows.append({**common, **bounds, **_within(row, lower, upper)})
     return pa.Table.from_pylist(rows, schema=QUEUE_WAIT_QUANTILES.arrow_schema)
 
 
@@ -108,6 +108,12 @@ def quantile_rows(waits: Waits | None) -> list[dict[str, Any]]:
     estimate = estimated(waits.lower, waits.upper, tolerance=TOLERANCE)
     incidence = cancelled_share(waits)
     return [{**counts, **_quantile_row(estimate, p, incidence)} for p in QUANTILES]
+
+
+def _within(row: dict[str, Any], lower: float, upper: float) -> dict[str, Any]:
+    """The row with its quantile between what is certain of it."""
+    ends = {name: row[name] for name in ("wait_seconds_left", "wait_seconds") if row.get(name) is not None}
+    return {**row, **{name: min(max(end, lower), upper) for name, end in ends.items()}}
 
 
 def _quantile_row(estimate: Estimate, p: float, incidence: tuple[Floats, Floats]) -> dict[str, Any]:

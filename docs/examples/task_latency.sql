@@ -1,5 +1,5 @@
 -- How long did each task wait, and how is that known? Newest first.
-SELECT quantum_task_arn, device_arn, wait_seconds_lower, wait_seconds_upper, basis, end_kind
+SELECT quantum_task_arn, device_arn, wait_seconds_lower, wait_seconds_upper, basis, lower_from, end_kind
 FROM task_latency
 ORDER BY created_at DESC
 LIMIT 100;

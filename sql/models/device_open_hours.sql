@@ -67,36 +67,16 @@ eras AS (
     JOIN newest AS n ON n.device_arn = c.device_arn AND n.first_poll_at = c.observed_at
     JOIN first_created AS f ON f.device_arn = c.device_arn AND f.created_at < c.observed_at
 ),
-windows AS (
-    SELECT device_arn, valid_from, valid_to, unnest(windows) AS w FROM eras WHERE is_online
-),
-days AS (
-    -- UTC days, from the one before, since a window whose end is before its start reaches past midnight
-    SELECT
-        device_arn, valid_from, valid_to, w,
-        unnest(generate_series(
-            date_trunc('day', valid_from AT TIME ZONE 'UTC') - INTERVAL 1 DAY,
-            valid_to AT TIME ZONE 'UTC',
-            INTERVAL 1 DAY
-        )) AS utc_day
-    FROM windows
-),
 openings AS (
-    -- both ends of a window are in it, to the second
     SELECT
-        device_arn,
-        greatest(valid_from, (utc_day + TRY_CAST(w.window_start_hour AS INTERVAL)) AT TIME ZONE 'UTC') AS open_from,
-        least(valid_to, (
-            utc_day + TRY_CAST(w.window_end_hour AS INTERVAL) + INTERVAL 1 SECOND
-            + CASE WHEN w.window_end_hour < w.window_start_hour THEN INTERVAL 1 DAY ELSE INTERVAL 0 DAY END
-        ) AT TIME ZONE 'UTC') AS open_to
-    FROM days
-    WHERE CASE w.execution_day
-        WHEN 'Everyday' THEN true
-        WHEN 'Weekdays' THEN isodow(utc_day) <= 5
-        WHEN 'Weekend' THEN isodow(utc_day) > 5
-        ELSE dayname(utc_day) = w.execution_day
-    END
+        e.device_arn,
+        greatest(e.valid_from, w.open_from) AS open_from,
+        least(e.valid_to, w.open_to) AS open_to
+    FROM eras AS e
+    JOIN window_openings AS w
+        ON w.device_arn = e.device_arn AND w.windows = e.windows
+        AND w.open_to > e.valid_from AND w.open_from < e.valid_to
+    WHERE e.is_online
 ),
 ordered AS (
     SELECT

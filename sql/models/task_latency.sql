@@ -1,6 +1,9 @@
 -- One row a quantum task: how long it waited in the queue, as the interval that is known, and how long it ran.
 -- Braket gives a task no start time. (lower, upper] is what polls, events and results leave possible; lower = upper
--- means known to the second, the resolution of Braket's clock in events and polls.
+-- means known to the second, the resolution of Braket's clock in events and polls. What needs no look at the task narrows
+-- it too, for tasks that ran: none starts outside its device's windows (device_closures), none of a reservation before that
+-- begins, and on a QPU, which runs one task at a time, one that was there already when an own one completed before it had
+-- waited until then. Where two own tasks were seen running at once on a QPU, the last is not used for it.
 --
 -- group: latency
 -- key: quantum_task_arn
@@ -17,12 +20,17 @@
 -- is_censored: whether its wait is only known to exceed wait_seconds_lower: it still waits, or was cancelled waiting
 -- end_kind: completed, failed, cancelled, or cancelled_in_queue (seen waiting, never running); NULL while it is open
 -- basis: exact (start known from an event), polled (seen open at least once), bounds_only (first seen after its end)
+-- lower_from: what wait_seconds_lower rests on: event, poll, own_task (one of ours completed on the QPU), device_closed (its
+--   windows), device_closed_assumed (the windows of its first poll, which is later), reservation, creation (nothing: 0)
+-- upper_from: what wait_seconds_upper rests on: event, poll, result (a simulator's duration), or its end; NULL where it is NULL
 -- stat_seconds_lower: last sight of it waiting, in seconds from creation; queue_wait_quantiles reads this and the next
 -- stat_seconds_upper: first sight of it started, in seconds from creation; NULL where it may never have started. Unlike
 --   wait_seconds_upper it is not cut at the task's end: when we looked does not depend on the wait, when it ended does
 -- wait_and_overhead_seconds: on simulators, turnaround less execution: the wait plus the service's own overhead
 -- overhead_seconds: on simulators, the least wait_and_overhead_seconds of the device, that is, of an idle one
 -- is_counted: whether queue statistics count it: no reservation, and something is known of when its wait ended
+-- shots: shots that were asked for
+-- job_arn: the hybrid job that sent it
 -- account_id: account that owns it
 -- region: Region in which it was created
 -- device_name: last part of the device ARN
@@ -56,6 +64,53 @@ watched AS (
     GROUP BY quantum_task_arn
     HAVING count(*) FILTER (status NOT IN ('COMPLETED', 'FAILED', 'CANCELLED')) > 0
 ),
+parallel AS (
+    -- QPUs on which an own task was seen running, by over two seconds, before another one that was seen running had ended
+    SELECT device_arn
+    FROM (
+        SELECT
+            t.device_arn,
+            r.running_us,
+            max(epoch_us(t.ended_at)) OVER (
+                PARTITION BY t.device_arn ORDER BY r.running_us, t.quantum_task_arn
+                ROWS BETWEEN UNBOUNDED PRECEDING AND 1 PRECEDING
+            ) AS ended_us
+        FROM (
+            SELECT quantum_task_arn, min(seen_us) AS running_us
+            FROM (
+                SELECT quantum_task_arn, epoch_us(observed_at) AS seen_us FROM task_observations WHERE status = 'RUNNING'
+                UNION ALL
+                SELECT quantum_task_arn, epoch_us(event_time) FROM state_changes WHERE status = 'RUNNING' AND doubt IS NULL
+            )
+            GROUP BY quantum_task_arn
+        ) AS r
+        JOIN quantum_tasks AS t ON t.quantum_task_arn = r.quantum_task_arn
+        WHERE t.device_type = 'QPU' AND t.status = 'COMPLETED'
+    )
+    WHERE ended_us > running_us + 2000000
+    GROUP BY device_arn
+),
+own_tasks AS (
+    -- by order of ending, not of creation: tasks that are sent together need not run in that order
+    SELECT
+        device_arn,
+        quantum_task_arn,
+        lag(epoch_us(ended_at)) OVER (PARTITION BY device_arn ORDER BY ended_at, created_at) AS before_us,
+        epoch_us(created_at) AS created_us,
+        epoch_us(ended_at) AS ended_us
+    FROM quantum_tasks
+    WHERE device_type = 'QPU' AND status = 'COMPLETED' AND ended_at IS NOT NULL
+    QUALIFY before_us > created_us AND before_us < ended_us
+),
+closures AS (
+    SELECT
+        device_arn,
+        epoch_us(closed_from) AS from_us,
+        epoch_us(closed_to) AS to_us,
+        CASE WHEN is_assumed THEN 'device_closed_assumed' ELSE 'device_closed' END AS why,
+        unnest(range(epoch_us(closed_from) // 86400000000, epoch_us(closed_to) // 86400000000 + 1)) AS day
+    FROM device_closures
+),
 -- From here on times are seconds since the task's creation. A clock that shows whole seconds can be behind the
 -- creation time, hence greatest(0, …), which passes over NULL: each has its guard. epoch_us, not date_diff, which asks
 -- a calendar for each row.
@@ -71,7 +126,12 @@ timed AS (
         t.created_at,
         t.ended_at,
         t.status,
+        t.shots,
+        t.job_arn,
         t.reservation_arn IS NOT NULL AS is_reservation,
+        CASE WHEN t.reservation_arn IS NOT NULL AND v.start_at > t.created_at
+            THEN (epoch_us(v.start_at) - epoch_us(t.created_at)) / 1e6 END AS reservation_start,
+        CASE WHEN l.device_arn IS NULL THEN (o.before_us - epoch_us(t.created_at)) / 1e6 END AS own_task_ended,
         w.quantum_task_arn IS NOT NULL AS is_watched,
         CASE WHEN t.is_terminal AND t.ended_at IS NOT NULL
             THEN greatest(0, (epoch_us(t.ended_at) - epoch_us(t.created_at)) / 1e6) END AS turnaround,
@@ -97,6 +157,9 @@ timed AS (
     FROM quantum_tasks AS t
     LEFT JOIN watched AS w ON w.quantum_task_arn = t.quantum_task_arn
     LEFT JOIN task_results AS r ON r.quantum_task_arn = t.quantum_task_arn
+    LEFT JOIN own_tasks AS o ON o.quantum_task_arn = t.quantum_task_arn AND o.device_arn = t.device_arn
+    LEFT JOIN parallel AS l ON l.device_arn = t.device_arn
+    LEFT JOIN reservations AS v ON v.reservation_arn = t.reservation_arn
 ),
 -- made of the tables, not of `timed`: what is read twice is kept whole, with every column of all tasks
 overheads AS (
@@ -119,28 +182,44 @@ classified AS (
         -- it may have run between the last sight of it waiting and its end; that it had waited so far stays true
         NOT t.has_started AND t.last_waiting IS NOT NULL AND t.status = 'CANCELLED' AS is_cancelled_in_queue,
         NOT t.has_started AND t.status <> 'FAILED' AND (t.status <> 'CANCELLED' OR t.last_waiting IS NOT NULL)
-            AS is_censored
+            AS is_censored,
+        -- at least so long it waited for others of ours or for its reservation, if it ran
+        CASE WHEN t.has_started AND t.known_start IS NULL AND t.device_type = 'QPU'
+            THEN greatest(coalesce(t.last_waiting, 0), t.own_task_ended, t.reservation_start)
+        END AS bound_lower
     FROM timed AS t
     LEFT JOIN overheads AS o ON o.device_arn = t.device_arn
 ),
-upper_bounds AS (
+watched_bounds AS (
     SELECT
         *,
         CASE
             WHEN is_censored THEN NULL
             WHEN known_start IS NOT NULL THEN least(known_start, turnaround)
             ELSE least(left_queue, turnaround, wait_and_overhead)  -- least and greatest pass over NULL
-        END AS wait_upper
+        END AS wait_upper,
+        CASE WHEN known_start IS NULL THEN least(coalesce(last_waiting, 0), turnaround, wait_upper)
+            ELSE wait_upper END AS seen_lower
     FROM classified
 ),
-bounds AS (
+moments AS (
     SELECT
         *,
-        CASE
-            WHEN known_start IS NOT NULL THEN wait_upper
-            ELSE least(coalesce(last_waiting, 0), turnaround, wait_upper)
-        END AS wait_lower
-    FROM upper_bounds
+        epoch_us(created_at) AS created_us,
+        CASE WHEN NOT is_reservation THEN epoch_us(created_at) + (bound_lower * 1e6)::BIGINT END AS lower_us
+    FROM watched_bounds
+),
+opened AS (
+    SELECT m.*, coalesce((c.to_us - m.created_us) / 1e6, m.bound_lower) AS open_lower, c.why
+    FROM moments AS m
+    LEFT JOIN closures AS c
+        ON c.device_arn = m.device_arn AND c.day = m.lower_us // 86400000000
+        AND m.lower_us >= c.from_us AND m.lower_us < c.to_us
+),
+bounds AS (
+    -- what contradicts what was seen of the task counts for nothing
+    SELECT *, CASE WHEN open_lower <= wait_upper THEN open_lower ELSE seen_lower END AS wait_lower
+    FROM opened
 )
 SELECT
     quantum_task_arn,
@@ -172,6 +251,20 @@ SELECT
         ELSE 'bounds_only'
     END AS basis,
     CASE
+        WHEN known_start IS NOT NULL THEN 'event'
+        WHEN wait_lower > seen_lower
+            THEN coalesce(why, CASE WHEN own_task_ended = wait_lower THEN 'own_task' ELSE 'reservation' END)
+        WHEN last_waiting > 0 THEN 'poll'
+        ELSE 'creation'
+    END AS lower_from,
+    CASE
+        WHEN wait_upper IS NULL THEN NULL
+        WHEN known_start IS NOT NULL THEN 'event'
+        WHEN wait_upper < turnaround AND wait_upper = wait_and_overhead THEN 'result'
+        WHEN wait_upper = turnaround THEN 'end'
+        ELSE 'poll'
+    END AS upper_from,
+    CASE
         WHEN known_start IS NOT NULL THEN wait_lower
         WHEN wait_and_overhead IS NOT NULL THEN wait_and_overhead - overhead
         WHEN is_censored THEN wait_lower
@@ -186,6 +279,8 @@ SELECT
     wait_and_overhead::DOUBLE AS wait_and_overhead_seconds,
     overhead::DOUBLE AS overhead_seconds,
     NOT is_reservation AND (has_started OR last_waiting IS NOT NULL) AS is_counted,
+    shots,
+    job_arn,
     account_id,
     region,
     device_name,

@@ -32,6 +32,7 @@ NOT_ASKED = {
     "reservation_costs",
     "reservations",
     "usage_types",
+    "window_openings",
 }
 
 

@@ -717,6 +717,90 @@ def test_no_start_is_forecast_while_the_device_is_closed(con):
     assert {(wait.method, wait.p50) for wait in waits} == {("hour", 5000), ("depth", 5000)}
 
 
+ALWAYS = window("Everyday", "00:00:00", "23:59:59")
+
+
+def bounds(con):
+    return {
+        row["quantum_task_arn"][-1]: (*wait(row), row["lower_from"], row["basis"])
+        for row in rows(con, "FROM task_latency")
+    }
+
+
+def test_on_a_qpu_a_task_that_was_there_when_another_one_of_ours_completed_had_waited_until_then(con):
+    for number, ended in enumerate((100, 130, 130.5, 400), 1):
+        seen(con, (900, "COMPLETED", ended), arn=f"{ARN}{number}")
+    seen(con, (900, "COMPLETED", 700), arn=f"{ARN}5", createdAt=iso(600))
+    assert bounds(con) == {
+        "1": (0, 100, "creation", "bounds_only"),
+        "2": (100, 130, "own_task", "bounds_only"),
+        "3": (130, 130.5, "own_task", "bounds_only"),
+        "4": (130.5, 400, "own_task", "bounds_only"),
+        "5": (0, 100, "creation", "bounds_only"),
+    }
+    assert {run(row) for row in rows(con, "FROM task_latency WHERE run_seconds_upper <= 30")} == {
+        (0, 30),
+        (0, 0.5),
+    }
+
+
+@pytest.mark.parametrize(("status", "device"), [("CANCELLED", QPU), ("FAILED", QPU), ("COMPLETED", SV1)])
+def test_what_did_not_run_alone_to_its_end_bounds_no_other_wait(con, status, device):
+    seen(con, (900, status, 100), arn=f"{ARN}1", deviceArn=device)
+    seen(con, (900, "COMPLETED", 400), arn=f"{ARN}2", deviceArn=device)
+    assert bounds(con)["2"][:2] == (0, 400)
+
+
+def test_a_qpu_that_was_seen_to_run_two_tasks_at_once_is_not_taken_to_run_one_after_the_other(con):
+    seen(con, (60, "RUNNING"), (180, "COMPLETED", 130), arn=f"{ARN}1")
+    seen(con, (180, "COMPLETED", 140), arn=f"{ARN}2")
+    assert bounds(con)["2"][0] == 130
+    seen(con, (60, "RUNNING"), (180, "COMPLETED", 150), arn=f"{ARN}3")
+    assert bounds(con)["2"] == (0, 140, "creation", "bounds_only")
+
+
+def test_no_task_starts_outside_the_windows_of_its_device(con):
+    # created Monday 10:00:00.5; the device opens at 11:00
+    poll_device(con, -DAY, windows=[window("Everyday", "11:00", "23:59:59")])
+    poll_device(con, DAY, windows=[window("Everyday", "11:00", "23:59:59")])
+    seen(con, (7200, "COMPLETED", 3700), arn=f"{ARN}1")
+    seen(con, (60, "QUEUED"), (7200, "COMPLETED", 3800), arn=f"{ARN}2")
+    seen(con, (60, "QUEUED"), arn=f"{ARN}3")
+    seen(con, (60, "QUEUED"), (1800, "CANCELLED", 900), arn=f"{ARN}4")
+    seen(con, (7200, "COMPLETED", 3900), arn=f"{ARN}5", **RESERVED)
+    found = bounds(con)
+    assert found["1"] == (3599.5, 3700, "device_closed", "bounds_only")
+    assert found["2"] == (3700, 3800, "own_task", "polled")
+    assert found["3"] == (60, None, "poll", "polled")
+    assert found["4"] == (60, None, "poll", "polled")
+    assert found["5"][:3] == (3800, 3900, "own_task")
+
+
+def test_windows_that_were_first_seen_later_are_assumed_until_a_task_refutes_them(con):
+    poll_device(con, DAY, windows=[window("Everyday", "11:00", "23:59:59")])
+    seen(con, (DAY, "COMPLETED", 3700), arn=f"{ARN}1")
+    assert bounds(con)["1"][2] == "device_closed_assumed"
+    seen(con, (DAY, "COMPLETED", 20), arn=f"{ARN}2", createdAt=iso(10))
+    assert {lower for lower, *_ in bounds(con).values()} == {0, 20}
+
+
+def test_between_two_polls_that_saw_other_windows_only_what_both_close_is_closed(con):
+    poll_device(con, -DAY, windows=[window("Everyday", "11:00", "23:59:59")])
+    poll_device(con, DAY, windows=[window("Everyday", "10:30", "21:59:59")])
+    seen(con, (DAY, "COMPLETED", 7000))
+    assert bounds(con)["1"][0] == 1799.5
+
+
+def test_a_reserved_task_waits_for_its_reservation(con):
+    seen(con, (7200, "COMPLETED", 3700), **RESERVED)
+    con.execute(
+        "INSERT INTO reservations BY NAME SELECT ? AS reservation_arn, '1' AS account_id, 'us-east-1' AS region, "
+        "? AS device_arn, ?::TIMESTAMPTZ AS start_at, ?::TIMESTAMPTZ AS end_at, 1 AS hours, now() AS read_at",
+        [RESERVED["associations"][0]["arn"], QPU, at(3600), at(7200)],
+    )
+    assert bounds(con)["1"] == (3600, 3700, "reservation", "bounds_only")
+
+
 def test_the_wait_is_split_by_the_devices_windows_and_status(con):
     # open Mondays 09:00 to 11:00 and from 22:00 past midnight; created Monday 10:00, started 10:00 the next day
     windows = [window("Monday", "09:00", "10:59:59"), window("Monday", "22:00", "01:59:59")]

@@ -3,11 +3,15 @@
 from __future__ import annotations
 
 import random
+from collections import Counter
 from datetime import UTC, datetime, timedelta
 
 import pyarrow as pa
 import pytest
 
+from braket_emulator.devices import DEVICES
+from braket_emulator.instants import milliseconds
+from braket_emulator.world import generate
 from braket_etl.analysis import forecast, wait_quantiles
 from braket_etl.analysis.stored import replace_table
 from braket_etl.package_files import packaged_sql
@@ -37,7 +41,8 @@ def polled_tasks(n, device, weeks=13, gap=900):
         created = NOW - timedelta(seconds=age)
         wait = MEDIAN * rng.lognormvariate(0, 0.7071)
         waits[arn] = wait
-        started, ended = created + timedelta(seconds=wait), created + timedelta(seconds=wait + 30)
+        # so short that no two run at once: a QPU runs one after the other
+        started, ended = created + timedelta(seconds=wait), created + timedelta(seconds=wait + 0.02)
         at = begin + timedelta(seconds=gap) * -(-(created - begin) // timedelta(seconds=gap))
         first, last_waiting = at, None
         while at < started and at <= NOW:
@@ -122,6 +127,66 @@ def test_the_confidence_interval_holds_the_true_quantile_and_is_narrow(con, quan
     assert row["ci_lower_seconds"] <= row["wait_seconds"] <= row["ci_upper_seconds"]
     assert row["wait_seconds_left"] <= row["wait_seconds"]
     assert row["n_censored"] > 50
+
+
+def as_first_seen_after_their_end(world, now):
+    """Rows of quantum_tasks as one sync at `now` (milliseconds) leaves them of an emulator's world."""
+    for task in world.tasks.values():
+        status = task.status_at(now)
+        if task.created <= now:
+            created, ended = (datetime.fromtimestamp(each / 1000, UTC) for each in (task.created, task.ended))
+            is_over = status in ("COMPLETED", "FAILED", "CANCELLED")
+            yield {
+                "quantum_task_arn": task.arn, "account_id": task.account, "region": task.region, "status": status,
+                "is_terminal": is_over, "created_at": created, "created_date": created.date(),
+                "ended_at": ended if is_over else None, "device_arn": task.device.arn,
+                "device_name": task.device.name, "device_type": "QPU" if task.device.is_qpu else "SIMULATOR",
+                "shots": task.shots, "job_arn": task.job_arn, "reservation_arn": task.reservation_arn,
+                "output_s3_bucket": "b", "output_s3_directory": "d", "fetched_at": NOW, "first_seen_at": NOW,
+                "origin": "api", "row_hash": 0,
+            }  # fmt: skip
+
+
+@pytest.fixture(scope="module")
+def emulated(tmp_path_factory):
+    """Sixty days that were first seen after their end, with the windows of their devices, and the true waits."""
+    world = generate(seed=5, tasks=4000, jobs=20, days=60, accounts=["111122223333"], regions=None, now=NOW)
+    folder = tmp_path_factory.mktemp("emulated")
+    with FileWarehouse(folder, folder / "published.duckdb").writing("test") as connection:
+        insert(connection, QUANTUM_TASKS, list(as_first_seen_after_their_end(world, milliseconds(NOW))))
+        insert(
+            connection,
+            DEVICE_OBSERVATIONS,
+            [
+                {"device_arn": device.arn, "observed_at": NOW, "last_observed_at": NOW, "n_polls": 1,
+                 "device_status": "ONLINE", "fetched_at": NOW, "execution_windows": [
+                     {"execution_day": w.day, "window_start_hour": w.start, "window_end_hour": w.end}
+                     for w in device.windows
+                 ]}
+                for device in DEVICES if device.is_qpu
+            ],
+        )  # fmt: skip
+        waits = {
+            task.arn: (task.started - task.created) / 1000
+            for task in world.tasks.values()
+            if task.started is not None
+        }
+        yield connection, waits
+
+
+def test_bounds_that_need_no_look_hold_every_true_wait_of_the_emulator(emulated):
+    connection, waits = emulated
+    found = rows(connection, "FROM task_latency WHERE device_type = 'QPU' AND end_kind = 'completed'")
+    assert len(found) > 1500
+    for row in found:
+        assert (
+            row["wait_seconds_lower"] - 1e-3
+            <= waits[row["quantum_task_arn"]]
+            <= row["wait_seconds_upper"] + 1e-3
+        )
+    by_kind = Counter(row["lower_from"] for row in found)
+    assert by_kind["own_task"] > 20
+    assert by_kind["device_closed_assumed"] > 200
 
 
 def test_there_are_rows_for_each_week_and_all_are_computed_once(con):
