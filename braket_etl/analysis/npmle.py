@@ -46,6 +46,11 @@ class Estimate:
         """The distribution function at each right end."""
         return np.minimum(np.cumsum(self.mass), 1.0)
 
+    def reached(self, values: Floats) -> Floats:
+        """The distribution function at each value, its mass at the right ends."""
+        steps = np.concatenate([[0.0], self.cumulative])
+        return np.asarray(steps[np.searchsorted(self.right, values, side="right")], np.float64)
+
     @cached_property
     def logit_band(self) -> tuple[Floats, Floats]:
         """The logit of the distribution function at each right end but the last, and its standard error."""

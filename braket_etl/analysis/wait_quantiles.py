@@ -1,12 +1,12 @@
 """Quantiles of queue waits by device and week: the rows of `queue_wait_quantiles`.
 
-What counts as a wait, and which an estimate may rest on, is said in sql/models/waits.sql, how a distribution is
-estimated from them in `npmle.py`; here the two meet. Reads through a DuckDB connection and writes nothing.
+What counts as a wait is said in sql/models/waits.sql, what each task says of its own in `wait_intervals.py`, how a
+distribution is estimated from them in `npmle.py`; here they meet. Reads through a DuckDB connection and writes nothing.
 """
 
 from __future__ import annotations
 
-from dataclasses import dataclass, fields
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from statistics import NormalDist
 from typing import Any
@@ -16,13 +16,24 @@ import numpy as np
 import pyarrow as pa
 
 from braket_etl.analysis.npmle import Estimate, Floats, estimated, quantile_interval
+from braket_etl.analysis.run_times import RunTimes
+from braket_etl.analysis.wait_intervals import COLUMNS, Intervals, Mask, Tasks, intervals, read, run_times
 from braket_etl.tables.queue_wait_quantiles import QUEUE_WAIT_QUANTILES
 
 QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99)
 CI_LEVEL = 0.9
-CI_METHOD = "observed information, logit scale, inverted test"
-#: With fewer tasks than this no quantile is estimated.
-MIN_TASKS = 20
+CI_METHOD = (
+    "observed information, logit scale, inverted test; widened by batches and by the range of run times"
+)
+#: With fewer tasks than this no quantile is estimated, and with so few independent ones.
+MIN_TASKS, MIN_EFFECTIVE = 20, 10
+#: With fewer independent tasks than this above a quantile nothing bounds it from above; with fewer than the other, it is not
+#: estimated.
+MIN_ABOVE, SOME_ABOVE = 3, 1
+#: A quantile counts as known where what the data leave open, and what run times do, is within this part of it.
+OPEN_SHARE, RUN_SHARE = 0.25, 0.35
+#: From this part on what is left of turnarounds may not depend on run times, by more than so many standard errors.
+SOME_RUN_SHARE, RUN_Z = 0.05, 2.5
 #: The newest tasks of a device, and of a device in a week, that enter; more would be slower and hardly sharper.
 MAX_TASKS = {"device": 5_000, "device_week": 2_000}
 #: How far from its maximum the log-likelihood may stay: far less than what moves an estimate by its error.
@@ -35,10 +46,7 @@ _Z = NormalDist().inv_cdf(0.5 + CI_LEVEL / 2)
 _GROUPS = f"""
 WITH counted AS (
     SELECT
-        device_arn, created_at, wait_seconds_lower, wait_seconds_at_most, stat_seconds_lower, stat_seconds_upper,
-        CASE WHEN end_kind = 'cancelled_in_queue' THEN turnaround_seconds END AS cancelled_seconds,
-        end_kind IS NOT DISTINCT FROM 'cancelled_in_queue' AS is_cancelled,
-        is_estimated_from,
+        *,
         date_trunc('week', make_timestamp(epoch_us(created_at)))::DATE AS week
     FROM waits
     WHERE record_kind = 'task' AND is_counted
@@ -50,10 +58,10 @@ grouped AS (
         quantile_disc(wait_seconds_lower, {list(QUANTILES)}) AS lower_bounds,
         quantile_disc(wait_seconds_at_most, {list(QUANTILES)}) AS upper_bounds,
         max_by({{
-            'lower': stat_seconds_lower,
-            'upper': coalesce(stat_seconds_upper, 'infinity'::DOUBLE),
-            'is_cancelled': is_cancelled,
-            'cancelled': greatest(stat_seconds_lower, cancelled_seconds)
+            {COLUMNS},
+            'is_cancelled': end_kind IS NOT DISTINCT FROM 'cancelled_in_queue',
+            'cancelled': CASE WHEN end_kind = 'cancelled_in_queue'
+                THEN greatest(stat_seconds_lower, turnaround_seconds) ELSE 'nan'::DOUBLE END
         }}, created_at, {max(MAX_TASKS.values())}) FILTER (is_estimated_from) AS newest
     FROM counted
     GROUP BY GROUPING SETS ((device_arn), (device_arn, week))
@@ -67,12 +75,10 @@ ORDER BY scope, device_arn, week_start
 
 
 @dataclass(frozen=True)
-class Waits:
-    """The waits of one group: intervals (lower, upper] in seconds, and which were cancelled in the queue, when."""
+class Waits(Tasks):
+    """The tasks of one group, and which of them were cancelled in the queue, after how many seconds."""
 
-    lower: Floats
-    upper: Floats
-    is_cancelled: np.ndarray[Any, np.dtype[np.bool_]]
+    is_cancelled: Mask
     cancelled: Floats
 
 
@@ -81,33 +87,82 @@ def compute(connection: duckdb.DuckDBPyConnection, *, now: datetime | None = Non
     computed_at = now or datetime.now(UTC)
     groups = connection.sql(_GROUPS).to_arrow_table()
     rows = []
+    runs: dict[str, RunTimes] = {}  # of a device, all its weeks together, which come after it
     for group, members in zip(groups.drop(["waits"]).to_pylist(), groups["waits"], strict=True):
         lower_bounds, upper_bounds = group.pop("lower_bounds"), group.pop("upper_bounds")
+        waits, device = read(members, Waits), group["device_arn"]
+        if group["scope"] == "device":
+            runs[device] = run_times(device, waits)
         common = {
             **group,
             "ci_level": CI_LEVEL,
             "ci_method": CI_METHOD,
             "computed_at": computed_at,
         }
-        for row, lower, upper in zip(quantile_rows(_waits(members)), lower_bounds, upper_bounds, strict=True):
+        for row, lower, upper in zip(
+            quantile_rows(waits, runs[device]), lower_bounds, upper_bounds, strict=True
+        ):
             bounds = {"bound_lower_seconds": lower, "bound_upper_seconds": _finite(upper)}
-            rows.append({**common, **bounds, **_within(row, lower, upper)})
+            counted = {"n_bounds_only": group["n_bounds_only"] + len(waits) - row["n"]}
+            rows.append({**common, **bounds, **_within(row, lower, upper), **counted})
     return pa.Table.from_pylist(rows, schema=QUEUE_WAIT_QUANTILES.arrow_schema)
 
 
-def quantile_rows(waits: Waits | None) -> list[dict[str, Any]]:
+def quantile_rows(waits: Waits, runs: RunTimes) -> list[dict[str, Any]]:
     """What is estimated of one group: one row a quantile."""
-    n = 0 if waits is None else len(waits.lower)
+    told = intervals(waits, runs)
+    n = len(told.lower)
     counts = {
         "n": n,
-        "n_censored": 0 if waits is None else int(np.isinf(waits.upper).sum()),
-        "n_exact": 0 if waits is None else int((waits.lower == waits.upper).sum()),
+        "n_censored": int(np.isinf(told.upper).sum()),
+        "n_exact": int((told.source == "e").sum()),
+        **{f"share_{name}": float((told.source == name[0]).mean()) if n else None for name in _SHARES},
     }
-    if waits is None or n < MIN_TASKS:
+    if n < MIN_TASKS:
         return [{"quantile": p, "status": "not_enough_data", **counts} for p in QUANTILES]
-    estimate = estimated(waits.lower, waits.upper, tolerance=TOLERANCE)
-    incidence = cancelled_share(waits)
-    return [{**counts, **_quantile_row(estimate, p, incidence)} for p in QUANTILES]
+    estimate = estimated(told.lower, told.upper, tolerance=TOLERANCE)
+    effective = n / excess_variance(told, estimate)
+    counts["n_effective"] = effective
+    if effective < MIN_EFFECTIVE:
+        return [{"quantile": p, "status": "not_enough_data", **counts} for p in QUANTILES]
+    incidence = cancelled_share(
+        told.lower, told.upper, waits.is_cancelled[told.used], waits.cancelled[told.used]
+    )
+    moved = moved_by_runs(told)
+    # run times that hide the median have a tail that may hide more
+    hidden = moved[QUANTILES.index(0.5)].sum() > RUN_SHARE * estimate.quantile(0.5)[1]
+    allowed = RUN_SHARE / 4 if hidden else RUN_SHARE
+    return [
+        {**counts, **_quantile_row(told, estimate, p, effective, tuple(by), allowed, incidence)}
+        for p, by in zip(QUANTILES, moved.tolist(), strict=True)
+    ]
+
+
+_SHARES = ("event", "polls", "turnaround")
+
+
+def excess_variance(told: Intervals, estimate: Estimate) -> float:
+    """By how much the variance of the estimate exceeds that of as many independent tasks; at least 1.
+
+    For each quantile the chance of each task to lie below it is added up by batch: the squares of these sums by those of
+    single tasks. One number for all quantiles, as far in the tail there are too few batches to tell.
+    """
+    _, batch, sizes = np.unique(told.batch, return_inverse=True, return_counts=True)
+    if len(sizes) == len(batch):
+        return 1.0
+    if len(sizes) == 1:
+        return float(len(batch))
+    together = alone = 0.0
+    below_lower, below_upper = estimate.reached(told.lower), estimate.reached(told.upper)
+    width = below_upper - below_lower
+    for p in QUANTILES[:-1]:
+        inside = np.clip((p - below_lower) / np.where(width > 0, width, 1.0), 0.0, 1.0)
+        chance = np.where(width > 0, inside, told.upper <= estimate.quantile(p)[1])
+        rest = chance - chance.mean()
+        together += float((np.bincount(batch, rest) ** 2).sum()) / (p * (1 - p))
+        alone += float((rest**2).sum()) / (p * (1 - p))
+    few = len(sizes) / (len(sizes) - 1)
+    return max(1.0, few * together / alone) if alone else 1.0
 
 
 def _within(row: dict[str, Any], lower: float, upper: float) -> dict[str, Any]:
@@ -116,12 +171,33 @@ def _within(row: dict[str, Any], lower: float, upper: float) -> dict[str, Any]:
     return {**row, **{name: min(max(end, lower), upper) for name, end in ends.items()}}
 
 
-def _quantile_row(estimate: Estimate, p: float, incidence: tuple[Floats, Floats]) -> dict[str, Any]:
+def _quantile_row(
+    told: Intervals,
+    estimate: Estimate,
+    p: float,
+    effective: float,
+    moved: tuple[float, float],
+    allowed: float,
+    incidence: tuple[Floats, Floats],
+) -> dict[str, Any]:
+    """One quantile; run times move it by so much down and up, and may by this part of it."""
+    down, up = moved
     left, right = estimate.quantile(p)
-    low, high = quantile_interval(estimate, p, _Z)
-    row = {"quantile": p, "ci_lower_seconds": low, "ci_upper_seconds": _finite(high)}
     if np.isinf(right):
-        return {**row, "status": "beyond_observed"}
+        low = quantile_interval(estimate, p, _Z)[0]
+        return {"quantile": p, "status": "beyond_observed", "ci_lower_seconds": low}
+    low, high = quantile_interval(estimate, p, _student(effective) * np.sqrt(estimate.weight / effective))
+    row = {"quantile": p, "ci_lower_seconds": max(0.0, low - down), "ci_upper_seconds": _finite(high + up)}
+    if effective * (1 - p) < MIN_ABOVE:
+        row["ci_upper_seconds"] = None
+    if effective * (1 - p) < SOME_ABOVE:
+        return {**row, "status": "not_enough_data"}
+    if right - left > OPEN_SHARE * right:
+        return {"quantile": p, "status": "not_informative"}
+    if down + up > allowed * right or (
+        down + up > SOME_RUN_SHARE * right and depends_on_run(told, right, effective)
+    ):
+        return {**row, "status": "not_informative"}
     times, shares = incidence
     position = int(np.searchsorted(times, right, side="right"))
     return {
@@ -133,13 +209,40 @@ def _quantile_row(estimate: Estimate, p: float, incidence: tuple[Floats, Floats]
     }
 
 
-def cancelled_share(waits: Waits) -> tuple[Floats, Floats]:
+def moved_by_runs(told: Intervals) -> Floats:
+    """By how many seconds the longest likely runs move each quantile down, and the shortest up."""
+    shortest, usual, longest = (
+        np.quantile(each, QUANTILES) for each in (told.shortest, told.lower, told.longest)
+    )
+    return np.column_stack([usual - shortest, longest - usual])
+
+
+def depends_on_run(told: Intervals, wait: float, effective: float) -> bool:
+    """Whether tasks that run long waited longer than that clearly more often than others.
+
+    A queue does not know how long a task will run; where what is left of turnarounds depends on it, run times are not known.
+    """
+    by_run = told.source == "t"
+    longer, run = (told.lower[by_run] > wait).astype(float), told.run[by_run]
+    spread = longer.std() * run.std() if len(run) else 0.0
+    if spread <= 0:
+        return False
+    correlation = np.mean((longer - longer.mean()) * (run - run.mean())) / spread
+    return bool(correlation * np.sqrt(len(run) * effective / len(told.lower)) > RUN_Z)
+
+
+def _student(effective: float) -> float:
+    """The normal quantile of the level, widened as Student's is for so few independent tasks."""
+    return _Z * (1 + (_Z**2 + 1) / (4 * max(effective - 1, 1)))
+
+
+def cancelled_share(lower: Floats, upper: Floats, cancel: Mask, cancelled: Floats) -> tuple[Floats, Floats]:
     """Times and the share of tasks cancelled in the queue by then, by the Aalen-Johansen estimator.
 
-    A start counts at the first sight of it, so the share is late by at most the time between two polls.
+    A start counts as late as it may have been, so the share is late by at most the time between two polls.
     """
-    start, cancel = np.isfinite(waits.upper), waits.is_cancelled
-    time = np.where(start, waits.upper, np.where(cancel, waits.cancelled, waits.lower))
+    start = np.isfinite(upper)
+    time = np.where(start, upper, np.where(cancel, cancelled, lower))
     order = np.argsort(time, kind="stable")
     time, start, cancel = time[order], start[order], cancel[order]
     distinct, begins = np.unique(time, return_index=True)
@@ -148,15 +251,6 @@ def cancelled_share(waits: Waits) -> tuple[Floats, Floats]:
     cancels = np.add.reduceat(cancel.astype(float), begins)
     waiting = np.concatenate([[1.0], np.cumprod(1 - (starts + cancels) / at_risk)[:-1]])
     return distinct, np.cumsum(waiting * cancels / at_risk)
-
-
-def _waits(members: pa.ListScalar) -> Waits | None:
-    """The waits of a group as DuckDB lists them; None where it lists none."""
-    if members.values is None:
-        return None
-    return Waits(
-        *(members.values.field(column.name).to_numpy(zero_copy_only=False) for column in fields(Waits))
-    )
 
 
 def _finite(value: float | None) -> float | None:

@@ -7,7 +7,8 @@ import pyarrow as pa
 from braket_etl.tables.declaration import Column, Table, day, instant, integer, text
 
 #: What the estimates are made of.
-INTERVALS = ("waits.stat_seconds_lower", "waits.stat_seconds_upper")
+TURNAROUNDS = ("waits.turnaround_seconds", "waits.shots", "waits.wait_seconds_lower")
+INTERVALS = ("waits.stat_seconds_lower", "waits.stat_seconds_upper", *TURNAROUNDS)
 
 
 def seconds(name: str, description: str, reads: tuple[str, ...] = INTERVALS) -> Column:
@@ -64,15 +65,37 @@ QUEUE_WAIT_QUANTILES = Table(
             reads=("waits.stat_seconds_upper",),
         ),
         integer("n_exact", "Those of them whose wait is known to the second", required=True, reads=INTERVALS),
+        Column(
+            "n_effective",
+            pa.float64(),
+            "As many independent tasks would tell as much: tasks of one job, or sent within 30 seconds of one another, wait "
+            "alike; NULL if not enough data",
+            reads=(*INTERVALS, "waits.job_arn", "waits.created_at"),
+        ),
+        Column(
+            "share_event",
+            pa.float64(),
+            "Share of n whose start an event told, or a simulator's duration",
+            reads=("waits.basis",),
+        ),
+        Column("share_polls", pa.float64(), "Share of n that polls enclose", reads=("waits.basis",)),
+        Column(
+            "share_turnaround",
+            pa.float64(),
+            "Share of n that rest on turnaround and run time; see docs/queue-latency.md",
+            reads=TURNAROUNDS,
+        ),
         integer(
             "n_bounds_only",
-            "Further tasks, first seen after their end and over a day after creation; only in the bounds",
+            "Further tasks of which nothing bounds the wait by less than a day; only in the certain bounds",
             required=True,
             reads=("waits.is_estimated_from",),
         ),
         text(
             "status",
-            "ok; not_enough_data; beyond_observed: too many were censored before the quantile",
+            "ok; not_enough_data (under 20 tasks, or under 10 independent ones); beyond_observed: too many were censored "
+            "before the quantile; not_informative: the data leave it open by more than a quarter, or run times do by more "
+            "than 35 %, or what is left of turnarounds depends on them, so that only the certain bounds are known",
             required=True,
             reads=INTERVALS,
         ),

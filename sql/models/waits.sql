@@ -28,8 +28,8 @@
 -- left_out: why they do not: reservation (it waited for its window), or end_not_seen (nothing tells when its wait ended);
 --   NULL where they do
 -- is_estimated_from: whether estimates rest on it: it counts, and is not one first seen when it had ended, over a day after
---   its creation. Such a one says nothing of its wait, and when it was first seen does not depend on that wait, so to leave it
---   out is fair. To leave it out because it had ended would not be
+--   its creation, whose turnaround is not known. Such a one says nothing of its wait, and when it was first seen does not
+--   depend on that wait, so to leave it out is fair. To leave it out because it had ended would not be
 -- stat_seconds_lower: last sight of it waiting, in seconds from creation; estimates read this and the next
 -- stat_seconds_upper: first sight of it started; NULL where it may never have started
 -- queue_seconds: of a job, the part of the wait before its instance was started; NULL where no event tells
@@ -37,6 +37,8 @@
 -- run_seconds_lower: it ran at least so long; NULL while it waits
 -- run_seconds_upper: it ran at most so long; NULL while it waits, and for a task that runs
 -- turnaround_seconds: from creation to end; NULL while it has not ended
+-- shots: of a task, those that were asked for
+-- job_arn: of a task, the hybrid job that sent it
 -- tags: its tags
 WITH
 -- Jobs are sorted, and come before the tasks, for clients of DuckDB 1.4, as in charges: there a result that is streamed
@@ -67,6 +69,8 @@ jobs_sorted AS (
         run_seconds AS run_seconds_lower,
         run_seconds AS run_seconds_upper,
         turnaround_seconds,
+        NULL AS shots,
+        NULL AS task_job_arn,
         tags
     FROM job_latency
     ORDER BY record_arn
@@ -93,6 +97,7 @@ records AS (
         is_counted,
         is_counted AND NOT (
             basis = 'bounds_only' AND coalesce(stat_seconds_upper > 86400, false) AND wait_and_overhead_seconds IS NULL
+            AND (turnaround_seconds IS NULL OR end_kind <> 'completed' OR device_type <> 'QPU')
         ),
         stat_seconds_lower,
         stat_seconds_upper,
@@ -101,6 +106,8 @@ records AS (
         run_seconds_lower,
         run_seconds_upper,
         turnaround_seconds,
+        shots,
+        job_arn,
         tags
     FROM task_latency
 )
@@ -135,5 +142,7 @@ SELECT
     run_seconds_lower,
     run_seconds_upper,
     turnaround_seconds,
+    shots,
+    task_job_arn AS job_arn,
     tags
 FROM records

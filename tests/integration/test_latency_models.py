@@ -252,10 +252,10 @@ def test_a_wait_says_how_it_is_known_and_why_it_is_not_counted(con, sights, more
 
 @pytest.mark.parametrize(
     ("seconds", "rests_on_it"),
-    [([(86_400, "COMPLETED", 100)], True), ([(86_402, "COMPLETED", 100)], False),
+    [([(86_402, "COMPLETED", 100)], True), ([(86_400, "COMPLETED")], True), ([(86_402, "COMPLETED")], False),
      ([(60, "QUEUED"), (90_000, "COMPLETED", 100)], True), ([(900, "CANCELLED", 100)], False)],
 )  # fmt: skip
-def test_no_estimate_rests_on_what_was_first_seen_a_day_after_its_creation_when_it_had_ended(
+def test_no_estimate_rests_on_what_was_first_seen_a_day_after_its_creation_with_no_turnaround(
     con, seconds, rests_on_it
 ):
     seen(con, *seconds)

@@ -189,6 +189,24 @@ def test_bounds_that_need_no_look_hold_every_true_wait_of_the_emulator(emulated)
     assert by_kind["device_closed_assumed"] > 200
 
 
+def test_every_qpu_of_an_account_that_nobody_watched_has_an_answer(emulated):
+    connection, _ = emulated
+    found = [
+        row
+        for row in wait_quantiles.compute(connection, now=NOW).to_pylist()
+        if row["scope"] == "device" and "/qpu/" in row["device_arn"]
+    ]
+    told = {p: [row for row in found if row["quantile"] == p] for p in (0.5, 0.9)}
+    assert [len(rows) for rows in told.values()] == [7, 7]
+    for row in (*told[0.5], *told[0.9]):
+        assert row["status"] in ("ok", "not_informative")
+        assert row["bound_upper_seconds"] is not None
+        if row["status"] == "ok":
+            assert row["bound_lower_seconds"] <= row["wait_seconds"] <= row["bound_upper_seconds"]
+            assert row["ci_lower_seconds"] <= row["wait_seconds"]
+    assert sum(row["status"] == "ok" for row in told[0.9]) >= 5
+
+
 def test_there_are_rows_for_each_week_and_all_are_computed_once(con):
     weeks = con.execute(
         "SELECT count(DISTINCT week_start), count(*), min(isodow(week_start)), max(isodow(week_start)) "

@@ -1,0 +1,256 @@
+"""How far quantiles of queue waits deserve their `ok`, in worlds whose waits are known.
+
+    nice python -m bench.wait_worlds [--repetitions 400] [--only TEXT] [--seed 1]
+
+Each repetition draws 400 tasks of a device over ninety days, looks at them each minute, each hour, by events, or once
+at the end, and estimates as `queue_wait_quantiles` does. Run times are drawn from several families within the ranges of
+public captures; none is the estimator's. Printed as a Markdown table: how often a row says `ok`, and where it does, the
+median error of p50, p90 and p95 and how often the 90 % interval held the true quantile; where it says `not_informative`,
+how often the certain bounds held it.
+"""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Callable
+from dataclasses import dataclass
+
+import numpy as np
+
+from bench.line import table_row
+from braket_etl.analysis.npmle import Floats
+from braket_etl.analysis.wait_intervals import run_times
+from braket_etl.analysis.wait_quantiles import QUANTILES, Waits, quantile_rows
+
+SHOWN = (0.5, 0.9, 0.95)
+DAY, HOUR, MINUTE = 86_400.0, 3_600.0, 60.0
+SPAN = 90 * DAY
+GARNET, FORTE, AQUILA, CEPHEUS = (
+    f"arn:aws:braket:::device/qpu/{name}"
+    for name in ("iqm/Garnet", "ionq/Forte-Enterprise-1", "quera/Aquila", "rigetti/Cepheus-1-108Q")
+)
+SHOTS = {
+    FORTE: np.array([100, 100, 200, 250, 500, 500, 1000, 1000, 2500]),
+    AQUILA: np.array([20, 50, 100, 100, 200, 500, 500, 1000]),
+    GARNET: np.array([20, 50, 100, 100, 200, 500, 1000, 1000, 2000, 4000, 10_000]),
+    CEPHEUS: np.array([20, 50, 100, 100, 200, 500, 1000, 1000, 2000, 10_000, 50_000]),
+}
+
+Draw = Callable[[np.random.Generator, Floats], Floats]
+
+
+def fixed_and_compiled(rng: np.random.Generator, shots: Floats) -> Floats:
+    """IQM: 2.5 s and 0.2 to 0.4 ms a shot, of a third more for compiling, up to 11 s."""
+    compiled = np.where(rng.random(len(shots)) < 1 / 3, rng.uniform(0.5, 11, len(shots)), 0)
+    return 2.5 + rng.uniform(0.0002, 0.0004, len(shots)) * shots + compiled
+
+
+def depths(rng: np.random.Generator, shots: Floats) -> Floats:
+    """Rigetti: shots times a depth that is lognormal, and an overhead with a tail."""
+    depth = np.minimum(2_500, 60 * np.exp(1.2 * rng.standard_normal(len(shots))))
+    overhead = 0.7 + rng.exponential(0.9, len(shots))
+    return 0.14 + (0.000204 + 16e-9 * depth) * shots + np.minimum(overhead, 7)
+
+
+def heavy(rng: np.random.Generator, shots: Floats) -> Floats:
+    """IonQ: from 20 ms to 1.7 s a shot, heavy-tailed by the number of gates, and 5 s around it."""
+    return 5 + np.minimum(1.7, 0.02 + 0.03 * rng.pareto(1.5, len(shots))) * shots
+
+
+def two_speeds(rng: np.random.Generator, shots: Floats) -> Floats:
+    """QuEra: 0.43 or 0.56 s a shot, and up to 100 s around it."""
+    return rng.choice([0.43, 0.56], len(shots)) * shots + rng.uniform(0, 100, len(shots))
+
+
+def lognormal(median: float, spread: float = 1.2) -> Draw:
+    """Waits around a median, in seconds."""
+    return lambda rng, shots: median * np.exp(spread * rng.standard_normal(len(shots)))
+
+
+@dataclass(frozen=True)
+class World:
+    """Tasks of a device, how long they wait and run, and how they are looked at.
+
+    `every` is the time between polls, 0 for events, None for one look at the end. `open_hours` of a day is the device open.
+    """
+
+    name: str
+    device: str
+    wait: Draw
+    run: Draw
+    every: float | None
+    batch: int = 1
+    open_hours: float = 24.0
+
+
+def starts(world: World, rng: np.random.Generator, tasks: int) -> tuple[Floats, ...]:
+    """Creation, wait and run of each task, and the wait that is certain from windows and own tasks; in seconds."""
+    sent = np.sort(rng.uniform(0, SPAN, tasks // world.batch))
+    created = np.repeat(sent, world.batch) + np.tile(0.5 * np.arange(world.batch), len(sent))
+    shots = rng.choice(SHOTS[world.device], len(created)).astype(float)
+    run = world.run(rng, shots)
+    wait = np.repeat(world.wait(rng, np.zeros(len(sent))), world.batch)
+    closed = np.zeros(len(created))
+    if world.open_hours < 24:
+        lasts = world.open_hours * HOUR
+        hour = created % DAY
+        closed = np.where(hour > lasts, DAY - hour, 0.0)
+        into = np.where(hour > lasts, 0.0, hour) + wait
+        wait = closed + wait + np.floor(into / lasts) * (DAY - lasts)
+    at_least = closed
+    if world.batch > 1:  # one after the other, each behind those that were sent with it
+        first = np.arange(0, len(created), world.batch)
+        begin = np.maximum.reduceat(created + wait, first)
+        before = np.add.reduceat(run, first)
+        ahead = np.cumsum(run) - run - np.repeat(np.cumsum(before) - before, world.batch)
+        begun = np.repeat(begin, world.batch) + ahead
+        wait = begun - created
+        is_first = np.tile(np.arange(world.batch) == 0, len(first))
+        at_least = np.where(is_first, closed, np.maximum(closed, wait))
+    return created, shots, wait, run, at_least
+
+
+def looked_at(world: World, rng: np.random.Generator, drawn: tuple[Floats, ...]) -> Waits:
+    """What is known of the tasks at the end of the ninety days."""
+    created, shots, wait, run, at_least = drawn
+    age = SPAN - created
+    turnaround = wait + run
+    is_over = turnaround <= age
+    if world.every is None:
+        lower, upper, seen_waiting = np.zeros(len(age)), age, np.zeros(len(age), bool)
+    elif world.every == 0:
+        lower, upper, seen_waiting = wait, wait, np.ones(len(age), bool)
+    else:
+        first = (rng.uniform(0, world.every) - created) % world.every
+        upper = np.where(wait <= first, first, first + np.ceil((wait - first) / world.every) * world.every)
+        lower = np.where(wait <= first, 0.0, upper - world.every)
+        seen_waiting = lower > 0
+    seen_running = np.zeros(len(age), bool) if not world.every else (upper < turnaround)
+    has_started = is_over | ((upper <= age) & (upper < turnaround)) if world.every else wait <= age
+    lower = np.where(has_started, lower, np.minimum(wait, age))
+    upper = np.where(has_started, upper, np.inf)
+    ended = has_started & is_over
+    waits = Waits(
+        created=created,
+        shots=shots,
+        job=np.zeros(len(age)),
+        lower=lower,
+        upper=upper,
+        at_least=np.where(has_started, np.maximum(np.minimum(lower, turnaround), at_least), lower),
+        at_most=np.where(has_started, np.minimum(upper, turnaround), np.inf),
+        turnaround=np.where(ended, turnaround, np.nan),
+        is_unseen=ended & ~seen_waiting & ~seen_running & (world.every != 0),
+        is_cancelled=np.zeros(len(age), bool),
+        cancelled=np.full(len(age), np.nan),
+    )  # fmt: skip
+    return waits.where(age > (world.every or 0))
+
+
+def measured(world: World, repetitions: int, tasks: int, seed: int) -> str:
+    """One line of the table."""
+    rng = np.random.default_rng(seed)
+    true = np.quantile(np.concatenate([starts(world, rng, 40_000)[2] for _ in range(20)]), SHOWN)
+    places = [QUANTILES.index(p) for p in SHOWN]
+    ok = np.zeros((repetitions, 3), bool)
+    held, bound, certain = ok.copy(), ok.copy(), ok.copy()
+    error = np.full((repetitions, 3), np.nan)
+    for number in range(repetitions):
+        waits = looked_at(world, rng, starts(world, rng, tasks))
+        rows = quantile_rows(waits, run_times(world.device, waits))
+        for place, index in enumerate(places):
+            row, p = rows[index], QUANTILES[index]
+            least = np.quantile(waits.at_least, p, method="inverted_cdf")
+            most = np.quantile(waits.at_most, p, method="inverted_cdf")
+            certain[number, place] = least <= true[place] * 1.000001 and true[place] <= most * 1.000001
+            if row["status"] == "ok":
+                ok[number, place] = True
+                value = np.clip(row["wait_seconds"], least, most)
+                error[number, place] = value / true[place] - 1
+                high = row["ci_upper_seconds"]
+                held[number, place] = row["ci_lower_seconds"] <= true[place] and (
+                    high is None or true[place] <= high
+                )
+                bound[number, place] = high is not None
+
+    def share(found: np.ndarray, where: np.ndarray, digits: int = 1) -> str:
+        return f"{found[where].mean():.{digits}%}" if where.any() else "-"
+
+    cells = [world.name]
+    cells.append(" / ".join(f"{x:.0%}" for x in ok.mean(axis=0)))
+    cells.append(
+        " / ".join(
+            f"{np.median(np.abs(error[ok[:, i], i])):.1%}" if ok[:, i].any() else "-" for i in range(3)
+        )
+    )
+    cells.append(
+        " / ".join(f"{np.median(error[ok[:, i], i]):+.1%}" if ok[:, i].any() else "-" for i in range(3))
+    )
+    cells.append(" / ".join(share(held[:, i], ok[:, i]) for i in range(3)))
+    cells.append(" / ".join(share(bound[:, i], ok[:, i], 0) for i in range(3)))
+    cells.append(" / ".join(share(certain[:, i], ~ok[:, i]) for i in range(3)))
+    return table_row(cells)
+
+
+LOOKS = (("each minute", MINUTE), ("each hour", HOUR), ("never", None))
+WORLDS = [
+    *(
+        World(f"{name}, {how}", device, lognormal(median), run, every)
+        for name, median, device, run in (
+            ("10 s, IQM", 10, GARNET, fixed_and_compiled),
+            ("1 min, IQM", 60, GARNET, fixed_and_compiled),
+            ("1 min, Rigetti", 60, CEPHEUS, depths),
+            ("1 min, IonQ", 60, FORTE, heavy),
+            ("1 h, IQM", HOUR, GARNET, fixed_and_compiled),
+            ("1 h, Rigetti", HOUR, CEPHEUS, depths),
+            ("1 h, IonQ", HOUR, FORTE, heavy),
+            ("1 h, QuEra", HOUR, AQUILA, two_speeds),
+            ("1 day, IonQ", DAY, FORTE, heavy),
+            ("1 day, QuEra", DAY, AQUILA, two_speeds),
+        )
+        for how, every in LOOKS
+    ),
+    *(
+        World(f"open 8 h a day, {name}, {how}", device, lognormal(median), run, every, open_hours=8)
+        for name, median, device, run in (
+            ("1 min, Rigetti", 60, CEPHEUS, depths), ("1 h, IonQ", HOUR, FORTE, heavy),
+        )
+        for how, every in LOOKS
+    ),
+    *(
+        World(f"batches of ten, {name}, {how}", device, lognormal(median), run, every, batch=10)
+        for name, median, device, run in (
+            ("1 min, IQM", 60, GARNET, fixed_and_compiled), ("1 h, IonQ", HOUR, FORTE, heavy),
+        )
+        for how, every in LOOKS
+    ),
+    *(
+        World(f"{name}, events", FORTE, lognormal(median), heavy, 0, batch=batch)
+        for name, median, batch in (("10 s", 10, 1), ("1 h", HOUR, 1), ("batches of ten, 1 h", HOUR, 10))
+    ),
+]  # fmt: skip
+
+HEAD = [
+    "queue (median), device, looked at", "says ok", "median error", "bias", "90 % interval holds", "has an upper end",
+    "certain bounds hold where not ok",
+]  # fmt: skip
+
+
+def main() -> None:
+    """Print the table; each cell is of p50 / p90 / p95."""
+    parser = argparse.ArgumentParser(
+        description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter
+    )
+    parser.add_argument("--repetitions", type=int, default=400)
+    parser.add_argument("--tasks", type=int, default=400)
+    parser.add_argument("--seed", type=int, default=1)
+    parser.add_argument("--only", default="")
+    options = parser.parse_args()
+    print(table_row(HEAD))
+    print("|" + " --- |" * len(HEAD))
+    for number, world in enumerate(WORLDS):
+        if options.only in world.name:
+            print(measured(world, options.repetitions, options.tasks, options.seed + number), flush=True)
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,126 @@
+"""What tasks say of their waits, and when a quantile is told: turnarounds, run times, batches, looks that are too rare."""
+
+from __future__ import annotations
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+
+from bench.wait_worlds import FORTE, GARNET, HOUR, WORLDS, looked_at, starts
+from braket_etl.analysis.npmle import estimated
+from braket_etl.analysis.run_times import known, learnt
+from braket_etl.analysis.wait_intervals import batches, intervals, run_times
+from braket_etl.analysis.wait_quantiles import QUANTILES, Waits, quantile_rows
+
+BY_NAME = {world.name: world for world in WORLDS}
+NONE = np.full(400, np.nan)
+
+
+def drawn(name: str, seed: int = 1, tasks: int = 400) -> tuple[Waits, np.ndarray, str]:
+    """Tasks of one world, their true waits, and their device."""
+    world, rng = BY_NAME[name], np.random.default_rng(seed)
+    truth = starts(world, rng, tasks)
+    return looked_at(world, rng, truth), truth[2], world.device
+
+
+def rows(waits: Waits, device: str) -> dict[float, dict]:
+    return {row["quantile"]: row for row in quantile_rows(waits, run_times(device, waits))}
+
+
+@pytest.mark.parametrize("name", ["1 h, IQM, never", "1 h, QuEra, never", "1 day, IonQ, never"])
+def test_history_that_nobody_watched_tells_its_waits(name: str) -> None:
+    waits, truth, device = drawn(name)
+    found = rows(waits, device)
+    for p in (0.5, 0.9):
+        assert (found[p]["status"], found[p]["share_turnaround"] > 0.9) == ("ok", True)
+        assert found[p]["wait_seconds"] == pytest.approx(np.quantile(truth, p), rel=0.12)
+        assert found[p]["ci_lower_seconds"] < found[p]["wait_seconds"] < found[p]["ci_upper_seconds"]
+
+
+def test_a_queue_that_is_faster_than_runs_vary_is_not_told() -> None:
+    waits, _, device = drawn("10 s, IQM, each hour")
+    assert rows(waits, device)[0.5]["status"] == "not_informative"
+    assert rows(waits, device)[0.5].get("wait_seconds") is None
+
+
+def test_run_times_with_a_tail_tell_no_wait_of_their_own_length() -> None:
+    waits, _, device = drawn("1 min, IonQ, never")
+    assert {row["status"] for row in rows(waits, device).values()} == {"not_informative"}
+
+
+def test_of_a_device_of_which_nothing_is_known_unwatched_tasks_tell_little() -> None:
+    waits, truth, _ = drawn("1 h, IQM, never")
+    found = rows(waits, "arn:aws:braket:::device/qpu/someone/New")
+    assert found[0.5]["status"] in ("ok", "not_informative")
+    assert found[0.5]["ci_lower_seconds"] <= np.quantile(truth, 0.5) <= found[0.5]["ci_upper_seconds"]
+
+
+def test_where_polls_tell_more_than_turnarounds_the_estimate_is_that_of_polls_alone() -> None:
+    waits, _, device = drawn("1 h, IonQ, each minute")
+    assert set(intervals(waits, run_times(device, waits)).source) <= {"p", "t"}
+    only_polls = replace(waits, turnaround=np.full(len(waits), np.nan), is_unseen=np.zeros(len(waits), bool))
+    estimate = estimated(only_polls.lower, only_polls.upper, tolerance=1e-6)
+    for p, row in rows(only_polls, device).items():
+        assert row["wait_seconds"] == pytest.approx(estimate.quantile(p)[1])
+        assert row["share_polls"] == 1
+
+
+def test_tasks_that_were_sent_together_count_as_few() -> None:
+    waits, truth, device = drawn("batches of ten, 1 h, events")
+    found = rows(waits, device)
+    assert 25 < found[0.5]["n_effective"] < 70
+    assert found[0.95]["ci_upper_seconds"] is None
+    alone = rows(*drawn("1 h, events")[::2])
+    assert alone[0.5]["n_effective"] > 380
+
+    def width(row: dict) -> float:
+        return np.log(row["ci_upper_seconds"] / row["ci_lower_seconds"])
+
+    assert width(found[0.5]) > 2 * width(alone[0.5])
+    assert found[0.5]["ci_lower_seconds"] <= np.median(truth) <= found[0.5]["ci_upper_seconds"]
+
+
+def test_a_batch_is_a_job_or_tasks_seconds_apart() -> None:
+    waits, *_ = drawn("1 h, IQM, never", tasks=6)
+    sent = replace(waits, created=np.array([0, 20, 45, 100, 110, 500.0]), job=np.array([0, 0, 0, 7, 0, 7.0]))
+    number = batches(sent)
+    assert number[0] == number[1] == number[2]
+    assert number[3] == number[5]
+    assert len(set(number.tolist())) == 3
+
+
+def test_a_task_alone_tells_no_quantile() -> None:
+    waits, *_ = drawn("1 h, IQM, never")
+    few = waits.where(np.arange(len(waits)) < 19)
+    assert {row["status"] for row in quantile_rows(few, run_times(GARNET, few))} == {"not_enough_data"}
+    none = waits.where(np.zeros(len(waits), bool))
+    assert [row["n"] for row in quantile_rows(none, run_times(GARNET, none))] == [0] * len(QUANTILES)
+
+
+def test_run_times_are_what_is_known_until_own_tasks_tell_more() -> None:
+    shots = np.full(400, 1000.0)
+    slow = learnt(FORTE, shots, np.full(400, 20 * HOUR), NONE, NONE).ranges(shots[:1])
+    known_range = [
+        line.seconds(shots[:1]) for line in (known(FORTE).low, known(FORTE).usual, known(FORTE).high)
+    ]
+    assert np.array(slow) == pytest.approx(np.array(known_range))
+    quick = learnt(FORTE, shots, np.full(400, 30.0), NONE, NONE).ranges(shots[:1])
+    assert quick[1][0] == pytest.approx(30)
+    assert quick[2][0] == pytest.approx(120)
+    run = np.random.default_rng(1).uniform(200, 300, 400)
+    seen = learnt(FORTE, shots, run + HOUR, run - 5, run + 5).ranges(shots[:1])
+    assert [each[0] for each in seen] == pytest.approx([210, 250, 290], abs=10)
+
+
+@pytest.mark.parametrize(
+    ("arn", "grade"),
+    [
+        ("arn:aws:braket:us-west-1::device/qpu/rigetti/Cepheus-1-108Q", "measured"),
+        ("arn:aws:braket:us-east-1::device/qpu/ionq/Forte-1", "by analogy"),
+        ("arn:aws:braket:us-east-1::device/qpu/xanadu/Borealis", "unknown"),
+        ("no arn", "unknown"),
+    ],
+)
+def test_what_is_known_says_how_well(arn: str, grade: str) -> None:
+    assert known(arn).grade == grade
