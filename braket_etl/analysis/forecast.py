@@ -1,9 +1,11 @@
 """What the next task will wait: the rows of `wait_forecast`, each with its own backtest.
 
-Two methods, both resting on the interval-censored estimate of `npmle.py`. `hour`: the waits of tasks sent at that
-hour of the day in the last weeks. `depth`: the time a task of ours took for each position ahead of it, times the
-depth that the device shows now. A backtest forecasts each held-out week from the weeks before it and asks where in
-its forecast each wait fell. Waits are intervals there too, so these ranks are estimated as intervals as well.
+Two methods, both resting on the interval-censored estimate of `npmle.py`, and both on a clock that stands still while the
+device is closed (`open_clock.py`). `hour`: the waits of tasks sent at that hour of the day in the last weeks. `depth`: the
+time a task of ours took for each position ahead of it, times the depth that the device shows now. A backtest forecasts
+each held-out week from the weeks before it and asks where in its forecast each wait fell, and what the forecast cost
+(pinball loss) beside the simplest rival, the same quantile of the week before. Waits are intervals there too, so ranks
+are estimated as intervals as well.
 """
 
 from __future__ import annotations
@@ -20,6 +22,9 @@ import numpy as np
 import pyarrow as pa
 
 from braket_etl.analysis.npmle import Estimate, Floats, estimated
+from braket_etl.analysis.open_clock import ALWAYS, OpenClock, open_clocks
+from braket_etl.analysis.wait_intervals import COLUMNS, Tasks, intervals, read, run_times
+from braket_etl.analysis.wait_quantiles import RUN_SHARE
 from braket_etl.tables.wait_forecast import WAIT_FORECAST
 
 #: With fewer tasks than this there is no forecast, and no coverage.
@@ -32,22 +37,17 @@ WEEKS_HELD_OUT = 4
 MAX_TASKS = 5_000
 #: How many of a task's neighbouring hours are taken in, on both sides, until there are enough tasks.
 _WIDENINGS = (0, 1, 3, 12)
-_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.95)
+_LEVELS = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95)
+#: What the losses are of, and how many tasks the week before needs for its quantile to be a rival.
+_LOSS_LEVELS, _RIVAL_TASKS = (0.5, 0.9), 20
 _WEEK = 7 * 86_400.0
 
-_HOURLY = """
-SELECT
-    device_arn,
-    epoch(created_at) AS created,
-    hour(created_at AT TIME ZONE 'UTC') AS hour,
-    epoch(created_at) AS origin,
-    1 AS scale,
-    stat_seconds_lower AS lower,
-    coalesce(stat_seconds_upper, 'infinity'::DOUBLE) AS upper
+_HOURLY = f"""
+SELECT device_arn, max_by({{{COLUMNS}}}, created_at, {MAX_TASKS}) AS waits
 FROM waits
 WHERE record_kind = 'task' AND is_estimated_from AND created_at >= $since AND created_at < $now
-QUALIFY row_number() OVER (PARTITION BY device_arn ORDER BY created_at DESC) <= $limit
-ORDER BY device_arn, created_at
+GROUP BY device_arn
+ORDER BY device_arn
 """
 
 # The first position that a task was seen at, and what it still waited from then on, per position.
@@ -71,6 +71,7 @@ SELECT
     device_arn,
     epoch(created_at) AS created,
     0 AS hour,
+    epoch(observed_at) AS since,
     epoch(observed_at) AS origin,
     position AS scale,
     greatest(0, stat_seconds_lower - waited) / position AS lower,
@@ -96,11 +97,13 @@ QUALIFY row_number() OVER (PARTITION BY o.device_arn ORDER BY o.observed_at DESC
 class Sample:
     """Tasks of one device: when and at which UTC hour they were sent, and the interval of what is forecast.
 
-    That is the wait from `origin` on, in units of `scale` seconds; instants are seconds since 1970.
+    That is the wait from `origin` on, in units of `scale` seconds. `created` and `since`, which is `origin`, are in seconds
+    since 1970, all else by the device's clock.
     """
 
     created: Floats
     hour: Floats
+    since: Floats
     origin: Floats
     scale: Floats
     lower: Floats
@@ -118,7 +121,7 @@ class Sample:
         return self.where((self.created >= begin) & (self.created < end))
 
     def as_known_at(self, moment: float) -> Sample:
-        """The tasks as one knew them then: a start seen later was not known, the task was still waiting.
+        """The tasks as one knew them when the clock showed that: a start seen later was not known, the task still waited.
 
         Without this a backtest would look into the future.
         """
@@ -130,13 +133,26 @@ class Sample:
 
 
 @dataclass(frozen=True)
+class Device:
+    """The tasks of a device by its clock; `is_hidden`: its run times hide its usual waits."""
+
+    sample: Sample
+    clock: OpenClock
+    is_hidden: bool = False
+
+
+@dataclass(frozen=True)
 class Backtest:
-    """Coverage of the 50 % and 90 % intervals in held-out weeks; None where too few tasks were held out."""
+    """How forecasts did in held-out weeks; None where too few tasks were held out.
+
+    Coverage of the 50 % and 90 % intervals, and the mean pinball loss of p50 and p90, ours and the rival's, in seconds.
+    """
 
     coverage_50: float | None = None
     coverage_90: float | None = None
     n: int = 0
     weeks: int = 0
+    losses: tuple[float | None, ...] = (None,) * 4
 
 
 Forecaster = Callable[[Sample, int], tuple[Estimate | None, int, int]]
@@ -152,27 +168,67 @@ def compute(connection: duckdb.DuckDBPyConnection, *, now: datetime | None = Non
 
 
 def _hour_rows(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterable[dict[str, Any]]:
-    for device_arn, sample in _samples(connection, _HOURLY, now):
-        recent = _recent(sample, now.timestamp())
-        backtest = backtested(sample, now.timestamp(), by_hour)
+    for device_arn, device in hourly_devices(connection, now).items():
+        recent = _recent(device.sample, now.timestamp())
+        backtest = backtested(device, now.timestamp(), by_hour)
         for hour in range(24):
             estimate, n, pooled = by_hour(recent, hour)
+            sent = now.timestamp() if hour == now.hour else _next_begin_of(hour, now)
             yield {
                 "device_arn": device_arn,
                 "method": "hour",
                 "hour_utc": hour,
                 "n": n,
                 "hours_pooled": pooled,
-                **_forecast(estimate, 1.0),
+                **(
+                    {"status": "not_informative"}
+                    if device.is_hidden and estimate
+                    else _forecast(estimate, 1.0, device.clock, sent)
+                ),
                 **_backtest_columns(backtest),
             }
 
 
+def _next_begin_of(hour: int, now: datetime) -> float:
+    begin = now.replace(hour=hour, minute=0, second=0, microsecond=0)
+    return (begin if begin > now else begin + timedelta(days=1)).timestamp()
+
+
+def hourly_devices(connection: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, Device]:
+    """The tasks of the last weeks of each device, by ARN."""
+    clocks = open_clocks(connection)
+    found = connection.execute(_HOURLY, {"since": _since(now), "now": now}).to_arrow_table()
+    return {
+        device: _device(device, read(members, Tasks), clocks.get(device, ALWAYS))
+        for device, members in zip(found["device_arn"].to_pylist(), found["waits"], strict=True)
+    }
+
+
+def _device(device_arn: str, tasks: Tasks, clock: OpenClock) -> Device:
+    told = intervals(tasks, run_times(device_arn, tasks))
+    created = tasks.created[told.used]
+    shown = clock.at(created)
+    sample = Sample(
+        created,
+        created // 3600 % 24,
+        created,
+        shown,
+        np.ones(len(created)),
+        clock.at(created + told.lower) - shown,
+        clock.at(created + told.upper) - shown,
+    )
+    medians = [np.median(each) if len(each) else 0.0 for each in (told.shortest, told.lower, told.longest)]
+    return Device(sample, clock, bool(medians[2] - medians[0] > RUN_SHARE * medians[1]))
+
+
 def _depth_rows(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterable[dict[str, Any]]:
     depths = {device: rest for device, *rest in connection.execute(_DEPTHS).fetchall()}
+    clocks = open_clocks(connection)
     samples = dict(_samples(connection, _PER_POSITION, now))
     for device_arn in sorted(depths.keys() | samples.keys()):
-        sample = samples.get(device_arn, _EMPTY)
+        clock = clocks.get(device_arn, ALWAYS)
+        device = Device(_by_clock(samples.get(device_arn, _EMPTY), clock), clock)
+        sample = device.sample
         seen_at, depth, back_at = depths.get(device_arn, (None, None, None))
         closed_for = max(0.0, (back_at - now).total_seconds()) if back_at else 0.0
         estimate, n, _ = over_all_hours(_recent(sample, now.timestamp()), 0)
@@ -186,13 +242,17 @@ def _depth_rows(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterabl
             "depth_at": seen_at,
             "expected_back_at": back_at,
             "drain_rate_per_hour": 3600.0 / median if median else None,
-            **_backtest_columns(backtested(sample, now.timestamp(), over_all_hours)),
+            **_backtest_columns(backtested(device, now.timestamp(), over_all_hours)),
         }
         # A new task goes behind all that are there, so it is one place further back than the queue is long.
         # While the device is closed none starts, however short its queue is.
         yield {
             **row,
-            **(_forecast(estimate, depth + 1.0, closed_for) if depth is not None else {"status": "no_depth"}),
+            **(
+                _forecast(estimate, depth + 1.0, clock, now.timestamp(), closed_for)
+                if depth is not None
+                else {"status": "no_depth"}
+            ),
         }
 
 
@@ -216,27 +276,60 @@ def over_all_hours(sample: Sample, hour: int) -> tuple[Estimate | None, int, int
     return estimated(sample.lower, sample.upper, tolerance=1e-3), len(sample), 24
 
 
-def backtested(sample: Sample, now: float, forecaster: Forecaster) -> Backtest:
-    """How often waits of held-out weeks fell into the intervals forecast from the weeks before each."""
+def backtested(device: Device, now: float, forecaster: Forecaster) -> Backtest:
+    """How forecasts of held-out weeks, from the weeks before each, fared."""
+    sample, clock = device.sample, device.clock
     lower, upper, weeks = [], [], 0
+    losses: list[Floats] = []
     for back in range(WEEKS_HELD_OUT, 0, -1):
         begin = now - back * _WEEK
         held_out = sample.between(begin, begin + _WEEK)
-        known = _recent(sample, begin).as_known_at(begin)
+        known = _recent(sample, begin).as_known_at(float(clock.at(np.array(begin))))
         if not len(held_out) or len(known) < MIN_TASKS:
             continue
         weeks += 1
+        week_before = known.between(begin - _WEEK, begin)
         for hour in np.unique(held_out.hour):
             estimate, _, _ = forecaster(known, int(hour))
             if estimate is not None:
                 then = held_out.where(held_out.hour == hour)
                 lower.append(ranks(estimate, then.lower))
                 upper.append(ranks(estimate, then.upper))
+                losses.append(_losses(estimate, week_before, then, clock))
     n = sum(map(len, lower))
     if n < MIN_TASKS:
         return Backtest(n=n, weeks=weeks)
     begins, ends = np.concatenate(lower), np.concatenate(upper)
-    return Backtest(coverage(begins, ends, 0.5), coverage(begins, ends, 0.9), n, weeks)
+    known_losses = np.concatenate(losses, axis=1)
+    known_losses = known_losses[:, np.isfinite(known_losses[0])]
+    mean = tuple(known_losses.mean(axis=1).tolist()) if known_losses.size else (None,) * 4
+    return Backtest(coverage(begins, ends, 0.5), coverage(begins, ends, 0.9), n, weeks, mean)
+
+
+def _losses(estimate: Estimate, week_before: Sample, then: Sample, clock: OpenClock) -> Floats:
+    """The pinball losses of p50 and p90, ours and the rival's, one column a task; NaN where its wait is not known."""
+
+    def wall(waits: Floats) -> Floats:
+        return clock.when(then.origin + waits * then.scale)
+
+    middle = np.where(np.isfinite(then.upper), (then.lower + then.upper) / 2, np.nan)
+    true = wall(middle)
+    ours = [wall(np.full(len(then), estimate.quantile(level)[1])) for level in _LOSS_LEVELS]
+    rivals = [np.full(len(then), np.nan)] * len(_LOSS_LEVELS)
+    if len(week_before) >= _RIVAL_TASKS:
+        # what a clock on the wall showed: the rival knows no windows
+        waited = [
+            clock.when(week_before.origin + ends * week_before.scale) - week_before.since
+            for ends in (week_before.lower, week_before.upper)
+        ]
+        last = estimated(waited[0], np.maximum(*waited), tolerance=1e-2)
+        rivals = [then.since + last.quantile(level)[1] for level in _LOSS_LEVELS]
+    losses = [
+        np.maximum(level * (true - told), (level - 1) * (true - told))
+        for level, told in zip(_LOSS_LEVELS * 2, (*ours, *rivals), strict=True)
+    ]
+    known = np.all(np.isfinite(losses), axis=0)
+    return np.where(known, np.array(losses), np.nan)
 
 
 def ranks(estimate: Estimate, waits: Floats) -> Floats:
@@ -266,20 +359,19 @@ def distribution(estimate: Estimate, value: float) -> float:
     return float(inside @ estimate.mass)
 
 
-def _forecast(estimate: Estimate | None, scale: float, least: float = 0.0) -> dict[str, Any]:
+def _forecast(
+    estimate: Estimate | None, scale: float, clock: OpenClock, sent: float, least: float = 0.0
+) -> dict[str, Any]:
+    """The levels of a forecast for a task that is sent then, seconds since 1970; none is under `least` seconds."""
     if estimate is None:
         return {"status": "not_enough_data"}
-    names = (
-        "wait_p05_seconds",
-        "wait_p25_seconds",
-        "wait_p50_seconds",
-        "wait_p75_seconds",
-        "wait_p95_seconds",
-    )
+    names = [f"wait_p{level * 100:02.0f}_seconds" for level in _LEVELS]
     ends = [estimate.quantile(level) for level in _LEVELS]
     # An interval is widened to what the data leave open: its lower ends to the left, its upper ones to the right.
     values = [left if level < 0.5 else right for level, (left, right) in zip(_LEVELS, ends, strict=True)]
-    return {"status": "ok", **{n: _finite(max(v * scale, least)) for n, v in zip(names, values, strict=True)}}
+    shown = clock.at(np.array(sent))
+    waits = clock.when(shown + np.array(values) * scale) - sent
+    return {"status": "ok", **{n: _finite(max(w, least)) for n, w in zip(names, waits.tolist(), strict=True)}}
 
 
 def _backtest_columns(backtest: Backtest) -> dict[str, Any]:
@@ -288,7 +380,25 @@ def _backtest_columns(backtest: Backtest) -> dict[str, Any]:
         "backtest_coverage_90": backtest.coverage_90,
         "backtest_n": backtest.n,
         "backtest_weeks": backtest.weeks,
+        **dict(zip(_LOSS_NAMES, backtest.losses, strict=True)),
     }
+
+
+_LOSS_NAMES = ("loss_p50_seconds", "loss_p90_seconds", "rival_loss_p50_seconds", "rival_loss_p90_seconds")
+
+
+def _since(now: datetime) -> datetime:
+    return now - timedelta(weeks=WEEKS_OF_HISTORY + WEEKS_HELD_OUT)
+
+
+def _by_clock(sample: Sample, clock: OpenClock) -> Sample:
+    """Positions' waits, which begin when they were seen, by the device's clock."""
+    shown = clock.at(sample.origin)
+    ends = [
+        (clock.at(sample.origin + end * sample.scale) - shown) / sample.scale
+        for end in (sample.lower, sample.upper)
+    ]
+    return replace(sample, origin=shown, lower=ends[0], upper=ends[1])
 
 
 def _recent(sample: Sample, moment: float) -> Sample:
@@ -298,8 +408,7 @@ def _recent(sample: Sample, moment: float) -> Sample:
 def _samples(
     connection: duckdb.DuckDBPyConnection, query: str, now: datetime
 ) -> Iterable[tuple[str, Sample]]:
-    since = now - timedelta(weeks=WEEKS_OF_HISTORY + WEEKS_HELD_OUT)
-    found = connection.execute(query, {"since": since, "now": now, "limit": MAX_TASKS}).fetchall()
+    found = connection.execute(query, {"since": _since(now), "now": now, "limit": MAX_TASKS}).fetchall()
     for device_arn, members in groupby(found, key=itemgetter(0)):
         yield device_arn, _sample([row[1:] for row in members])
 

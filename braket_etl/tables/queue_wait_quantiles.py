@@ -55,7 +55,7 @@ QUEUE_WAIT_QUANTILES = Table(
             "cancelled_in_queue_share",
             pa.float64(),
             "Share of tasks that were cancelled in the queue by wait_seconds (Aalen-Johansen)",
-            reads=(*INTERVALS, "waits.end_kind", "waits.turnaround_seconds"),
+            reads=(*INTERVALS, "waits.end_kind"),
         ),
         integer("n", "Tasks in the estimate", required=True, reads=INTERVALS),
         integer(

@@ -11,15 +11,20 @@ _DEPTH = (
     "device_observations.normal_tasks_queue_size",
     "device_observations.priority_tasks_queue_size",
 )
+_CLOSED = ("device_closures.closed_from", "device_closures.closed_to")
 _POSITION = ("task_observations.position",)
 
 
 def _wait(name: str, description: str) -> Column:
-    return seconds(name, description, (*INTERVALS, *_POSITION, *_DEPTH))
+    return seconds(name, description, (*INTERVALS, *_POSITION, *_DEPTH, *_CLOSED))
 
 
 def _share(name: str, description: str) -> Column:
     return Column(name, pa.float64(), description, reads=(*INTERVALS, *_POSITION))
+
+
+def _loss(name: str, description: str) -> Column:
+    return seconds(name, description, (*INTERVALS, *_POSITION, *_CLOSED))
 
 
 WAIT_FORECAST = Table(
@@ -44,7 +49,7 @@ WAIT_FORECAST = Table(
         ),
         text(
             "status",
-            "ok, not_enough_data, or no_depth (none known, or only a lower bound)",
+            "ok, not_enough_data, no_depth (none known, or a lower bound only), not_informative (run times hide the waits)",
             required=True,
             reads=(*INTERVALS, *_DEPTH),
         ),
@@ -52,6 +57,7 @@ WAIT_FORECAST = Table(
         _wait("wait_p25_seconds", "Lower end of the 50 % interval"),
         _wait("wait_p50_seconds", "Median"),
         _wait("wait_p75_seconds", "Upper end of the 50 % interval; NULL where the data do not bound it"),
+        _wait("wait_p90_seconds", "Nine in ten wait no longer"),
         _wait("wait_p95_seconds", "Upper end of the 90 % interval; NULL where the data do not bound it"),
         integer("n", "Tasks that the forecast rests on", required=True, reads=INTERVALS),
         integer(
@@ -80,6 +86,13 @@ WAIT_FORECAST = Table(
             reads=(*INTERVALS, *_POSITION),
         ),
         integer("backtest_weeks", "Held-out weeks", required=True, reads=("waits.created_at",)),
+        _loss("loss_p50_seconds", "Mean pinball loss of p50 in the held-out weeks: half of the mean error"),
+        _loss("loss_p90_seconds", "The same of p90: what is above it weighs nine times what is below"),
+        _loss(
+            "rival_loss_p50_seconds",
+            "Loss on the same tasks of the week before's p50, by the clock on the wall",
+        ),
+        _loss("rival_loss_p90_seconds", "The same of its p90"),
         instant(
             "computed_at",
             "The instant as of which it was computed: the newest answer",

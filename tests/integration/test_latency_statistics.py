@@ -207,6 +207,20 @@ def test_every_qpu_of_an_account_that_nobody_watched_has_an_answer(emulated):
     assert sum(row["status"] == "ok" for row in told[0.9]) >= 5
 
 
+def test_a_forecast_knows_windows_and_so_beats_the_week_before(emulated):
+    connection, _ = emulated
+    found = {
+        row["device_arn"]: row
+        for row in forecast.compute(connection, now=NOW).to_pylist()
+        if row["method"] == "hour" and row["hour_utc"] == 0 and row["backtest_n"] >= 100
+    }
+    assert len(found) >= 4
+    for row in found.values():
+        assert row["loss_p50_seconds"] < 0.9 * row["rival_loss_p50_seconds"]
+        assert row["loss_p90_seconds"] < 0.9 * row["rival_loss_p90_seconds"]
+        assert 0.7 <= row["backtest_coverage_90"] <= 1
+
+
 def test_there_are_rows_for_each_week_and_all_are_computed_once(con):
     weeks = con.execute(
         "SELECT count(DISTINCT week_start), count(*), min(isodow(week_start)), max(isodow(week_start)) "
