@@ -160,7 +160,7 @@ Forecaster = Callable[[Sample, int], tuple[Estimate | None, int, int]]
 
 def compute(connection: duckdb.DuckDBPyConnection, *, now: datetime | None = None) -> pa.Table:
     """All rows of wait_forecast from what is known at `now` (UTC; the present where none is given)."""
-    moment = now or datetime.now(UTC)
+    moment = (now or datetime.now(UTC)).astimezone(UTC)
     rows = [*_hour_rows(connection, moment), *_depth_rows(connection, moment)]
     return pa.Table.from_pylist(
         [{**row, "computed_at": moment} for row in rows], schema=WAIT_FORECAST.arrow_schema
@@ -173,7 +173,7 @@ def _hour_rows(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterable
         backtest = backtested(device, now.timestamp(), by_hour)
         for hour in range(24):
             estimate, n, pooled = by_hour(recent, hour)
-            sent = now.timestamp() if hour == now.hour else _next_begin_of(hour, now)
+            sent = (now if hour == now.hour else next_begin_of(hour, now)).timestamp()
             yield {
                 "device_arn": device_arn,
                 "method": "hour",
@@ -189,9 +189,10 @@ def _hour_rows(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterable
             }
 
 
-def _next_begin_of(hour: int, now: datetime) -> float:
-    begin = now.replace(hour=hour, minute=0, second=0, microsecond=0)
-    return (begin if begin > now else begin + timedelta(days=1)).timestamp()
+def next_begin_of(hour: int, now: datetime) -> datetime:
+    """When that hour of the day begins next, UTC."""
+    begin = now.astimezone(UTC).replace(hour=hour, minute=0, second=0, microsecond=0)
+    return begin if begin > now else begin + timedelta(days=1)
 
 
 def hourly_devices(connection: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, Device]:

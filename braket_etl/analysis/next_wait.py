@@ -2,10 +2,18 @@
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from dataclasses import dataclass, replace
 from datetime import UTC, datetime
+from typing import Any
 
 import duckdb
+import numpy as np
+
+from braket_etl.analysis.forecast import next_begin_of
+from braket_etl.analysis.open_clock import ALWAYS, OpenClock, open_clocks
+
+LEVELS = ("p05", "p25", "p50", "p75", "p90", "p95")
 
 
 @dataclass(frozen=True, slots=True)
@@ -23,8 +31,10 @@ class NextWait:
     p25: float | None
     p50: float | None
     p75: float | None
+    p90: float | None
     p95: float | None
     coverage_90: float | None
+    loss_p50: float | None
 
 
 @dataclass(frozen=True, slots=True)
@@ -59,6 +69,20 @@ def closed_now(connection: duckdb.DuckDBPyConnection, device: str) -> Closed | N
     return Closed(*found[0]) if found else None
 
 
+def _sent_now(wait: NextWait, hour: int, computed_at: datetime, clock: OpenClock, now: datetime) -> NextWait:
+    """The forecast for a task that is sent now, where it was made for one sent when that hour begins."""
+    if wait.method != "hour":
+        return wait
+    sent = computed_at if computed_at.astimezone(UTC).hour == hour else next_begin_of(hour, computed_at)
+    shown, begin = clock.at(np.array([sent.timestamp(), now.timestamp()])).tolist()
+
+    def moved(seconds: float) -> float:
+        waited = float(clock.at(np.array(sent.timestamp() + seconds))) - shown
+        return float(clock.when(np.array(begin + waited))) - now.timestamp()
+
+    return _at_levels(wait, moved)
+
+
 def next_wait(
     connection: duckdb.DuckDBPyConnection, device: str, *, now: datetime | None = None
 ) -> list[NextWait]:
@@ -69,19 +93,37 @@ def next_wait(
     now = now or datetime.now(UTC)
     closed = closed_now(connection, device)
     least = closed.still_for(now) if closed else 0.0
+    columns = ", ".join(f"wait_{level}_seconds" for level in LEVELS)
+    clocks = open_clocks(connection) if is_told(connection) else {}
     rows = connection.execute(
-        """SELECT device_arn, method, status, n, wait_p05_seconds, wait_p25_seconds, wait_p50_seconds,
-                  wait_p75_seconds, wait_p95_seconds, backtest_coverage_90
+        f"""SELECT hour_utc, computed_at, device_arn, method, status, n, {columns}, backtest_coverage_90,
+                   loss_p50_seconds
         FROM wait_forecast
         WHERE lower(regexp_extract(device_arn, '[^/]+$')) = lower(regexp_extract(?, '[^/]+$'))
           AND hour_utc IN (?, -1)
         ORDER BY device_arn, hour_utc DESC""",
         [device, now.hour],
     ).fetchall()
-    return [_not_before(least, NextWait(*row)) for row in rows]
+    waits = ((hour, at, NextWait(*row)) for hour, at, *row in rows)
+    return [
+        _not_before(least, _sent_now(wait, hour, at, clocks.get(wait.device_arn, ALWAYS), now))
+        for hour, at, wait in waits
+    ]
+
+
+def is_told(connection: duckdb.DuckDBPyConnection) -> bool:
+    """Whether the warehouse has what waits are told from: not so a copy that an older version published."""
+    return bool(
+        connection.execute("SELECT 1 FROM duckdb_views() WHERE view_name = 'device_closures'").fetchall()
+    )
 
 
 def _not_before(least: float, wait: NextWait) -> NextWait:
     """The forecast with no wait shorter than that many seconds."""
-    levels = {name: getattr(wait, name) for name in ("p05", "p25", "p50", "p75", "p95")}
-    return replace(wait, **{name: max(each, least) for name, each in levels.items() if each is not None})
+    return _at_levels(wait, lambda seconds: max(seconds, least))
+
+
+def _at_levels(wait: NextWait, moved: Callable[[float], float]) -> NextWait:
+    levels = {name: getattr(wait, name) for name in LEVELS}
+    changed: dict[str, Any] = {name: moved(each) for name, each in levels.items() if each is not None}
+    return replace(wait, **changed)

@@ -92,6 +92,13 @@ class RunTimes:
     high: float
     before: Known
 
+    @property
+    def usual_line(self) -> Line | None:
+        """The usual run; None where nothing is known of it."""
+        if self.before is UNKNOWN and np.isinf(self.high):
+            return None
+        return Line(self.shape.base * self.usual, self.shape.per_shot * self.usual)
+
     def ranges(self, shots: Floats) -> tuple[Floats, Floats, Floats]:
         """At least, usual and at most, in seconds, of tasks with so many shots."""
         shape = self.shape.seconds(shots)

@@ -93,8 +93,11 @@ def compute(connection: duckdb.DuckDBPyConnection, *, now: datetime | None = Non
         waits, device = read(members, Waits), group["device_arn"]
         if group["scope"] == "device":
             runs[device] = run_times(device, waits)
+        line = runs[device].usual_line if "/qpu/" in device else None
         common = {
             **group,
+            "run_seconds_base": line and line.base,
+            "run_seconds_per_shot": line and line.per_shot,
             "ci_level": CI_LEVEL,
             "ci_method": CI_METHOD,
             "computed_at": computed_at,

@@ -19,6 +19,8 @@ from braket_etl.cli.output import duration, fail, out, say, show_table, warn
 from braket_etl.cli.verb import Json, verb
 
 if TYPE_CHECKING:
+    from datetime import datetime
+
     from braket_etl.analysis.next_wait import Closed, NextWait
     from braket_etl.costs.close import ClosedBill
     from braket_etl.costs.estimate import Estimate
@@ -104,8 +106,13 @@ def list_prices(
 
 @verb
 def estimate(
-    device: Annotated[str, typer.Option("--device", help="ARN or name of a device: Garnet, Forte-1, sv1.")],
     shots: Annotated[int, typer.Option("--shots", min=0, help="Shots of each task.")],
+    device: Annotated[
+        Optional[str],
+        typer.Option(
+            "--device", help="ARN or name of a device: Garnet, Forte-1, sv1. Without it, all are compared."
+        ),
+    ] = None,
     tasks: Annotated[int, typer.Option("--tasks", min=1, help="Number of tasks.")] = 1,
     region: Annotated[
         Optional[str], typer.Option("--region", help="Region; of a QPU its own otherwise.")
@@ -115,11 +122,10 @@ def estimate(
         typer.Option("--seconds", help="Run time of one task in seconds, where that is paid: simulators."),
     ] = None,
     in_job: Annotated[bool, typer.Option("--in-job", help="As tasks inside a hybrid job.")] = False,
+    retired: Annotated[bool, typer.Option("--retired", help="Also devices that are retired.")] = False,
     as_json: Json = False,
 ) -> int:
-    """What the next run will cost, by the prices of now, and how long it will wait."""
-    from braket_etl.analysis.next_wait import closed_now, next_wait
-    from braket_etl.costs.estimate import estimate as estimated
+    """What the next run will cost, by the prices of now, how long it will wait, and when it will be back."""
     from braket_etl.settings import SettingsError
     from braket_etl.values import decimal
 
@@ -129,19 +135,124 @@ def estimate(
         raise SettingsError(f"--seconds: {seconds!r} is no number") from None
     if run_time is not None and run_time < 0:
         raise SettingsError(f"--seconds: {seconds!r} is no duration")
+    asked = {"region": region, "seconds": run_time, "in_job": in_job}
     with _prices_readable() as connection:
-        found = estimated(connection, device, shots, tasks, region=region, seconds=run_time, in_job=in_job)
-        waits = next_wait(connection, found.device)
-        closed = closed_now(connection, found.device)
+        if device is None:
+            return _compare(connection, shots, tasks, asked, retired, as_json)
+        return _estimate_one(connection, device, shots, tasks, asked, retired, as_json)
+
+
+def _estimate_one(
+    connection: Connection,
+    device: str,
+    shots: int,
+    tasks: int,
+    asked: dict[str, Any],
+    retired: bool,
+    as_json: bool,
+) -> int:
+    from braket_etl.analysis.choices import choices
+    from braket_etl.analysis.next_wait import closed_now, next_wait
+    from braket_etl.costs.estimate import estimate as estimated
+    from braket_etl.settings import SettingsError
+
+    found = estimated(connection, device, shots, tasks, **asked)
+    waits = next_wait(connection, found.device)
+    closed = closed_now(connection, found.device)
+    chosen = next(iter(choices(connection, shots, tasks, device=found.device)), None)
+    if chosen and chosen.status == "RETIRED" and not retired:
+        raise SettingsError(
+            f"{chosen.device} is RETIRED and takes no tasks any more; --retired says what one would cost"
+        )
     if as_json:
         told = {"wait": [asdict(wait) for wait in waits], "closed": asdict(closed) if closed else None}
-        print(to_json({**found.as_json(), **told}, indent=2))
-    else:
-        _show_estimate(found)
-        if closed:
-            _show_closed(found.device, closed)
-        _show_waits(waits)
+        choice = asdict(chosen) if chosen else {}
+        remarks = {"remarks": [*found.remarks, *choice.pop("remarks", ())]}
+        print(to_json({**choice, **found.as_json(), **told, **remarks}, indent=2))
+        return 0
+    _show_estimate(found)
+    if closed:
+        _show_closed(found.device, closed)
+    _show_waits(waits)
+    if chosen:
+        for name, at in (("half", chosen.back_p50_at), ("nine in ten", chosen.back_p90_at)):
+            if at:
+                say(f"back: {name} of such requests by {_at(at)}")
+        for remark in chosen.remarks if not closed else chosen.remarks[1:]:
+            say(remark)
     return 0
+
+
+def _compare(
+    connection: Connection,
+    shots: int,
+    tasks: int,
+    asked: dict[str, Any],
+    retired: bool,
+    as_json: bool,
+) -> int:
+    """All devices side by side, the quickest first; those that were never looked at by their price alone."""
+    from braket_etl.analysis.choices import Choice, choices
+    from braket_etl.costs.errors import UnknownPriceError
+    from braket_etl.costs.estimate import estimate as estimated
+    from braket_etl.costs.estimate import priced_devices
+    from braket_etl.facts import RETIRED
+    from braket_etl.tables.device_keys import device_key
+
+    found = choices(connection, shots, tasks) or [
+        Choice("", name, None, None, remarks=("nobody has looked at it yet: run `braket-etl sync`",))
+        for name in priced_devices(connection)
+        if retired or device_key(name) not in RETIRED
+    ]
+    entries = []
+    for choice in found:
+        if choice.status == "RETIRED" and not retired:
+            continue
+        cost, remarks = None, list(choice.remarks)
+        try:
+            priced = estimated(connection, choice.device_arn or choice.device, shots, tasks, **asked)
+            cost = priced.cost_usd
+            remarks += ["cost: at least, its run time is not known"] if priced.is_minimum else []
+        except UnknownPriceError as error:
+            remarks.append(str(error).split(";")[0])
+        entries.append({**asdict(choice), "cost_usd": cost, "remarks": remarks})
+    entries.sort(key=lambda entry: _order(entry))
+    if as_json:
+        print(to_json(entries, indent=2))
+        return 0
+    show_table(
+        f"{tasks} x {shots} shots, on each device",
+        ("device", "cost", "wait, half", "wait, nine in ten", "back, half", "back, nine in ten", "remarks"),
+        [
+            (
+                entry["device"],
+                "" if entry["cost_usd"] is None else f"${entry['cost_usd']:,.2f}",
+                _wait(entry, "p50"),
+                _wait(entry, "p90"),
+                _at(entry["back_p50_at"]),
+                _at(entry["back_p90_at"]),
+                "; ".join(entry["remarks"]),
+            )
+            for entry in entries
+        ],
+    )
+    say("at list price; waits are estimates, or what bounds them; --device shows one of them whole")
+    return 0
+
+
+def _order(entry: dict[str, Any]) -> tuple[bool, float, str]:
+    wait = entry["wait_p50_seconds"]
+    most = entry["wait_p50_at_most_seconds"] if wait is None else wait
+    return entry["is_available"] is False, float("inf") if most is None else most, entry["device"]
+
+
+def _wait(entry: dict[str, Any], level: str) -> str:
+    wait, most = entry[f"wait_{level}_seconds"], entry[f"wait_{level}_at_most_seconds"]
+    return duration(wait) if wait is not None else f"at most {duration(most)}" if most is not None else ""
+
+
+def _at(instant: datetime | None) -> str:
+    return f"{instant.astimezone(UTC):%Y-%m-%d %H:%M} UTC" if instant else ""
 
 
 @billing.command("import")

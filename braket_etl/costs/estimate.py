@@ -9,6 +9,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from difflib import get_close_matches
 from typing import Any
 
 from braket_etl.costs.errors import UnknownPriceError
@@ -208,7 +209,18 @@ def _not_known(connection: Connection, device: str, region: str | None) -> str:
     ).fetchall()
     where = f" in {region}" if region else ""
     known = ", ".join(name for (name,) in names) or "no device at all; run `braket-etl prices refresh`"
-    return f"no price of {device}{where} is known now; known are {known}"
+    near = get_close_matches(device.rsplit("/", 1)[-1].lower(), [name.lower() for (name,) in names], 1)
+    meant = next((f"; did you mean {name}?" for (name,) in names if near and name.lower() == near[0]), "")
+    return f"no price of {device}{where} is known now{meant}; known are {known}"
+
+
+def priced_devices(connection: Connection) -> list[str]:
+    """The names of all devices that tasks can be priced on now, as written in the newest price of each."""
+    rows = connection.execute(
+        "SELECT arg_max(device_name, effective_from) FROM prices WHERE is_used AND device_name IS NOT NULL "
+        "GROUP BY device_key ORDER BY 1"
+    ).fetchall()
+    return [name for (name,) in rows]
 
 
 def _plain(value: Any) -> Any:

@@ -91,6 +91,13 @@ QUEUE_WAIT_QUANTILES = Table(
             required=True,
             reads=("waits.is_estimated_from",),
         ),
+        seconds(
+            "run_seconds_base",
+            "Usual run of a task on the device, with what the service does around it: so many seconds, and as many a "
+            "shot as run_seconds_per_shot says. Estimated; NULL for simulators and where nothing is known",
+            TURNAROUNDS,
+        ),
+        Column("run_seconds_per_shot", pa.float64(), "See run_seconds_base", reads=TURNAROUNDS),
         text(
             "status",
             "ok; not_enough_data (under 20 tasks, or under 10 independent ones); beyond_observed: too many were censored "

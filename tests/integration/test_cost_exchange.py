@@ -553,6 +553,23 @@ def test_estimate_needs_no_warehouse(home: Path) -> None:
     assert not home.exists()
 
 
+def test_estimate_compares_devices_on_the_first_day(home: Path) -> None:
+    result = CliRunner().invoke(app, ["estimate", "--shots", "1000", "--json"])
+    assert result.exit_code == 0
+    found = {entry["device"]: entry for entry in json.loads(result.stdout)}
+    assert {"Garnet", "Forte-1", "SV1"} <= found.keys()
+    assert not {"Aria-1", "Borealis", "TN1"} & found.keys()
+    assert Decimal(found["Garnet"]["cost_usd"]) == Decimal("1.75")
+    for entry in found.values():
+        assert (entry["wait_p50_seconds"], entry["back_p90_at"], entry["is_available"]) == (None, None, None)
+        assert entry["remarks"]
+    again = CliRunner().invoke(app, ["estimate", "--shots", "1000", "--json", "--retired"])
+    assert "Aria-1" in {entry["device"] for entry in json.loads(again.stdout)}
+    table = CliRunner().invoke(app, ["estimate", "--shots", "1000", "--tasks", "2"])
+    assert "$3.50" in table.stdout
+    assert not home.exists()
+
+
 def test_prices_that_are_imported_are_published(home: Path, tmp_path: Path) -> None:
     file = tmp_path / "index.csv"
     file.write_bytes(offer(PRICES))
@@ -591,6 +608,7 @@ def test_files_and_bills_are_imported_and_focus_is_exported(home: Path, tmp_path
         (["billing", "import", "no-such-folder"], "no-such-folder", 1),
         (["billing", "discounts", "no-such-file.csv"], "no-such-file.csv", 1),
         (["estimate", "--device", "Anvil", "--shots", "1"], "Anvil", 1),
+        (["estimate", "--device", "Garnit", "--shots", "1"], "did you mean Garnet?", 1),
         (["estimate", "--device", "sv1", "--shots", "1", "--seconds", "x"], "--seconds", 2),
         (["export", "focus", "--output", "f.parquet"], "no warehouse", 1),
     ],

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from collections import Counter
 from datetime import UTC, datetime, timedelta
@@ -13,9 +14,11 @@ from braket_emulator.devices import DEVICES
 from braket_emulator.instants import milliseconds
 from braket_emulator.world import generate
 from braket_etl.analysis import forecast, wait_quantiles
+from braket_etl.analysis.choices import choices
 from braket_etl.analysis.stored import replace_table
 from braket_etl.package_files import packaged_sql
 from braket_etl.tables import DEVICE_OBSERVATIONS, QUANTUM_TASKS, TASK_OBSERVATIONS
+from braket_etl.tables import DEVICES as DEVICES_TABLE
 from braket_etl.tables.queue_wait_quantiles import QUEUE_WAIT_QUANTILES
 from braket_etl.tables.wait_forecast import WAIT_FORECAST
 from braket_etl.warehouse.file import FileWarehouse
@@ -159,7 +162,7 @@ def emulated(tmp_path_factory):
             DEVICE_OBSERVATIONS,
             [
                 {"device_arn": device.arn, "observed_at": NOW, "last_observed_at": NOW, "n_polls": 1,
-                 "device_status": "ONLINE", "fetched_at": NOW, "execution_windows": [
+                 "device_status": device.status, "fetched_at": NOW, "execution_windows": [
                      {"execution_day": w.day, "window_start_hour": w.start, "window_end_hour": w.end}
                      for w in device.windows
                  ]}
@@ -205,6 +208,69 @@ def test_every_qpu_of_an_account_that_nobody_watched_has_an_answer(emulated):
             assert row["bound_lower_seconds"] <= row["wait_seconds"] <= row["bound_upper_seconds"]
             assert row["ci_lower_seconds"] <= row["wait_seconds"]
     assert sum(row["status"] == "ok" for row in told[0.9]) >= 5
+
+
+@pytest.fixture(scope="module")
+def told(emulated):
+    """The same, with its statistics stored and each device's range of shots known."""
+    connection, _ = emulated
+    insert(
+        connection,
+        DEVICES_TABLE,
+        [
+            {"device_arn": device.arn, "device_name": device.name, "provider_name": device.provider, "device_type": "QPU",
+             "device_status": device.status, "device_capabilities": json.dumps({"service": {"shotsRange": device.shots}}),
+             "fetched_at": NOW, "first_seen_at": NOW, "origin": "api", "row_hash": 0}
+            for device in DEVICES if device.is_qpu
+        ],
+    )  # fmt: skip
+    replace_table(connection, QUEUE_WAIT_QUANTILES, wait_quantiles.compute(connection, now=NOW))
+    replace_table(connection, WAIT_FORECAST, forecast.compute(connection, now=NOW))
+    return connection
+
+
+def test_each_device_says_when_a_request_would_be_back_or_what_bounds_its_wait(told):
+    found = {choice.device: choice for choice in choices(told, 100, now=NOW)}
+    assert len(found) == 12
+    assert found["sv1"].is_available is None
+    for choice in found.values():
+        for level in ("p50", "p90"):
+            wait = getattr(choice, f"wait_{level}_seconds")
+            most = getattr(choice, f"wait_{level}_at_most_seconds")
+            if choice.status == "RETIRED":
+                assert (wait, most, choice.is_available) == (None, None, False)
+            else:
+                assert (wait is None) != (most is None)
+                back = getattr(choice, f"back_{level}_at")
+                assert (
+                    back is None if choice.status is None else back >= NOW + timedelta(seconds=wait or most)
+                )
+    assert found["Garnet"].wait_p50_at_most_seconds is not None
+    assert "half at most" in found["Garnet"].remarks[-1]
+
+
+def test_a_device_outside_its_window_is_not_available_and_says_when_it_opens(told):
+    sunday = NOW - timedelta(hours=12)
+    (choice,) = choices(told, 100, device="ibex-q1", now=sunday)
+    opens = datetime(2026, 11, 3, 7, tzinfo=UTC)
+    assert choice.is_available is False
+    assert choice.remarks[0] == "outside its window, which opens at 2026-11-03 07:00 UTC"
+    assert choice.wait_p50_seconds >= (opens - sunday).total_seconds()
+    (later,) = choices(told, 100, device="ibex-q1", now=opens + timedelta(hours=1))
+    assert later.is_available is True
+    assert later.wait_p50_seconds < choice.wait_p50_seconds
+
+
+def test_a_device_that_does_not_take_so_many_shots_says_so(told):
+    (choice,) = choices(told, 2000, device="Aquila", now=NOW)
+    assert (choice.is_available, choice.wait_p50_seconds) == (False, None)
+    assert choice.remarks[-1] == "takes 1 to 1,000 shots a task"
+
+
+def test_many_tasks_are_back_later_than_one(told):
+    one, ten = (choices(told, 100, tasks, device="Forte-1", now=NOW)[0] for tasks in (1, 10))
+    assert ten.back_p50_at > one.back_p50_at + timedelta(seconds=30)
+    assert ten.wait_p50_seconds == one.wait_p50_seconds
 
 
 def test_a_forecast_knows_windows_and_so_beats_the_week_before(emulated):
