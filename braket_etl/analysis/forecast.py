@@ -169,10 +169,10 @@ def compute(connection: duckdb.DuckDBPyConnection, *, now: datetime | None = Non
 
 def _hour_rows(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterable[dict[str, Any]]:
     for device_arn, device in hourly_devices(connection, now).items():
-        recent = _recent(device.sample, now.timestamp())
+        newest = recent(device.sample, now.timestamp())
         backtest = backtested(device, now.timestamp(), by_hour)
         for hour in range(24):
-            estimate, n, pooled = by_hour(recent, hour)
+            estimate, n, pooled = by_hour(newest, hour)
             sent = (now if hour == now.hour else next_begin_of(hour, now)).timestamp()
             yield {
                 "device_arn": device_arn,
@@ -224,15 +224,14 @@ def _device(device_arn: str, tasks: Tasks, clock: OpenClock) -> Device:
 
 def _depth_rows(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterable[dict[str, Any]]:
     depths = {device: rest for device, *rest in connection.execute(_DEPTHS).fetchall()}
+    devices = position_devices(connection, now)
     clocks = open_clocks(connection)
-    samples = dict(_samples(connection, _PER_POSITION, now))
-    for device_arn in sorted(depths.keys() | samples.keys()):
-        clock = clocks.get(device_arn, ALWAYS)
-        device = Device(_by_clock(samples.get(device_arn, _EMPTY), clock), clock)
-        sample = device.sample
+    for device_arn in sorted(depths.keys() | devices.keys()):
+        device = devices.get(device_arn, Device(_EMPTY, clocks.get(device_arn, ALWAYS)))
+        sample, clock = device.sample, device.clock
         seen_at, depth, back_at = depths.get(device_arn, (None, None, None))
         closed_for = max(0.0, (back_at - now).total_seconds()) if back_at else 0.0
-        estimate, n, _ = over_all_hours(_recent(sample, now.timestamp()), 0)
+        estimate, n, _ = over_all_hours(recent(sample, now.timestamp()), 0)
         median = _finite(estimate.quantile(0.5)[1]) if estimate else None
         row = {
             "device_arn": device_arn,
@@ -279,17 +278,12 @@ def over_all_hours(sample: Sample, hour: int) -> tuple[Estimate | None, int, int
 
 def backtested(device: Device, now: float, forecaster: Forecaster) -> Backtest:
     """How forecasts of held-out weeks, from the weeks before each, fared."""
-    sample, clock = device.sample, device.clock
+    clock = device.clock
     lower, upper, weeks = [], [], 0
     losses: list[Floats] = []
-    for back in range(WEEKS_HELD_OUT, 0, -1):
-        begin = now - back * _WEEK
-        held_out = sample.between(begin, begin + _WEEK)
-        known = _recent(sample, begin).as_known_at(float(clock.at(np.array(begin))))
-        if not len(held_out) or len(known) < MIN_TASKS:
-            continue
+    for known, held_out in held_out_weeks(device, now):
         weeks += 1
-        week_before = known.between(begin - _WEEK, begin)
+        week_before = known.between(known.created.max() - _WEEK, np.inf)
         for hour in np.unique(held_out.hour):
             estimate, _, _ = forecaster(known, int(hour))
             if estimate is not None:
@@ -305,6 +299,16 @@ def backtested(device: Device, now: float, forecaster: Forecaster) -> Backtest:
     known_losses = known_losses[:, np.isfinite(known_losses[0])]
     mean = tuple(known_losses.mean(axis=1).tolist()) if known_losses.size else (None,) * 4
     return Backtest(coverage(begins, ends, 0.5), coverage(begins, ends, 0.9), n, weeks, mean)
+
+
+def held_out_weeks(device: Device, now: float) -> Iterable[tuple[Sample, Sample]]:
+    """What was known at the beginning of each of the last weeks, and the tasks of that week; only where enough was."""
+    for back in range(WEEKS_HELD_OUT, 0, -1):
+        begin = now - back * _WEEK
+        held_out = device.sample.between(begin, begin + _WEEK)
+        known = recent(device.sample, begin).as_known_at(float(device.clock.at(np.array(begin))))
+        if len(held_out) and len(known) >= MIN_TASKS:
+            yield known, held_out
 
 
 def _losses(estimate: Estimate, week_before: Sample, then: Sample, clock: OpenClock) -> Floats:
@@ -392,6 +396,16 @@ def _since(now: datetime) -> datetime:
     return now - timedelta(weeks=WEEKS_OF_HISTORY + WEEKS_HELD_OUT)
 
 
+def position_devices(connection: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, Device]:
+    """What places in the queue took on each device in the last weeks, by ARN."""
+    clocks = open_clocks(connection)
+    samples = dict(_samples(connection, _PER_POSITION, now))
+    return {
+        name: Device(_by_clock(sample, clocks.get(name, ALWAYS)), clocks.get(name, ALWAYS))
+        for name, sample in samples.items()
+    }
+
+
 def _by_clock(sample: Sample, clock: OpenClock) -> Sample:
     """Positions' waits, which begin when they were seen, by the device's clock."""
     shown = clock.at(sample.origin)
@@ -402,7 +416,8 @@ def _by_clock(sample: Sample, clock: OpenClock) -> Sample:
     return replace(sample, origin=shown, lower=ends[0], upper=ends[1])
 
 
-def _recent(sample: Sample, moment: float) -> Sample:
+def recent(sample: Sample, moment: float) -> Sample:
+    """The tasks of the weeks that count at a moment, seconds since 1970."""
     return sample.between(moment - WEEKS_OF_HISTORY * _WEEK, moment)
 
 

@@ -8,8 +8,8 @@ from datetime import datetime
 import duckdb
 import pyarrow as pa
 
-from braket_etl.analysis import forecast, wait_quantiles
-from braket_etl.tables import QUEUE_WAIT_QUANTILES, WAIT_FORECAST
+from braket_etl.analysis import forecast, open_tasks, wait_quantiles
+from braket_etl.tables import OPEN_TASK_FORECAST, QUEUE_WAIT_QUANTILES, WAIT_FORECAST
 from braket_etl.tables.declaration import Table
 from braket_etl.warehouse.statements import Connection, transaction
 
@@ -17,6 +17,7 @@ from braket_etl.warehouse.statements import Connection, transaction
 STATISTICS: dict[str, tuple[Table, Callable[[Connection], pa.Table]]] = {
     QUEUE_WAIT_QUANTILES.name: (QUEUE_WAIT_QUANTILES, lambda c: wait_quantiles.compute(c, now=as_of(c))),
     WAIT_FORECAST.name: (WAIT_FORECAST, lambda c: forecast.compute(c, now=as_of(c))),
+    OPEN_TASK_FORECAST.name: (OPEN_TASK_FORECAST, lambda c: open_tasks.compute(c, now=as_of(c))),
 }
 
 

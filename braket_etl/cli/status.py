@@ -62,7 +62,7 @@ def _show(found: Standing) -> None:
     show_columns(list(_table_rows(found.tables, found.at)), "" if found.missing else None, numbers=(1, 2, 3))
     show_columns(list(_state_rows(found)), "")
     show_columns(list(_spent_rows(found.spent)), "spent, at list price", numbers=(1, 2, 3, 4))
-    show_columns(list(_wait_rows(found.waiting)), "waiting now", numbers=(2, 4))
+    show_columns(list(_wait_rows(found.waiting)), "waiting now", numbers=(2, 4, 5))
     show_columns(list(_run_rows(found.runs, found.at)), "last runs", numbers=(3, 4, 5))
 
 
@@ -112,11 +112,13 @@ def _wait_rows(waiting: Sequence[Waiting]) -> Iterator[Sequence[str | Text]]:
     if not waiting:
         yield ("nothing",)
         return
-    yield _head("device", "of", "waiting", "longest", "ahead")
+    yield _head("device", "of", "waiting", "longest", "ahead", "nine in ten start in")
     for each in waiting[:_LISTED]:
         device = each.device_arn.rsplit("/", 1)[-1]
         longest = f"over {duration(each.longest_seconds)}"
-        yield device, f"{each.kind}s", f"{each.n:,}", longest, _count(each.ahead)
+        start = each.most_start_in_seconds
+        within = "" if start is None else duration(start)
+        yield device, f"{each.kind}s", f"{each.n:,}", longest, _count(each.ahead), within
     if rest := waiting[_LISTED:]:
         yield f"{len(rest)} more", "", f"{sum(each.n for each in rest):,}"
 

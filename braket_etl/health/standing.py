@@ -60,6 +60,7 @@ class Waiting:
     n: int
     longest_seconds: float
     ahead: int | None
+    most_start_in_seconds: float | None
 
 
 @dataclass(frozen=True)

@@ -9,6 +9,7 @@ from braket_etl.tables.devices import DEVICE_OBSERVATIONS, DEVICES
 from braket_etl.tables.job_events import JOB_EVENTS
 from braket_etl.tables.jobs import JOBS
 from braket_etl.tables.observations import JOB_OBSERVATIONS, TASK_OBSERVATIONS
+from braket_etl.tables.open_task_forecast import OPEN_TASK_FORECAST
 from braket_etl.tables.prices import PRICES
 from braket_etl.tables.quantum_tasks import QUANTUM_TASKS
 from braket_etl.tables.queue_wait_quantiles import QUEUE_WAIT_QUANTILES
@@ -32,6 +33,7 @@ MAIN = (
     RECORD_CALLERS,
     QUEUE_WAIT_QUANTILES,
     WAIT_FORECAST,
+    OPEN_TASK_FORECAST,
     TASK_RESULTS,
     PRICES,
     SPENDING_LIMITS,

@@ -1,7 +1,7 @@
 -- title: Waiting now, by device
 -- question: At which device does how much wait at this moment, and how long has the longest?
 -- read: waits up to the last poll; ahead is the most that Braket showed ahead of one of them when it was last polled.
---   @waiting_now lists them one by one.
+--   most_start_in is the longest time in which one of them starts with 90 %. @waiting_now lists them one by one.
 -- limits: account, region, device, tag
 -- only: open
 -- param since: what was created before this instant is left out, such as what nothing open is older than; without it, none
@@ -11,7 +11,8 @@ SELECT
     w.record_kind AS kind,
     count(*) AS n_waiting,
     max(w.wait_seconds_lower) AS longest_seconds,
-    max(d.ahead) AS ahead
+    max(d.ahead) AS ahead,
+    max(f.remaining_p90_seconds) AS most_start_in_seconds
 FROM waits AS w
 LEFT JOIN (
     SELECT record_arn, arg_max(ahead, observed_at) AS ahead
@@ -19,6 +20,7 @@ LEFT JOIN (
     WHERE record_arn IS NOT NULL
     GROUP BY record_arn
 ) AS d USING (record_arn)
+LEFT JOIN open_task_forecast AS f ON f.quantum_task_arn = record_arn
 WHERE w.is_waiting
     AND (getvariable('since') IS NULL OR w.created_at >= getvariable('since')::TIMESTAMPTZ)
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), w.account_id))

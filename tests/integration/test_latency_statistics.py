@@ -13,12 +13,13 @@ import pytest
 from braket_emulator.devices import DEVICES
 from braket_emulator.instants import milliseconds
 from braket_emulator.world import generate
-from braket_etl.analysis import forecast, wait_quantiles
+from braket_etl.analysis import forecast, open_tasks, wait_quantiles
 from braket_etl.analysis.choices import choices
 from braket_etl.analysis.stored import replace_table
 from braket_etl.package_files import packaged_sql
 from braket_etl.tables import DEVICE_OBSERVATIONS, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.tables import DEVICES as DEVICES_TABLE
+from braket_etl.tables.open_task_forecast import OPEN_TASK_FORECAST
 from braket_etl.tables.queue_wait_quantiles import QUEUE_WAIT_QUANTILES
 from braket_etl.tables.wait_forecast import WAIT_FORECAST
 from braket_etl.warehouse.file import FileWarehouse
@@ -89,6 +90,7 @@ def con(tmp_path_factory):
             with transaction(connection):
                 replace_table(connection, QUEUE_WAIT_QUANTILES, wait_quantiles.compute(connection, now=NOW))
                 replace_table(connection, WAIT_FORECAST, forecast.compute(connection, now=NOW))
+                replace_table(connection, OPEN_TASK_FORECAST, open_tasks.compute(connection, now=NOW))
         yield connection
 
 
@@ -226,6 +228,7 @@ def told(emulated):
     )  # fmt: skip
     replace_table(connection, QUEUE_WAIT_QUANTILES, wait_quantiles.compute(connection, now=NOW))
     replace_table(connection, WAIT_FORECAST, forecast.compute(connection, now=NOW))
+    replace_table(connection, OPEN_TASK_FORECAST, open_tasks.compute(connection, now=NOW))
     return connection
 
 
@@ -242,9 +245,7 @@ def test_each_device_says_when_a_request_would_be_back_or_what_bounds_its_wait(t
             else:
                 assert (wait is None) != (most is None)
                 back = getattr(choice, f"back_{level}_at")
-                assert (
-                    back is None if choice.status is None else back >= NOW + timedelta(seconds=wait or most)
-                )
+                assert back >= NOW + timedelta(seconds=most if wait is None else wait)
     assert found["Garnet"].wait_p50_at_most_seconds is not None
     assert "half at most" in found["Garnet"].remarks[-1]
 
@@ -271,6 +272,21 @@ def test_many_tasks_are_back_later_than_one(told):
     one, ten = (choices(told, 100, tasks, device="Forte-1", now=NOW)[0] for tasks in (1, 10))
     assert ten.back_p50_at > one.back_p50_at + timedelta(seconds=30)
     assert ten.wait_p50_seconds == one.wait_p50_seconds
+
+
+def test_each_waiting_task_says_how_long_it_has_still_to_wait(told, con):
+    for connection, basis in ((told, "history"), (con, "position")):
+        found = rows(connection, "FROM open_task_forecast")
+        waiting = rows(connection, "FROM waits WHERE record_kind = 'task' AND is_waiting")
+        assert {row["quantum_task_arn"] for row in found} == {row["record_arn"] for row in waiting}
+        known = [row for row in found if row["basis"] == basis]
+        assert len(known) > 0.4 * len(found) > 0
+        for row in known:
+            assert 0 <= row["remaining_p50_seconds"] <= (row["remaining_p90_seconds"] or float("inf"))
+            if row["backtest_n"] >= 50:
+                assert row["backtest_below_p50"] == pytest.approx(0.5, abs=0.2)
+                assert row["backtest_below_p90"] == pytest.approx(0.9, abs=0.2)
+        assert {row["basis"] for row in found} <= {basis, "history", "not_known"}
 
 
 def test_a_forecast_knows_windows_and_so_beats_the_week_before(emulated):

@@ -177,7 +177,11 @@ def test_a_sync_that_finds_nothing_new_derives_nothing_and_one_that_does_derives
             job = build_defs(runtime=Runtime()).resolve_job_def("sync")
             return _unchanged(instance, job.execute_in_process(config, instance=instance).run_id)
 
-        everything = {model.name for model in models()} | {"queue_wait_quantiles", "wait_forecast"}
+        everything = {model.name for model in models()} | {
+            "queue_wait_quantiles",
+            "wait_forecast",
+            "open_task_forecast",
+        }
         everything -= {"day_coverage"}  # each search is noted
         sums = {check.name for check in model_checks()}
         assert not synced()

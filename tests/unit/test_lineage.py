@@ -14,7 +14,7 @@ from botocore.model import ServiceModel
 from sqlglot import exp
 
 from braket_emulator.service_model import completed
-from braket_etl.analysis import forecast, open_clock, wait_intervals, wait_quantiles
+from braket_etl.analysis import forecast, open_clock, open_tasks, wait_intervals, wait_quantiles
 from braket_etl.tables import ALL, MAIN, QUANTUM_TASKS, TASK_OBSERVATIONS
 from braket_etl.warehouse.lineage import column_lineage, made_of
 from braket_etl.warehouse.models import Model, models
@@ -158,7 +158,12 @@ def test_the_last_mart_leads_back_to_the_api() -> None:
 
 
 @pytest.mark.parametrize(
-    ("table", "module"), [("queue_wait_quantiles", wait_quantiles), ("wait_forecast", forecast)]
+    ("table", "module"),
+    [
+        ("queue_wait_quantiles", wait_quantiles),
+        ("wait_forecast", forecast),
+        ("open_task_forecast", open_tasks),
+    ],
 )
 def test_computed_tables_are_made_of_what_their_code_reads(table: str, module: ModuleType) -> None:
     source = "".join(map(inspect.getsource, (module, wait_intervals, open_clock)))
