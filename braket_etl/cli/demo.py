@@ -8,9 +8,11 @@ import shutil
 import sys
 import time
 from collections import defaultdict
+from collections.abc import Mapping
 from datetime import timedelta
 from decimal import Decimal
 from pathlib import Path
+from typing import Any
 
 from braket_emulator import running
 from braket_etl.cli.output import duration, say, show_table
@@ -64,10 +66,11 @@ def _fresh_home(settings: Settings, days: int) -> Settings:
 
 def _show_answers(warehouse: Warehouse) -> None:
     with warehouse.reading() as connection:
-        cost, still_open, wait = (
+        cost, still_open, wait, estimated = (
             answer(connection, named_query(name)).records()
-            for name in ("cost_by_device", "open_by_device", "queue_wait_bounds")
+            for name in ("cost_by_device", "open_by_device", "queue_wait_bounds", "queue_wait_by_device")
         )
+    told = {(row["device"], row["quantile"]): row for row in estimated}
     committed: dict[str, Decimal] = defaultdict(Decimal)
     for row in still_open:
         committed[row["device"]] += row["committed_usd"] or 0
@@ -87,19 +90,41 @@ def _show_answers(warehouse: Warehouse) -> None:
         ],
     )
     show_table(
-        "How long did it wait in the queue? (median over tasks, bounds that hold for certain)",
-        ["device", "tasks", "at least", "at most", "still waiting"],
+        "How long did it wait in the queue? (estimates; of half of the tasks also what holds for certain)",
+        [
+            "device",
+            "tasks",
+            "half",
+            "90 % sure",
+            "nine in ten",
+            "90 % sure",
+            "at least",
+            "at most",
+            "still waiting",
+        ],
         [
             (
                 row["device"],
                 row["n"],
+                *_estimated(told.get((row["device"], 0.5)), row["p50_high_seconds"]),
+                *_estimated(told.get((row["device"], 0.9)), row["p90_high_seconds"]),
                 duration(row["p50_low_seconds"]),
                 duration(row["p50_high_seconds"]) or "unknown",
                 row["n_censored"],
             )
             for row in wait
         ],
+        "at most: data cannot tell it more closely (docs/queue-latency.md), but so much is certain",
     )
+
+
+def _estimated(row: Mapping[str, Any] | None, at_most: float | None) -> tuple[str, str]:
+    """A quantile and its interval; where it is not known, what bounds it."""
+    if row is None or row["status"] != "ok":
+        return (f"at most {duration(at_most)}" if at_most is not None else "unknown"), ""
+    low, high = row["ci_low_seconds"], row["ci_high_seconds"]
+    interval = f"over {duration(low)}" if high is None else f"{duration(low)} to {duration(high)}"
+    return duration(row["wait_seconds"]), interval
 
 
 def _show_next_steps(settings: Settings, seconds: float) -> None:
@@ -108,6 +133,7 @@ def _show_next_steps(settings: Settings, seconds: float) -> None:
     say(f"Done in {seconds:.0f} s. Try next:", "bold")
     for what, command in (
         ("ask your own question", f'{name} --home {ours} sql "{_TRY}"'),
+        ("what would the next one cost, and when is it back?", f"{name} --home {ours} estimate --shots 1000"),
         ("see all of it on one page: open report.html", f"{name} --home {ours} report --output report.html"),
         ("see lineage and runs", f"{name} --home {ours} ui"),
         ("pull your own account", f"AWS_PROFILE=your-profile {name} sync"),

@@ -218,7 +218,22 @@ def test_the_demos_screen_says_of_waits_what_the_cookbook_says(
     }
     asked = {device_of(row): row for row in rows_of(as_pulled, queries()["queue_wait_bounds"].sql)}
     assert shown.keys() == asked.keys() == bounds.keys()
-    for device, (tasks, low, high, still) in shown.items():
+    told = {
+        (device_of(row), row["quantile"]): row
+        for row in rows_of(as_pulled, queries()["queue_wait_by_device"].sql)
+    }
+    for device, (tasks, half, half_sure, most, most_sure, low, high, still) in shown.items():
+        for quantile, at_most, cell, sure in (
+            (0.5, asked[device]["p50_high_seconds"], half, half_sure),
+            (0.9, asked[device]["p90_high_seconds"], most, most_sure),
+        ):
+            row = told[device, quantile]
+            if row["status"] == "ok":
+                assert cell == duration(row["wait_seconds"])
+                assert sure.removeprefix("over ").startswith(duration(row["ci_low_seconds"]))
+            else:
+                assert cell == ("unknown" if at_most is None else f"at most {duration(at_most)}")
+                assert sure == ""
         assert (whole(tasks), whole(still)) == (asked[device]["n"], asked[device]["n_censored"]), device
         unbounded = float("inf") if bounds[device]["high"] is None else bounds[device]["high"]
         assert (low, high) == (duration(bounds[device]["low"]), duration(unbounded)), device
