@@ -46,6 +46,7 @@ _HOURLY = f"""
 SELECT device_arn, max_by({{{COLUMNS}}}, created_at, {MAX_TASKS}) AS waits
 FROM waits
 WHERE record_kind = 'task' AND is_estimated_from AND created_at >= $since AND created_at < $now
+    AND ($devices IS NULL OR list_contains($devices, device_arn))
 GROUP BY device_arn
 ORDER BY device_arn
 """
@@ -195,10 +196,13 @@ def next_begin_of(hour: int, now: datetime) -> datetime:
     return begin if begin > now else begin + timedelta(days=1)
 
 
-def hourly_devices(connection: duckdb.DuckDBPyConnection, now: datetime) -> dict[str, Device]:
-    """The tasks of the last weeks of each device, by ARN."""
+def hourly_devices(
+    connection: duckdb.DuckDBPyConnection, now: datetime, devices: Sequence[str] | None = None
+) -> dict[str, Device]:
+    """The tasks of the last weeks of each device, or of those that are named, by ARN."""
     clocks = open_clocks(connection)
-    found = connection.execute(_HOURLY, {"since": _since(now), "now": now}).to_arrow_table()
+    asked = {"since": _since(now), "now": now, "devices": devices}
+    found = connection.execute(_HOURLY, asked).to_arrow_table()
     return {
         device: _device(device, read(members, Tasks), clocks.get(device, ALWAYS))
         for device, members in zip(found["device_arn"].to_pylist(), found["waits"], strict=True)

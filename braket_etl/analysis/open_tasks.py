@@ -66,8 +66,10 @@ def compute(connection: duckdb.DuckDBPyConnection, *, now: datetime | None = Non
     found = connection.execute(_WAITING, {"now": moment}).to_arrow_table().to_pylist()
     rows: list[dict[str, Any]] = []
     if found:
+        devices = sorted({task["device_arn"] for task in found})
         by_history = {
-            name: _History(device, moment) for name, device in hourly_devices(connection, moment).items()
+            name: _History(device, moment)
+            for name, device in hourly_devices(connection, moment, devices).items()
         }
         by_position = {
             name: _Places(device, moment) for name, device in position_devices(connection, moment).items()

@@ -46,7 +46,8 @@ _Z = NormalDist().inv_cdf(0.5 + CI_LEVEL / 2)
 _GROUPS = f"""
 WITH counted AS (
     SELECT
-        *,
+        device_arn, device_type, created_at, shots, job_arn, end_kind, basis, turnaround_seconds, is_estimated_from,
+        wait_seconds_lower, wait_seconds_at_most, stat_seconds_lower, stat_seconds_upper,
         date_trunc('week', make_timestamp(epoch_us(created_at)))::DATE AS week
     FROM waits
     WHERE record_kind = 'task' AND is_counted
@@ -214,6 +215,8 @@ def _quantile_row(
 
 def moved_by_runs(told: Intervals) -> Floats:
     """By how many seconds the longest likely runs move each quantile down, and the shortest up."""
+    if not np.any(told.source == "t"):
+        return np.zeros((len(QUANTILES), 2))
     shortest, usual, longest = (
         np.quantile(each, QUANTILES) for each in (told.shortest, told.lower, told.longest)
     )
