@@ -1,12 +1,14 @@
 """How far quantiles of queue waits deserve their `ok`, in worlds whose waits are known.
 
     nice python -m bench.wait_worlds [--repetitions 400] [--only TEXT] [--seed 1]
+    nice python -m bench.wait_worlds --forecasts [--repetitions 40]
 
 Each repetition draws 400 tasks of a device over ninety days, looks at them each minute, each hour, by events, or once
 at the end, and estimates as `queue_wait_quantiles` does. Run times are drawn from several families within the ranges of
 public captures; none is the estimator's. Printed as a Markdown table: how often a row says `ok`, and where it does, the
 median error of p50, p90 and p95 and how often the 90 % interval held the true quantile; where it says `not_informative`,
-how often the certain bounds held it.
+how often the certain bounds held it. With --forecasts: what forecasts of the last four of the weeks were worth, with
+1,500 tasks a repetition.
 """
 
 from __future__ import annotations
@@ -18,7 +20,9 @@ from dataclasses import dataclass
 import numpy as np
 
 from bench.line import table_row
+from braket_etl.analysis.forecast import backtested, by_hour, forecast_of
 from braket_etl.analysis.npmle import Floats
+from braket_etl.analysis.open_clock import ALWAYS, clock_of
 from braket_etl.analysis.wait_intervals import run_times
 from braket_etl.analysis.wait_quantiles import QUANTILES, Waits, quantile_rows
 
@@ -72,6 +76,7 @@ class World:
     """Tasks of a device, how long they wait and run, and how they are looked at.
 
     `every` is the time between polls, 0 for events, None for one look at the end. `open_hours` of a day is the device open.
+    Waits of forecasts grow to `growth` times in all.
     """
 
     name: str
@@ -81,6 +86,7 @@ class World:
     every: float | None
     batch: int = 1
     open_hours: float = 24.0
+    growth: float = 1.0
 
 
 def starts(world: World, rng: np.random.Generator, tasks: int) -> tuple[Floats, ...]:
@@ -235,6 +241,50 @@ HEAD = [
 ]  # fmt: skip
 
 
+FORECAST_WORLDS = [
+    World(f"{name}, {how}", FORTE, lognormal(HOUR), heavy, every, open_hours=hours, growth=growth)
+    for name, hours, growth in (
+        ("the same all the time", 24.0, 1.0), ("open 8 h a day", 8.0, 1.0),
+        ("four times as long after ninety days", 24.0, 4.0),
+    )
+    for how, every in LOOKS
+]  # fmt: skip
+FORECAST_HEAD = [
+    "queue of 1 h (median), IonQ", "inside 50 %, 90 %", "loss by that of the true p50, p90", "by that of the week before",
+]  # fmt: skip
+
+
+def forecasts(world: World, repetitions: int, tasks: int, seed: int) -> str:
+    """One line of the table of forecasts."""
+    rng = np.random.default_rng(seed)
+    days = DAY * np.arange(int(SPAN / DAY) + 1)
+    clock = clock_of(days[:-1] + world.open_hours * HOUR, days[1:]) if world.open_hours < 24 else ALWAYS
+    true = np.quantile(world.wait(rng, np.zeros(400_000)), (0.5, 0.9))
+    found = []
+    for _ in range(repetitions):
+        created, shots, wait, run, at_least = starts(world, rng, tasks)
+        wait = wait * world.growth ** (created / SPAN - 0.5)
+        waits = looked_at(world, rng, (created, shots, wait, run, at_least))
+        held = backtested(forecast_of(world.device, waits, clock), SPAN, by_hour)
+        later = wait[(created >= SPAN - 28 * DAY) & (wait < SPAN - created)]
+        best = [
+            np.maximum(p * (later - q), (p - 1) * (later - q)).mean()
+            for p, q in zip((0.5, 0.9), true, strict=True)
+        ]
+        ours, rival = np.array(held.losses[:2], float), np.array(held.losses[2:], float)
+        found.append([held.coverage_50, held.coverage_90, *(ours / best), *(ours / rival)])
+    mean = np.mean(np.array(found, float), axis=0)
+    is_same = world.growth == 1 and world.open_hours == 24
+    return table_row(
+        [
+            world.name,
+            f"{mean[0]:.0%}, {mean[1]:.0%}",
+            f"{mean[2]:.2f}, {mean[3]:.2f}" if is_same else "",
+            f"{mean[4]:.2f}, {mean[5]:.2f}",
+        ]
+    )
+
+
 def main() -> None:
     """Print the table; each cell is of p50 / p90 / p95."""
     parser = argparse.ArgumentParser(
@@ -244,7 +294,14 @@ def main() -> None:
     parser.add_argument("--tasks", type=int, default=400)
     parser.add_argument("--seed", type=int, default=1)
     parser.add_argument("--only", default="")
+    parser.add_argument("--forecasts", action="store_true")
     options = parser.parse_args()
+    if options.forecasts:
+        print(table_row(FORECAST_HEAD))
+        print("|" + " --- |" * len(FORECAST_HEAD))
+        for number, world in enumerate(FORECAST_WORLDS):
+            print(forecasts(world, options.repetitions, 1_500, options.seed + number), flush=True)
+        return
     print(table_row(HEAD))
     print("|" + " --- |" * len(HEAD))
     for number, world in enumerate(WORLDS):

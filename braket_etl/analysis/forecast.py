@@ -29,6 +29,8 @@ from braket_etl.tables.wait_forecast import WAIT_FORECAST
 
 #: With fewer tasks than this there is no forecast, and no coverage.
 MIN_TASKS = 50
+#: Neighbouring hours are taken in up to so many tasks: fewer make a forecast of nine in ten cost more than hours differ.
+ENOUGH_TASKS = 200
 #: How many weeks before the moment of forecasting count.
 WEEKS_OF_HISTORY = 8
 #: How many weeks are held out, one after the other, to see how good the forecasts were.
@@ -37,6 +39,8 @@ WEEKS_HELD_OUT = 4
 MAX_TASKS = 5_000
 #: How many of a task's neighbouring hours are taken in, on both sides, until there are enough tasks.
 _WIDENINGS = (0, 1, 3, 12)
+#: A trend counts from so many tasks on, from so many standard errors, and up to a factor of 4 (its logarithm).
+_TREND_TASKS, _TREND_Z, _MOST_TREND = 100, 3.5, 1.39
 _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95)
 #: What the losses are of, and how many tasks the week before needs for its quantile to be a rival.
 _LOSS_LEVELS, _RIVAL_TASKS = (0.5, 0.9), 20
@@ -170,7 +174,7 @@ def compute(connection: duckdb.DuckDBPyConnection, *, now: datetime | None = Non
 
 def _hour_rows(connection: duckdb.DuckDBPyConnection, now: datetime) -> Iterable[dict[str, Any]]:
     for device_arn, device in hourly_devices(connection, now).items():
-        newest = recent(device.sample, now.timestamp())
+        newest = as_of_now(recent(device.sample, now.timestamp()), now.timestamp())
         backtest = backtested(device, now.timestamp(), by_hour)
         for hour in range(24):
             estimate, n, pooled = by_hour(newest, hour)
@@ -204,12 +208,13 @@ def hourly_devices(
     asked = {"since": _since(now), "now": now, "devices": devices}
     found = connection.execute(_HOURLY, asked).to_arrow_table()
     return {
-        device: _device(device, read(members, Tasks), clocks.get(device, ALWAYS))
+        device: forecast_of(device, read(members, Tasks), clocks.get(device, ALWAYS))
         for device, members in zip(found["device_arn"].to_pylist(), found["waits"], strict=True)
     }
 
 
-def _device(device_arn: str, tasks: Tasks, clock: OpenClock) -> Device:
+def forecast_of(device_arn: str, tasks: Tasks, clock: OpenClock) -> Device:
+    """The tasks of a device as its forecasts take them."""
     told = intervals(tasks, run_times(device_arn, tasks))
     created = tasks.created[told.used]
     shown = clock.at(created)
@@ -268,9 +273,29 @@ def by_hour(sample: Sample, hour: int) -> tuple[Estimate | None, int, int]:
     distance = np.abs((sample.hour - hour + 12) % 24 - 12)
     for reach in _WIDENINGS:
         near = sample.where(distance <= reach)
-        if len(near) >= MIN_TASKS:
+        if len(near) >= ENOUGH_TASKS or (len(near) >= MIN_TASKS and reach == _WIDENINGS[-1]):
             return estimated(near.lower, near.upper, tolerance=1e-3), len(near), min(24, 2 * reach + 1)
     return None, len(sample), 24
+
+
+def as_of_now(sample: Sample, moment: float) -> Sample:
+    """The waits as they would be at that moment, seconds since 1970, where they clearly grow or shrink all the time."""
+    started = sample.where(np.isfinite(sample.upper))
+    if len(started) < _TREND_TASKS:
+        return sample
+    # of the newest ones only those that waited little have started
+    settled = started.where(started.created < moment - np.quantile(started.upper, 0.9))
+    if len(settled) < _TREND_TASKS:
+        return sample
+    weeks = settled.created / _WEEK
+    logs = np.log(np.maximum((settled.lower + settled.upper) / 2, 1.0))
+    spread = weeks - weeks.mean()
+    slope = float(spread @ logs / (spread @ spread))
+    error = np.std(logs - slope * spread) / np.sqrt(spread @ spread)
+    if abs(slope) < _TREND_Z * error:
+        return sample
+    factor = np.exp(np.clip(slope * (moment - sample.created) / _WEEK, -_MOST_TREND, _MOST_TREND))
+    return replace(sample, lower=sample.lower * factor, upper=sample.upper * factor)
 
 
 def over_all_hours(sample: Sample, hour: int) -> tuple[Estimate | None, int, int]:
@@ -312,7 +337,7 @@ def held_out_weeks(device: Device, now: float) -> Iterable[tuple[Sample, Sample]
         held_out = device.sample.between(begin, begin + _WEEK)
         known = recent(device.sample, begin).as_known_at(float(device.clock.at(np.array(begin))))
         if len(held_out) and len(known) >= MIN_TASKS:
-            yield known, held_out
+            yield as_of_now(known, begin), held_out
 
 
 def _losses(estimate: Estimate, week_before: Sample, then: Sample, clock: OpenClock) -> Floats:

@@ -1,9 +1,11 @@
 -- title: How long tasks wait, estimated
 -- question: What is the median, the 90th and the 95th percentile of the wait, and how sure is that?
 -- read: wait is the estimate; with 90 % confidence it lies between ci_low and ci_high (empty: the data do not bound it).
---   certain_low and certain_high hold whatever the method. n_censored tasks still wait or were cancelled waiting: they
---   are counted as having waited longer than seen, not dropped. No estimate is given for fewer than 20 tasks that were
---   watched while they waited.
+--   certain_low and certain_high hold for these tasks whatever the method; where status is not_informative they are the
+--   answer: the queue is faster than anybody looked, or than run times are known. rests_on says what the estimate is made
+--   of: starts that events told, polls, or turnaround less run time. n_censored tasks still wait or were cancelled
+--   waiting: they are counted as having waited longer than seen. n_effective: so many independent tasks tell as much,
+--   as those that are sent together wait alike. Below 20 tasks there is no estimate.
 -- limits: device
 -- chapter: How long it waits, 10
 -- report: Waits, 30
@@ -19,8 +21,15 @@ SELECT
     bound_lower_seconds AS certain_low_seconds,
     bound_upper_seconds AS certain_high_seconds,
     n,
+    round(n_effective) AS n_effective,
     n_censored,
-    n_bounds_only
+    n_bounds_only,
+    nullif(concat_ws(
+        ', ',
+        CASE WHEN share_event > 0 THEN format('events {:.0f} %', 100 * share_event) END,
+        CASE WHEN share_polls > 0 THEN format('polls {:.0f} %', 100 * share_polls) END,
+        CASE WHEN share_turnaround > 0 THEN format('turnarounds {:.0f} %', 100 * share_turnaround) END
+    ), '') AS rests_on
 FROM queue_wait_quantiles
 WHERE scope = 'device'
     AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), regexp_extract(device_arn, '[^/]*$')))

@@ -8,6 +8,7 @@ import numpy as np
 import pytest
 
 from bench.wait_worlds import FORTE, GARNET, HOUR, WORLDS, looked_at, starts
+from braket_etl.analysis.forecast import Sample, as_of_now
 from braket_etl.analysis.npmle import estimated
 from braket_etl.analysis.run_times import known, learnt
 from braket_etl.analysis.wait_intervals import batches, intervals, run_times
@@ -124,3 +125,16 @@ def test_run_times_are_what_is_known_until_own_tasks_tell_more() -> None:
 )
 def test_what_is_known_says_how_well(arn: str, grade: str) -> None:
     assert known(arn).grade == grade
+
+
+def test_a_queue_that_grows_is_forecast_as_long_as_it_has_become() -> None:
+    rng = np.random.default_rng(1)
+    created = np.sort(rng.uniform(0, 56, 800)) * 86_400
+    wait = 600 * np.exp(np.log(8) * created / created.max()) * rng.lognormal(0, 0.3, 800)
+    zeros = np.zeros(800)
+    sample = Sample(created, zeros, created, created, zeros + 1, wait, wait)
+    grown = as_of_now(sample, float(created.max()))
+    assert np.median(grown.lower) == pytest.approx(4800, rel=0.1)
+    steady = rng.permutation(wait)
+    same = as_of_now(replace(sample, lower=steady, upper=steady), float(created.max()))
+    assert np.array_equal(same.lower, steady)
