@@ -170,9 +170,18 @@ def excess_variance(told: Intervals, estimate: Estimate) -> float:
 
 
 def _within(row: dict[str, Any], lower: float, upper: float) -> dict[str, Any]:
-    """The row with its quantile between what is certain of it."""
-    ends = {name: row[name] for name in ("wait_seconds_left", "wait_seconds") if row.get(name) is not None}
-    return {**row, **{name: min(max(end, lower), upper) for name, end in ends.items()}}
+    """The row with its quantile between what is certain of it, and its interval around that."""
+    if row.get("wait_seconds") is None:
+        return row
+    left, wait = (min(max(row[name], lower), upper) for name in ("wait_seconds_left", "wait_seconds"))
+    high = row["ci_upper_seconds"]
+    return {
+        **row,
+        "wait_seconds_left": left,
+        "wait_seconds": wait,
+        "ci_lower_seconds": min(row["ci_lower_seconds"], wait),
+        "ci_upper_seconds": None if high is None else max(high, wait),
+    }
 
 
 def _quantile_row(

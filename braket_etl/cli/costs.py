@@ -218,6 +218,9 @@ def _compare(
         entries.append({**asdict(choice), "cost_usd": cost, "remarks": remarks})
     entries.sort(key=lambda entry: _order(entry))
     if as_json:
+        for entry in entries:
+            cost = entry["cost_usd"]
+            entry["cost_usd"] = None if cost is None else f"{cost.normalize():f}"
         print(to_json(entries, indent=2))
         return 0
     show_table(
