@@ -30,7 +30,8 @@ from braket_etl.costs.errors import BillingFileError, CostError, PriceListError,
 from braket_etl.costs.estimate import estimate
 from braket_etl.costs.focus import export_focus
 from braket_etl.costs.load import install_seed, refresh_prices
-from braket_etl.costs.seed import ASSUMED, EQUAL, seed_only
+from braket_etl.costs.seed import ASSUMED, EQUAL, ensure_seed, seed_only
+from braket_etl.runtime import Runtime
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.publish import publish
@@ -568,6 +569,33 @@ def test_estimate_compares_devices_on_the_first_day(home: Path) -> None:
     table = CliRunner().invoke(app, ["estimate", "--shots", "1000", "--tasks", "2"])
     assert "$3.50" in table.stdout
     assert not home.exists()
+
+
+def test_a_retired_device_is_refused_unless_it_is_asked_for(home: Path) -> None:
+    runner, place = CliRunner(), Runtime().warehouse
+    aria = "arn:aws:braket:us-east-1::device/qpu/ionq/Aria-1"
+    with place.writing("test") as connection:
+        ensure_seed(connection)
+        connection.execute(
+            "INSERT INTO devices BY NAME SELECT ? AS device_arn, 'Aria-1' AS device_name, 'IonQ' AS provider_name, "
+            "'QPU' AS device_type, 'RETIRED' AS device_status, now() AS fetched_at, now() AS first_seen_at, "
+            "'api' AS origin",
+            [aria],
+        )
+        connection.execute(
+            "INSERT INTO device_observations BY NAME SELECT ? AS device_arn, now() AS observed_at, now() AS "
+            "last_observed_at, 1 AS n_polls, 'RETIRED' AS device_status, now() AS fetched_at",
+            [aria],
+        )
+        publish(place, connection)
+    asked = ["estimate", "--device", "Aria-1", "--shots", "100"]
+    refused = runner.invoke(app, asked)
+    assert refused.exit_code == 2
+    assert "Aria-1 is RETIRED" in refused.output.replace("\n", " ")
+    told = runner.invoke(app, [*asked, "--retired", "--json"])
+    assert told.exit_code == 0
+    found = json.loads(told.stdout)
+    assert (found["status"], found["is_available"], found["cost_usd"]) == ("RETIRED", False, "3.3")
 
 
 def test_prices_that_are_imported_are_published(home: Path, tmp_path: Path) -> None:
