@@ -33,7 +33,9 @@ GARNET, FORTE, AQUILA, CEPHEUS = (
     f"arn:aws:braket:::device/qpu/{name}"
     for name in ("iqm/Garnet", "ionq/Forte-Enterprise-1", "quera/Aquila", "rigetti/Cepheus-1-108Q")
 )
+NEW = "arn:aws:braket:::device/qpu/someone/New"
 SHOTS = {
+    NEW: np.array([100, 100, 200, 250, 500, 500, 1000, 1000, 2500]),
     FORTE: np.array([100, 100, 200, 250, 500, 500, 1000, 1000, 2500]),
     AQUILA: np.array([20, 50, 100, 100, 200, 500, 500, 1000]),
     GARNET: np.array([20, 50, 100, 100, 200, 500, 1000, 1000, 2000, 4000, 10_000]),
@@ -64,6 +66,11 @@ def heavy(rng: np.random.Generator, shots: Floats) -> Floats:
 def two_speeds(rng: np.random.Generator, shots: Floats) -> Floats:
     """QuEra: 0.43 or 0.56 s a shot, and up to 100 s around it."""
     return rng.choice([0.43, 0.56], len(shots)) * shots + rng.uniform(0, 100, len(shots))
+
+
+def whatever_shots(rng: np.random.Generator, shots: Floats) -> Floats:
+    """Half a minute, heavy-tailed, of any number of shots."""
+    return 30 * np.exp(rng.standard_normal(len(shots)))
 
 
 def lognormal(median: float, spread: float = 1.2) -> Draw:
@@ -228,6 +235,14 @@ WORLDS = [
             ("1 min, IQM", 60, GARNET, fixed_and_compiled), ("1 h, IonQ", HOUR, FORTE, heavy),
         )
         for how, every in LOOKS
+    ),
+    *(
+        World(f"{name}, never", device, lognormal(median), run, None)
+        for name, median, device, run in (
+            ("1 min, IonQ, runs of any shots", 60, FORTE, whatever_shots),
+            ("1 h, IonQ, runs of any shots", HOUR, FORTE, whatever_shots),
+            ("1 h, a device that nobody knows", HOUR, NEW, heavy),
+        )
     ),
     *(
         World(f"{name}, events", FORTE, lognormal(median), heavy, 0, batch=batch)

@@ -17,8 +17,8 @@ from braket_etl.tables.device_keys import device_key
 
 #: With fewer tasks than this that were seen waiting and then seen started, they say nothing of the run times of others.
 MIN_SEEN = 30
-#: Runs of one device and number of shots differ by no more than this from the quickest ones, where nothing else is known:
-#: about what the same shots took with other circuits on Forte (factor 0.6 to 2.4 of the sum of gate times, 2026-06).
+#: Runs of a device last no more than so many times as long as the quickest, for their shots or of all, where nothing else is
+#: known: about what the same shots took with other circuits on Forte (factor 0.6 to 2.4 of the sum of gate times, 2026-06).
 SPREAD = 4.0
 #: The quickest: these shares of turnarounds, less what was certainly wait, lie below, for what is usual and for SPREAD.
 _QUICK, _QUICKEST = 0.05, 0.01
@@ -91,6 +91,8 @@ class RunTimes:
     usual: float
     high: float
     before: Known
+    any_high: float = 0.0
+    """Seconds up to which any run may last: not all runs grow with shots."""
 
     @property
     def usual_line(self) -> Line | None:
@@ -102,7 +104,8 @@ class RunTimes:
     def ranges(self, shots: Floats) -> tuple[Floats, Floats, Floats]:
         """At least, usual and at most, in seconds, of tasks with so many shots."""
         shape = self.shape.seconds(shots)
-        low, usual, high = self.low * shape, self.usual * shape, self.high * shape
+        low, usual = self.low * shape, self.usual * shape
+        high = np.maximum(self.high * shape, self.any_high)
         if np.isnan(self.low):
             low = np.minimum(self.before.low.seconds(shots), usual / 2)
             high = np.minimum(high, np.maximum(self.before.high.seconds(shots), 2 * usual))
@@ -130,4 +133,5 @@ def learnt(device_arn: str, shots: Floats, at_most: Floats, seen_low: Floats, se
         if np.isfinite(high):
             return RunTimes(shape, low, (left + right) / 2, high, before)
     typical = min(1.0, quick) if before is not UNKNOWN else quick / 2
-    return RunTimes(shape, np.nan, typical, SPREAD * quickest, before)
+    any_high = SPREAD * float(np.quantile(at_most, _QUICKEST))
+    return RunTimes(shape, np.nan, typical, SPREAD * quickest, before, any_high)

@@ -50,6 +50,12 @@ def test_run_times_with_a_tail_tell_no_wait_of_their_own_length() -> None:
     assert {row["status"] for row in rows(waits, device).values()} == {"not_informative"}
 
 
+@pytest.mark.parametrize("seed", range(3))
+def test_runs_that_do_not_grow_with_shots_are_not_taken_for_waits(seed: int) -> None:
+    waits, *_ = drawn("1 min, IonQ, runs of any shots, never", seed)
+    assert rows(waits, FORTE)[0.5]["status"] == "not_informative"
+
+
 def test_of_a_device_of_which_nothing_is_known_unwatched_tasks_tell_little() -> None:
     waits, truth, _ = drawn("1 h, IQM, never")
     found = rows(waits, "arn:aws:braket:::device/qpu/someone/New")
