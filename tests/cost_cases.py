@@ -20,13 +20,14 @@ import pyarrow as pa
 from braket_etl.costs.load import store_publication
 from braket_etl.costs.price_list import parse
 from braket_etl.pull.results import result_row
-from braket_etl.tables import JOBS, QUANTUM_TASKS, TASK_RESULTS
+from braket_etl.tables import JOB_OBSERVATIONS, JOBS, QUANTUM_TASKS, TASK_OBSERVATIONS, TASK_RESULTS
 from braket_etl.tables.normalize import normalize
+from braket_etl.tables.observations import with_position
 from braket_etl.warehouse.connection import STORAGE_VERSION, Warehouse, configured
 from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.migrate import migrate
 from braket_etl.warehouse.statements import transaction
-from braket_etl.warehouse.upsert import replace_rows, upsert
+from braket_etl.warehouse.upsert import extend_observations, replace_rows, upsert
 
 ACCOUNT = "123456789012"
 START = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -151,19 +152,43 @@ def job(n: int = 1, **members: Any) -> dict[str, Any]:
     return {name: value for name, value in body.items() if value is not None}
 
 
-def store(connection: duckdb.DuckDBPyConnection, *bodies: dict[str, Any]) -> None:
-    """Store GetQuantumTask and GetJob bodies as a pull would."""
+def store(
+    connection: duckdb.DuckDBPyConnection,
+    *bodies: dict[str, Any],
+    fetched_at: datetime = START + timedelta(days=30),
+) -> None:
+    """Store GetQuantumTask and GetJob bodies as a pull would that asked at `fetched_at`."""
     tasks = [
-        Response("GetQuantumTask", body["quantumTaskArn"], body)
+        Response("GetQuantumTask", body["quantumTaskArn"], body, fetched_at)
         for body in bodies
         if "quantumTaskArn" in body
     ]
-    jobs = [Response("GetJob", body["jobArn"], body) for body in bodies if "quantumTaskArn" not in body]
+    jobs = [
+        Response("GetJob", body["jobArn"], body, fetched_at)
+        for body in bodies
+        if "quantumTaskArn" not in body
+    ]
     with transaction(connection):
         for table, records in ((QUANTUM_TASKS, tasks), (JOBS, jobs)):
             rows = normalize(table, records, bookkeeping={"origin": "api"})
             assert not rows.rejects
             upsert(connection, table, rows.rows)
+
+
+def see(connection: duckdb.DuckDBPyConnection, *bodies: dict[str, Any], at: datetime) -> None:
+    """Store what a poll of open records sees."""
+    for table, arn, operation in (
+        (TASK_OBSERVATIONS, "quantumTaskArn", "GetQuantumTask"),
+        (JOB_OBSERVATIONS, "jobArn", "GetJob"),
+    ):
+        polls = [
+            Response(operation, body[arn], body, at)
+            for body in bodies
+            if (arn in body) and ("quantumTaskArn" in body) == (operation == "GetQuantumTask")
+        ]
+        if polls:
+            with transaction(connection):
+                extend_observations(connection, table, normalize(table, polls, finish=with_position).rows)
 
 
 def store_results(connection: duckdb.DuckDBPyConnection, *results: Result) -> None:

@@ -61,7 +61,7 @@ def _show(found: Standing) -> None:
         show_columns([(Text("missing", "bold"),), *((line,) for line in lines), (f"→ {REMEDY}",)])
     show_columns(list(_table_rows(found.tables, found.at)), "" if found.missing else None, numbers=(1, 2, 3))
     show_columns(list(_state_rows(found)), "")
-    show_columns(list(_spent_rows(found.spent)), "spent, at list price", numbers=(1, 2, 3, 4))
+    show_columns(list(_spent_rows(found.spent)), "spent, at list price", numbers=(1, 2, 3, 4, 5))
     show_columns(list(_wait_rows(found.waiting)), "waiting now", numbers=(2, 4, 5))
     show_columns(list(_run_rows(found.runs, found.at)), "last runs", numbers=(3, 4, 5))
 
@@ -95,13 +95,14 @@ def _state_rows(found: Standing) -> Iterator[Sequence[str | Text]]:
 
 
 def _spent_rows(months: Sequence[Spent]) -> Iterator[Sequence[str | Text]]:
-    yield _head("month", "USD", "committed", "tasks", "jobs", "")
+    yield _head("month", "USD", "committed", "running", "tasks", "jobs", "")
     for each in months:
         unknown = f"and {each.n_unknown:,} of unknown cost" if each.n_unknown else ""
         yield (
             each.month,
             f"{each.cost_usd:,.2f}",
             f"{each.committed_usd:,.2f}",
+            f"{each.accrued_usd:,.2f}",
             f"{each.n_tasks:,}",
             f"{each.n_jobs:,}",
             Text(unknown, "yellow"),

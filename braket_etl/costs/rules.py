@@ -25,6 +25,7 @@ class PriceRule:
     base_unit: str
     least_ms: int
     item: str
+    most_ms: int | None
 
 
 @cache

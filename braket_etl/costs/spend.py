@@ -1,6 +1,7 @@
 """What was spent in a UTC day or month.
 
-An open task counts, with what it will cost, on the day of its creation, as in daily_costs.
+An open task counts, with what it will cost, on the day of its creation, and what runs with what it has cost so far on the
+days on which it was seen running, as in daily_costs.
 """
 
 from __future__ import annotations
@@ -14,7 +15,7 @@ from typing import Literal
 from braket_etl.warehouse.connection import Connection
 
 _SPENT = """
-SELECT coalesce(sum(net_usd), 0), coalesce(sum(committed_usd), 0),
+SELECT coalesce(sum(net_usd), 0), coalesce(sum(committed_usd), 0), coalesce(sum(accrued_usd), 0),
     count(DISTINCT record_arn) FILTER (cost_status IN ('no_price', 'no_duration'))
 FROM charges
 WHERE charge_date BETWEEN $first AND $last
@@ -39,23 +40,25 @@ class Spend:
     """What ended, at list price less agreed discounts."""
     committed_usd: Decimal
     """What open tasks and coming reservations will cost."""
+    accrued_usd: Decimal
+    """What runs has cost so far, as far as it was seen running."""
     unknown: int
     """Records that ended and whose cost is not known."""
 
     @property
     def usd(self) -> Decimal:
-        """Spent and committed together."""
-        return self.net_usd + self.committed_usd
+        """Spent, committed and accrued together."""
+        return self.net_usd + self.committed_usd + self.accrued_usd
 
 
 def spend(connection: Connection, period: Period, *, account: str | None, tag: str | None) -> Spend:
     """The spend of a period, in one account (its id) or all, of what bears a tag (key=value) or of everything."""
     key, _, value = (tag or "").partition("=")
-    net, committed, unknown = connection.execute(
+    net, committed, accrued, unknown = connection.execute(
         _SPENT,
         {"first": period.first, "last": period.last, "account": account, "key": key or None, "value": value},
     ).fetchall()[0]
-    return Spend(net, committed, unknown)
+    return Spend(net, committed, accrued, unknown)
 
 
 def period_of(length: Literal["day", "month"], day: date) -> Period:

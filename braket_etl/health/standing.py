@@ -41,11 +41,12 @@ class Searched:
 
 @dataclass(frozen=True)
 class Spent:
-    """A UTC month: cost at list price as far as known, what open tasks will cost, how much is not known."""
+    """A UTC month: cost at list price as far as known, what open tasks will cost, what runs has cost so far."""
 
     month: str
     cost_usd: Decimal
     committed_usd: Decimal
+    accrued_usd: Decimal
     n_tasks: int
     n_jobs: int
     n_unknown: int

@@ -85,7 +85,7 @@ def spend_message(reached: Watched) -> Message:
     lines = [
         f"{alert.name} ({account}{tag}), {alert.period} {period.name} UTC: {spend.usd:,.2f} USD.",
         f"Ended: {spend.net_usd:,.2f} USD, at list price less agreed discounts. Open tasks and coming reservations: "
-        f"{spend.committed_usd:,.2f} USD more.",
+        f"{spend.committed_usd:,.2f} USD more. What runs has cost {spend.accrued_usd:,.2f} USD so far.",
     ]
     if spend.unknown:
         lines.append(f"Not counted: {spend.unknown} records whose cost is not known.")

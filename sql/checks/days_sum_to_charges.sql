@@ -5,20 +5,20 @@
 WITH days AS MATERIALIZED (SELECT * FROM daily_costs),
 summed AS (
     SELECT coalesce(sum(cost_usd), 0) AS usd, coalesce(sum(net_usd), 0) AS net,
-        coalesce(sum(committed_usd), 0) AS committed
+        coalesce(sum(committed_usd), 0) AS committed, coalesce(sum(accrued_usd), 0) AS accrued
     FROM days
 ),
 charged AS (
     SELECT coalesce(sum(cost_usd), 0) AS usd, coalesce(sum(net_usd), 0) AS net,
-        coalesce(sum(committed_usd), 0) AS committed
+        coalesce(sum(committed_usd), 0) AS committed, coalesce(sum(accrued_usd), 0) AS accrued
     FROM charges
 )
 SELECT
-    concat_ws(' ', 'days', d.usd, d.net, d.committed, 'charges', c.usd, c.net, c.committed) AS found,
+    concat_ws(' ', 'days', d.usd, d.net, d.committed, d.accrued, 'charges', c.usd, c.net, c.committed, c.accrued) AS found,
     1 AS records
 FROM summed AS d
 CROSS JOIN charged AS c
-WHERE d.usd <> c.usd OR d.net <> c.net OR d.committed <> c.committed
+WHERE d.usd <> c.usd OR d.net <> c.net OR d.committed <> c.committed OR d.accrued <> c.accrued
 UNION ALL
 SELECT concat_ws(' ', charge_date, account_id, region, device_name, cost_usd), 1
 FROM days

@@ -3,7 +3,8 @@
 -- billed, paid by a reservation or not yet ended have their rows too: cost_status tells them apart.
 -- A job and a reservation are spread over the UTC days of their time from start to end, each day by its share of that
 -- time, also where less or more of it is billed; to the last digit the days add up to the whole. The price is that of
--- the whole, at charged_at. A task has one day, that of its end: its fee and shots are paid when it completes, and so is
+-- the whole, at charged_at. So is what an open job has cost so far (accrued_usd, beside the costs and never in them), until
+-- it was last seen running. A task has one day, that of its end: its fee and shots are paid when it completes, and so is
 -- its run time: when in its life it ran is not told. What is open, has not begun or was not billed for want of a run has
 -- one day likewise. To count records, count the rows with is_record.
 --
@@ -22,7 +23,8 @@
 -- instance_type: of job instances
 -- meter: task, shot, run_time, instance, volume or reservation
 -- charged_at: when the whole is charged: the end of a task or job, the begin of a reservation; while open, the last sight
--- charge_date: UTC day on which it ran, of a task on which it ended; of open tasks and jobs, the day of their creation
+-- charge_date: UTC day on which it ran, of a task on which it ended; of open tasks, and of jobs that have not begun, that
+--   of their creation
 -- is_record: true on one row of each record, of its last day: count these to count records
 -- began_at: creation of the task or job, begin of the reservation
 -- quantity: what is paid for on that day, in `unit`; NULL where it is not known
@@ -33,10 +35,13 @@
 -- discount_rate: agreed discount as a share of the list price, from 0 to 1
 -- net_usd: cost_usd less discount_usd
 -- committed_usd: what an open task on a QPU, or a reservation to come, will cost at list price
+-- accrued_usd: what an open job, or an open task on a simulator, has cost on that day so far at list price, as far as it was
+--   seen running; NULL of what has ended
 -- price_source: where the price comes from
 -- status: status of the task or job
 -- shots: shots requested, on the row of a task's shots or run time
 -- tags: tags of the task or job
+-- created_by: who created the task or job, where that is kept
 WITH task_rows AS (
     SELECT
         'task' AS record_kind,
@@ -62,6 +67,9 @@ WITH task_rows AS (
         t.status,
         CASE WHEN r.meter = 'task' THEN NULL ELSE t.requested_shots END AS shots,
         t.tags,
+        t.created_by,
+        -- a task runs once, whatever is paid for it
+        CASE WHEN r.meter <> 'task' THEN t.accrued_usd END AS accrued_usd,
         CASE
             WHEN NOT t.is_terminal THEN NULL
             WHEN t.cost_status IN ('not_billed', 'reservation') THEN 0
@@ -101,10 +109,12 @@ job_rows AS (
         CASE r.meter WHEN 'instance' THEN j.instance_cost_status ELSE j.volume_cost_status END AS cost_status,
         CASE r.meter WHEN 'instance' THEN j.instance_cost_usd ELSE j.volume_cost_usd END AS cost_usd,
         NULL AS committed_usd,
+        CASE r.meter WHEN 'instance' THEN j.instance_accrued_usd ELSE j.volume_accrued_usd END AS accrued_usd,
         j.price_source,
         j.status,
         NULL AS shots,
-        j.tags
+        j.tags,
+        j.created_by
     FROM job_meters AS j
     CROSS JOIN (SELECT * FROM price_rules WHERE kind = 'job') AS r
 ),
@@ -149,10 +159,12 @@ reservation_rows AS (
         c.cost_status,
         c.cost_usd,
         c.committed_usd,
+        NULL AS accrued_usd,
         c.price_source,
         NULL AS status,
         NULL AS shots,
-        NULL AS tags
+        NULL AS tags,
+        NULL AS created_by
     FROM reservation_days AS c
     CROSS JOIN (SELECT * FROM price_rules WHERE kind = 'reservation') AS r
 ),
@@ -171,7 +183,8 @@ spread AS (
         coalesce(before_ms > 0 OR until_ms < whole_ms, false) AS is_part,
         -- in whole 10^-12: these are divided exactly, DECIMALs would become DOUBLEs
         CASE WHEN is_part THEN TRY((quantity * 1000000000000)::HUGEINT) END AS whole_quantity,
-        CASE WHEN is_part THEN TRY((cost_usd * 1000000000000)::HUGEINT) END AS whole_cost
+        CASE WHEN is_part THEN TRY((cost_usd * 1000000000000)::HUGEINT) END AS whole_cost,
+        CASE WHEN is_part THEN TRY((accrued_usd * 1000000000000)::HUGEINT) END AS whole_accrued
     FROM runs
 ),
 -- What is due until the end of the day less what was due before it: so the days add up to the whole.
@@ -180,8 +193,12 @@ spread AS (
 other_rows AS (
     SELECT
         * EXCLUDE (
-            quantity, cost_usd, ran_from, ran_to, whole_ms, before_ms, until_ms, is_part, whole_quantity, whole_cost
+            quantity, cost_usd, accrued_usd, ran_from, ran_to, whole_ms, before_ms, until_ms, is_part, whole_quantity,
+            whole_cost, whole_accrued
         ),
+        CASE WHEN is_part
+            THEN TRY((whole_accrued * until_ms // whole_ms - whole_accrued * before_ms // whole_ms) * 0.000000000001)
+            ELSE accrued_usd END::DECIMAL(38, 12) AS accrued_usd,
         CASE WHEN is_part
             THEN TRY((whole_quantity * until_ms // whole_ms - whole_quantity * before_ms // whole_ms) * 0.000000000001)
             ELSE quantity END::DECIMAL(38, 12) AS quantity,
@@ -247,8 +264,10 @@ SELECT
     discount_rate::DECIMAL(38, 12) AS discount_rate,
     (cost_usd - taken_off)::DECIMAL(38, 12) AS net_usd,
     committed_usd::DECIMAL(38, 12) AS committed_usd,
+    accrued_usd,
     price_source,
     status,
     shots,
-    tags
+    tags,
+    created_by
 FROM netted

@@ -1,6 +1,6 @@
 -- One row an account, Region, device and UTC day of charge: what was spent. A task is charged on the day it ended, a job and
 -- a reservation on the days on which they ran, as charges spreads them; what open tasks will cost stands on the day they were
--- created.
+-- created, and what open jobs have cost so far on the days on which they have run.
 --
 -- group: costs
 -- key: charge_date, account_id, region, device_arn
@@ -19,6 +19,7 @@
 -- volume_cost_usd: volumes of jobs
 -- reservation_cost_usd: reservations
 -- committed_usd: what open tasks and coming reservations will cost
+-- accrued_usd: what runs has cost so far on that day, as far as it was seen running; in no other column
 -- n_tasks: tasks
 -- n_jobs: jobs that ended, or were created and are open: each is counted on one day
 -- n_reservations: reservations, on their last day
@@ -44,6 +45,7 @@ WITH by_record AS (
         sum(cost_usd) FILTER (meter = 'volume') AS volume_cost_usd,
         sum(cost_usd) FILTER (meter = 'reservation') AS reservation_cost_usd,
         sum(committed_usd) AS committed_usd,
+        sum(accrued_usd) AS accrued_usd,
         count(*) FILTER (is_record) AS n_records,
         count(*) FILTER (is_record AND cost_status = 'pending') AS n_open,
         count(*) FILTER (is_record AND cost_status IN ('no_price', 'no_duration')) AS n_unknown,
@@ -68,6 +70,7 @@ SELECT
     coalesce(sum(volume_cost_usd), 0)::DECIMAL(38, 12) AS volume_cost_usd,
     coalesce(sum(reservation_cost_usd), 0)::DECIMAL(38, 12) AS reservation_cost_usd,
     coalesce(sum(committed_usd), 0)::DECIMAL(38, 12) AS committed_usd,
+    coalesce(sum(accrued_usd), 0)::DECIMAL(38, 12) AS accrued_usd,
     coalesce(sum(n_records) FILTER (record_kind = 'task'), 0)::BIGINT AS n_tasks,
     coalesce(sum(n_records) FILTER (record_kind = 'job'), 0)::BIGINT AS n_jobs,
     coalesce(sum(n_records) FILTER (record_kind = 'reservation'), 0)::BIGINT AS n_reservations,

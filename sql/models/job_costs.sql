@@ -25,13 +25,20 @@
 -- price_source: where the instance price comes from
 -- cost_usd_upper: instances and volumes cost at most so much where the duration is not known: by the whole run time
 -- charged_at: the instant whose prices count
+-- accrued_usd: of an open job, what its instances and volumes have cost so far, as far as priced: from its start to
+--   accrued_until, never longer than it may run; its tasks are not in it, each has its own cost. NULL of ended ones
+-- accrued_until: when it was last seen running; later nothing is counted
+-- committed_at_most_usd: of an open job, the most that it will still have cost: instances and volumes by maxRuntimeInSeconds,
+--   and its open tasks; NULL of ended ones and where a part is not known
 WITH tasks AS (
     SELECT
         job_arn,
         count(*) AS n_tasks,
         count(*) FILTER (cost_usd IS NULL) AS n_unpriced_tasks,
         sum(cost_usd) AS task_cost_usd,
-        sum(committed_usd) AS task_committed_usd
+        sum(committed_usd) AS task_committed_usd,
+        sum(committed_at_most_usd) AS task_at_most_usd,
+        count(*) FILTER (NOT is_terminal AND committed_at_most_usd IS NULL) AS n_unbounded_tasks
     FROM priced_tasks
     WHERE job_arn IS NOT NULL
     GROUP BY job_arn
@@ -41,6 +48,8 @@ parts AS (
         m.*,
         coalesce(t.task_cost_usd, 0)::DECIMAL(38, 12) AS task_cost_usd,
         coalesce(t.task_committed_usd, 0)::DECIMAL(38, 12) AS task_committed_usd,
+        coalesce(t.task_at_most_usd, 0) AS task_at_most_usd,
+        coalesce(t.n_unbounded_tasks, 0) AS n_unbounded_tasks,
         coalesce(t.n_tasks, 0) AS n_tasks,
         coalesce(t.n_unpriced_tasks, 0) AS n_unpriced_tasks
     FROM job_meters AS m
@@ -75,5 +84,10 @@ SELECT
     price_effective_from,
     price_source,
     cost_usd_upper,
-    charged_at
+    charged_at,
+    CASE WHEN coalesce(instance_accrued_usd, nullif(volume_accrued_usd, 0)) IS NOT NULL
+        THEN TRY(coalesce(instance_accrued_usd, 0) + coalesce(volume_accrued_usd, 0)) END::DECIMAL(38, 12) AS accrued_usd,
+    CASE WHEN NOT is_terminal THEN ran_to END AS accrued_until,
+    CASE WHEN n_unbounded_tasks = 0 THEN TRY(committed_at_most_usd + task_at_most_usd) END::DECIMAL(38, 12)
+        AS committed_at_most_usd
 FROM parts

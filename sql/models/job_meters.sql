@@ -1,6 +1,7 @@
 -- One row a hybrid job and UTC day on which it ran, each with the cost of the whole job's instances and volumes, without
--- its tasks: job_costs reads the last day's, charges gives each day its share. For questions read those. A job of which
--- no run is known (open, never started, ended before it started, or longer than a year) has one row.
+-- its tasks: job_costs reads the last day's, charges gives each day its share. For questions read those. The run of an open
+-- job lasts until it was last seen running, and no longer than it may. A job of which no run is known (never started, ended
+-- before it started, or longer than a year) has one row.
 --
 -- group: costs
 -- key: job_arn, charge_date
@@ -22,7 +23,7 @@
 -- charge_date: UTC day on which it ran; where no run is known that of charged_at, of an open job that of its creation
 -- is_last_day: whether it is the last of these days; true on one row of each job
 -- ran_from: when it started, where its run is known
--- ran_to: when it ended, where its run is known
+-- ran_to: when it ended, where its run is known; of an open job, when it was last seen running
 -- account_id: account of the job
 -- region: Region of the job
 -- status: status of the job
@@ -33,6 +34,10 @@
 -- device_name: last part of the device ARN
 -- reservation_arn: reservation it runs in
 -- tags: its tags
+-- created_by: who created it
+-- instance_accrued_usd: of an open job, what its instances have cost so far; NULL of ended ones
+-- volume_accrued_usd: the same of its volumes
+-- committed_at_most_usd: of an open job, the most that instances and volumes will cost, by maxRuntimeInSeconds
 WITH
 -- Long runs tell the unit best: a minute at least; where there is none, whatever there is, where a run of less than a
 -- second counts as one, since whole seconds may be billed. One unit for all. No CTE here is read twice, as in priced_tasks.
@@ -54,18 +59,49 @@ inferred AS (
     END AS duration_unit
     FROM ratios
 ),
+seen AS (
+    SELECT job_arn, max(last_observed_at) AS last_running_at
+    FROM job_observations
+    WHERE status IN ('RUNNING', 'CANCELLING')
+    GROUP BY job_arn
+),
 dated AS (
     SELECT
         -- no star: the unnest below carries whatever stands here, asked for or not
         job_arn, account_id, region, status, is_terminal, created_at, created_date, started_at, ended_at, fetched_at,
         billable_duration, device_config_device, device_name, reservation_arn, tags, instance_config_instance_type,
-        instance_config_instance_count, instance_config_volume_size_in_gb,
-        CASE WHEN is_terminal THEN coalesce(ended_at, created_at) ELSE fetched_at END AS charged_at,
-        CASE WHEN is_terminal THEN make_timestamp(epoch_us(charged_at))::DATE ELSE created_date END AS charged_on,
-        make_timestamp(epoch_us(started_at))::DATE AS first_day,
-        make_timestamp(epoch_us(ended_at) - 1)::DATE AS last_day,  -- a run that ends at midnight has not run on that day
-        coalesce(is_terminal AND started_at < ended_at AND last_day - first_day <= 366, false) AS has_run
+        instance_config_instance_count, instance_config_volume_size_in_gb, created_by,
+        NULL::BIGINT AS most_ms,
+        ended_at AS ran_until,
+        coalesce(ended_at, created_at) AS charged_at,
+        make_timestamp(epoch_us(coalesce(ended_at, created_at)))::DATE AS charged_on
     FROM jobs
+    WHERE is_terminal
+    UNION ALL
+    -- those that are open are few. An answer that says nothing new is not stored again: polls saw the job later
+    SELECT
+        j.job_arn, account_id, region, status, is_terminal, created_at, make_timestamp(epoch_us(created_at))::DATE,
+        started_at, ended_at, fetched_at, billable_duration, device_config_device, device_name, reservation_arn, tags,
+        instance_config_instance_type, instance_config_instance_count, instance_config_volume_size_in_gb,
+        created_by,
+        TRY(stopping_condition_max_runtime_in_seconds * 1000),
+        least(
+            greatest(fetched_at, s.last_running_at),
+            TRY(started_at + to_seconds(stopping_condition_max_runtime_in_seconds))
+        ),
+        fetched_at,
+        make_timestamp(epoch_us(created_at))::DATE
+    FROM jobs AS j
+    LEFT JOIN seen AS s ON s.job_arn = j.job_arn
+    WHERE NOT is_terminal
+),
+runs AS (
+    SELECT
+        *,
+        make_timestamp(epoch_us(started_at))::DATE AS first_day,
+        make_timestamp(epoch_us(ran_until) - 1)::DATE AS last_day,  -- a run that ends at midnight has not run on that day
+        coalesce(started_at < ran_until AND last_day - first_day <= 366, false) AS has_run
+    FROM dated
 ),
 -- The days come before all joins, as in priced_tasks.
 days AS (
@@ -74,7 +110,7 @@ days AS (
         unnest(range(CASE WHEN has_run THEN last_day - first_day + 1 ELSE 1 END)) AS nth_day,
         CASE WHEN has_run THEN first_day + nth_day::INTEGER ELSE charged_on END AS charge_date,
         NOT has_run OR charge_date = last_day AS is_last_day
-    FROM dated
+    FROM runs
 ),
 durations AS (
     SELECT
@@ -84,7 +120,12 @@ durations AS (
             WHEN 'seconds' THEN TRY(j.billable_duration * 1000)
             WHEN 'milliseconds' THEN j.billable_duration
         END END AS billable_ms,
-        CASE WHEN j.is_terminal THEN (epoch_ms(j.ended_at) - epoch_ms(j.started_at)) / 1e3 END AS run_seconds
+        CASE WHEN j.is_terminal THEN (epoch_ms(j.ended_at) - epoch_ms(j.started_at)) / 1e3 END AS run_seconds,
+        CASE
+            WHEN j.is_terminal THEN NULL
+            WHEN j.has_run THEN epoch_ms(j.ran_until) - epoch_ms(j.started_at)
+            WHEN j.started_at IS NULL OR j.started_at >= j.ran_until THEN 0
+        END AS run_ms_so_far
     FROM days AS j
     CROSS JOIN inferred AS i
 ),
@@ -131,6 +172,14 @@ metered AS (
         CASE WHEN t.billed_ms IS NULL
             THEN TRY(round(t.run_ms * i.usd_per_ms + t.run_ms * v.usd_per_ms * t.volume_gb, 12) * t.instance_count)
         END AS most_fee,
+        TRY(round(t.run_ms_so_far * i.usd_per_ms, 12) * t.instance_count) AS instance_so_far,
+        CASE WHEN t.volume_gb = 0 THEN 0
+            ELSE TRY(round(t.run_ms_so_far * v.usd_per_ms * t.volume_gb, 12) * t.instance_count) END AS volume_so_far,
+        TRY(
+            round(t.most_ms * i.usd_per_ms, 12) * t.instance_count
+            + CASE WHEN t.volume_gb = 0 THEN 0
+                ELSE round(t.most_ms * v.usd_per_ms * t.volume_gb, 12) * t.instance_count END
+        ) AS fee_at_most,
         i.price_effective_from,
         i.price_source
     FROM timed AS t
@@ -185,7 +234,7 @@ SELECT
     charge_date,
     is_last_day,
     CASE WHEN has_run THEN started_at END AS ran_from,
-    CASE WHEN has_run THEN ended_at END AS ran_to,
+    CASE WHEN has_run THEN ran_until END AS ran_to,
     account_id,
     region,
     status,
@@ -195,5 +244,12 @@ SELECT
     device_arn,
     device_name,
     reservation_arn,
-    tags
+    tags,
+    created_by,
+    CASE WHEN NOT is_terminal AND instance_so_far < 1000000000000 THEN instance_so_far END::DECIMAL(38, 12)
+        AS instance_accrued_usd,
+    CASE WHEN NOT is_terminal AND volume_so_far < 1000000000000 THEN volume_so_far END::DECIMAL(38, 12)
+        AS volume_accrued_usd,
+    CASE WHEN NOT is_terminal AND fee_at_most < 1000000000000 THEN fee_at_most END::DECIMAL(38, 12)
+        AS committed_at_most_usd
 FROM statuses

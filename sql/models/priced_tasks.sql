@@ -35,6 +35,9 @@
 -- reservation_arn: reservation it runs in
 -- tags: its tags
 -- requested_shots: shots requested
+-- created_by: who created it
+-- accrued_usd: of an open task, what its run has cost so far, as far as it was seen; NULL of ended ones
+-- committed_at_most_usd: of an open task, the most that it will cost; NULL of ended ones and where it is not known
 WITH
 -- No CTE here is read twice: DuckDB would keep it by itself and then read every column of all tasks for any question.
 wanted AS (
@@ -63,6 +66,7 @@ spans AS (
         r.kind,
         r.meter = 'run_time' AS is_by_time,
         r.least_ms,
+        r.most_ms,
         f.product_family IS NOT NULL AS has_task_fee,
         CASE WHEN w.is_bare THEN TIMESTAMPTZ '-infinity' ELSE greatest(u.valid_from, p.valid_from) END AS valid_from,
         CASE WHEN w.is_bare THEN TIMESTAMPTZ 'infinity' ELSE least(u.valid_to, p.valid_to) END AS valid_to,
@@ -106,6 +110,13 @@ prices_together AS (
         )) AS valid_to
     FROM begun
 ),
+-- How long open tasks have been seen running: these are few, whatever was ever seen of others.
+running AS (
+    SELECT quantum_task_arn, epoch_ms(max(last_observed_at)) - epoch_ms(min(observed_at)) AS seen_ms
+    FROM task_observations
+    WHERE status = 'RUNNING' AND quantum_task_arn IN (SELECT quantum_task_arn FROM quantum_tasks WHERE status = 'RUNNING')
+    GROUP BY quantum_task_arn
+),
 -- The day comes before all joins: a question about some days is then asked of no other day's tasks.
 dated AS (
     SELECT
@@ -131,6 +142,7 @@ tasks AS (
         t.reservation_arn,
         t.tags,
         t.shots AS requested_shots,
+        t.created_by,
         t.job_arn IS NOT NULL AS is_in_job,
         t.reservation_arn IS NOT NULL AS is_reserved,
         t.charged_at,
@@ -142,8 +154,10 @@ tasks AS (
         t.num_successful_shots IS NULL AND r.successful_shots IS NULL AS is_shots_requested,
         -- a negative duration, or one of decades, is no duration
         CASE WHEN r.execution_duration_ms BETWEEN 0 AND 1000000000000 THEN r.execution_duration_ms END AS run_ms,
-        epoch_ms(t.ended_at) - epoch_ms(t.created_at) AS most_run_ms
+        epoch_ms(t.ended_at) - epoch_ms(t.created_at) AS most_run_ms,
+        CASE WHEN t.status = 'RUNNING' THEN coalesce(w.seen_ms, 0) END AS seen_ms
     FROM dated AS t
+    LEFT JOIN running AS w ON w.quantum_task_arn = t.quantum_task_arn
     LEFT JOIN task_results AS r ON r.quantum_task_arn = t.quantum_task_arn
 ),
 -- TRY and the bounds: a number beyond all sense makes one cost NULL, not an error for all. 10^-12 is 10^-9 of the
@@ -160,6 +174,7 @@ timed AS (
         p.usd_per_ms,
         p.least_ms,
         p.least_run_fee,
+        p.most_ms AS longest_ms,
         p.price_effective_from,
         p.price_source,
         CASE WHEN t.run_ms IS NOT NULL THEN greatest(t.run_ms, p.least_ms) END AS billed_ms,
@@ -180,7 +195,12 @@ metered AS (
             ELSE TRY((billed_ms * usd_per_billion * 0.000000000001)::DECIMAL(38, 12))
         END AS run_fee,
         CASE WHEN is_by_time AND billed_ms IS NULL
-            THEN TRY((most_ms * usd_per_billion * 0.000000000001)::DECIMAL(38, 12)) END AS most_run_fee
+            THEN TRY((most_ms * usd_per_billion * 0.000000000001)::DECIMAL(38, 12)) END AS most_run_fee,
+        CASE WHEN is_by_time AND seen_ms IS NOT NULL
+            THEN TRY((least(greatest(seen_ms, least_ms), longest_ms) * usd_per_billion * 0.000000000001)::DECIMAL(38, 12))
+        END AS fee_so_far,
+        CASE WHEN is_by_time AND NOT is_terminal
+            THEN TRY((longest_ms * usd_per_billion * 0.000000000001)::DECIMAL(38, 12)) END AS longest_run_fee
     FROM timed
 ),
 summed AS (
@@ -278,5 +298,18 @@ SELECT
     job_arn,
     reservation_arn,
     tags,
-    requested_shots
+    requested_shots,
+    created_by,
+    CASE
+        WHEN cost_status <> 'pending' OR (price_usd IS NULL AND NOT is_reserved) THEN NULL
+        WHEN is_by_time AND NOT is_reserved AND status = 'RUNNING' THEN fee_so_far
+        ELSE 0  -- it has not begun, or costs nothing before it completes
+    END::DECIMAL(38, 12) AS accrued_usd,
+    CASE
+        WHEN cost_status <> 'pending' THEN NULL
+        WHEN is_reserved THEN 0
+        WHEN NOT is_by_time THEN fee
+        WHEN has_task_fee THEN TRY(task_fee + longest_run_fee)
+        ELSE longest_run_fee
+    END::DECIMAL(38, 12) AS committed_at_most_usd
 FROM classified

@@ -21,6 +21,11 @@
 -- cost_usd_upper: it costs at most so much, where that is known
 -- cost_rule: the rule that was applied, in words
 -- charged_at: the instant whose prices count
+-- accrued_usd: of an open task, what its run has cost so far: on a simulator, from its first to its last sight in RUNNING,
+--   the least that is paid included; 0 where it has not begun or costs nothing before it completes; NULL of ended ones
+--   and where the price is not known
+-- committed_at_most_usd: of an open task, the most that it will cost: all its shots, on a simulator the longest run that
+--   Braket allows; NULL of ended ones and where it is not known
 SELECT
     quantum_task_arn,
     cost_usd,
@@ -36,5 +41,7 @@ SELECT
     cost_usd_lower,
     cost_usd_upper,
     cost_rule,
-    charged_at
+    charged_at,
+    accrued_usd,
+    committed_at_most_usd
 FROM priced_tasks

@@ -1,7 +1,7 @@
 -- title: Pending commitments
 -- question: On which device are tasks, jobs and reservations open, and what will they cost?
--- read: open tasks, open jobs and reservations to come. An open job or simulator task has no price before it ends.
---   @open_by_tag says whose tasks they are.
+-- read: open tasks, open jobs and reservations to come. An open job or simulator task has no price before it ends:
+--   accrued is what it has cost so far, by its last sight. @open_by_tag says whose tasks they are.
 -- limits: account, region, device, tag
 -- only: open
 -- chapter: What it will cost, 35
@@ -12,6 +12,7 @@ SELECT
     record_kind AS kind,
     count(DISTINCT record_arn) AS n_open,
     sum(committed_usd) AS committed_usd,
+    sum(accrued_usd) AS accrued_usd,
     sum(shots) AS n_shots,
     min(began_at) AS oldest_at
 FROM charges

@@ -1,7 +1,7 @@
 -- title: Open now
 -- question: How many tasks and jobs have not ended, and what will they cost?
 -- read: what has not ended when the newest answer came, and what it will cost if all its shots succeed. Reservations to
---   come are in it. @open_by_device and @open_by_tag say where it is.
+--   come are in it. accrued is what runs has cost so far, by its last sight. @open_by_device and @open_by_tag say where it is.
 -- limits: account, region, device, tag
 -- only: open
 -- chapter: What it will cost, 25
@@ -9,6 +9,7 @@
 -- form: figures
 SELECT
     coalesce(sum(committed_usd), 0) AS committed_usd,
+    coalesce(sum(accrued_usd), 0) AS accrued_usd,
     count(*) FILTER (is_record AND record_kind = 'task') AS n_open_tasks,
     count(*) FILTER (is_record AND record_kind = 'job') AS n_open_jobs
 FROM charges

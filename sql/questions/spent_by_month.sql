@@ -1,7 +1,7 @@
 -- title: Spent, month by month
 -- question: How much did this UTC month and those before it cost, on how many tasks and jobs?
--- read: dollars at list price; committed is what open tasks will cost. Where n_unknown is not 0, the month cost more than is
---   shown. @cost_by_month_and_device says it by device.
+-- read: dollars at list price; committed is what open tasks will cost, accrued what runs has cost so
+--   far, by its last sight. Where n_unknown is not 0, the month cost more than is shown. @cost_by_month_and_device says it by device.
 -- param months (default 2): how many months, this one with them
 -- chapter: What it cost, 8
 WITH months AS (
@@ -12,6 +12,7 @@ SELECT
     m.month,
     coalesce(sum(d.cost_usd), 0) AS cost_usd,
     coalesce(sum(d.committed_usd), 0) AS committed_usd,
+    coalesce(sum(d.accrued_usd), 0) AS accrued_usd,
     coalesce(sum(d.n_tasks), 0)::BIGINT AS n_tasks,
     coalesce(sum(d.n_jobs), 0)::BIGINT AS n_jobs,
     coalesce(sum(d.n_unknown), 0)::BIGINT AS n_unknown

@@ -423,7 +423,7 @@ def test_the_price_at_its_end_is_that_of_all_days(priced: duckdb.DuckDBPyConnect
 @pytest.mark.parametrize(
     ("members", "day"),
     [
-        ({"status": "RUNNING", "endedAt": None, "billableDuration": None}, "2026-09-01"),
+        ({"status": "QUEUED", "startedAt": None, "endedAt": None, "billableDuration": None}, "2026-09-01"),
         ({"startedAt": None, "endedAt": "2026-09-03T01:00:00Z"}, "2026-09-03"),
         ({"startedAt": "2026-09-02T00:00:00Z", "endedAt": "2026-09-03T00:00:00Z"}, "2026-09-02"),
         ({"startedAt": "2026-09-04T00:00:00Z", "endedAt": "2026-09-03T01:00:00Z"}, "2026-09-03"),

@@ -20,12 +20,10 @@ import pytest
 pytestmark = pytest.mark.warehouse
 
 ROOT = Path(__file__).parents[2]
-LAST_LINE = (
-    "    ('reservation', NULL, false, 'reservation', 'Quantum Reservation', 'hour', 'second', 0, 'device')"
-)
+LAST_LINE = "    ('reservation', NULL, false, 'reservation', 'Quantum Reservation', 'hour', 'second', 0, 'device', NULL)"
 LINES = """,
-    ('QPU by time', 'QPU', false, 'run_time', 'Made-up QPU Time', 'second', 'second', 0, 'device'),
-    ('QPU by time', 'QPU', true, 'run_time', 'Made-up Jobs QPU Time', 'second', 'second', 0, 'device')"""
+    ('QPU by time', 'QPU', false, 'run_time', 'Made-up QPU Time', 'second', 'second', 0, 'device', NULL),
+    ('QPU by time', 'QPU', true, 'run_time', 'Made-up Jobs QPU Time', 'second', 'second', 0, 'device', NULL)"""
 
 #: What the copy is asked: it stores through the normal merge and loads through the normal reader of price lists.
 SCRIPT = """

@@ -56,6 +56,7 @@ CONSTANTS = {
         "base_unit",
         "least_ms",
         "item",
+        "most_ms",
     },
     "queue_depth": {"kind"},
     "queue_heatmap": {"weekday", "hour_utc"},
