@@ -211,6 +211,14 @@ class Settings(BaseSettings):
         description="Amounts in US dollars by day or month that send a message when they are reached",
         examples=[{"name": "all", "period": "month", "usd": 500}],
     )
+    allocations: str = Field(
+        "allocations.toml",
+        description="File that says whose a cost is where no tag does; a relative path is below home",
+    )
+    budgets: str = Field(
+        "budgets.toml",
+        description="File of what may be spent, by tag, account, device or person; a relative path is below home",
+    )
     results: Literal["auto", "off"] = Field(
         "auto",
         description="Whether to read results.json metadata of simulator tasks and program sets from S3",
@@ -373,6 +381,16 @@ class Settings(BaseSettings):
     def report_file(self) -> Path:
         """The report that is made from what is published."""
         return self.home / "report.html"
+
+    @property
+    def allocations_file(self) -> Path:
+        """The file of rules that say whose a cost is."""
+        return self._below_home(self.allocations)
+
+    @property
+    def budgets_file(self) -> Path:
+        """The file of budgets."""
+        return self._below_home(self.budgets)
 
     @property
     def lake_catalog(self) -> str | None:

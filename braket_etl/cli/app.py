@@ -339,6 +339,33 @@ def report(
     )
 
 
+@app.command()
+@verb
+def statement(
+    by: Annotated[str, typer.Option("--by", help="project, person, account, or the key of any tag.")],
+    month: Annotated[Optional[str], typer.Option("--month", help="UTC month, as 2026-10.")] = None,
+    first: Annotated[
+        Optional[datetime], typer.Option("--from", formats=["%Y-%m-%d"], help="First UTC day.")
+    ] = None,
+    last: Annotated[
+        Optional[datetime], typer.Option("--to", formats=["%Y-%m-%d"], help="Last UTC day, in as well.")
+    ] = None,
+    format_: Annotated[
+        Optional[Literal["html", "csv", "parquet"]],
+        typer.Option(
+            "--format", help="A page that prints, or the lines; html for a file of that name, else csv."
+        ),
+    ] = None,
+    output: Annotated[
+        Optional[Path], typer.Option("--output", "-o", help="Write to a file; one that is there is replaced.")
+    ] = None,
+) -> int:
+    """Say what each owner spent in a month or some days, on what, and by which rule it is theirs."""
+    from braket_etl.cli.statement import run_statement
+
+    return run_statement(by, month, first and first.date(), last and last.date(), format_, output)
+
+
 app.add_typer(costs.prices, name="prices")
 app.command()(costs.estimate)
 app.add_typer(costs.billing, name="billing")

@@ -370,6 +370,27 @@ def usage_types(
     return _keep("usage types", import_usage_types, file)
 
 
+@billing.command()
+@verb
+def owners() -> int:
+    """Take over allocations.toml and budgets.toml now, as each sync does; docs/cost.md says what stands in them."""
+    from braket_etl.costs.owner_files import take_over
+    from braket_etl.runtime import Runtime
+
+    runtime = Runtime()
+    settings = runtime.settings
+    with runtime.warehouse.writing("owner files") as connection:
+        problems = take_over(connection, settings.allocations_file, settings.budgets_file)
+        counts = [
+            connection.execute(f"SELECT count(DISTINCT {key}) FROM {table}").fetchall()[0][0]
+            for key, table in (("(owner_key, place)", "allocations"), ("budget", "budgets"))
+        ]
+    say(f"{counts[0]} rules in {settings.allocations_file}, {counts[1]} budgets in {settings.budgets_file}")
+    for problem in problems:
+        fail(problem)
+    return _publish(runtime.warehouse) or (1 if problems else 0)
+
+
 def _load_prices(source: str | None) -> int:
     from braket_etl.costs.load import refresh_prices
 

@@ -11,7 +11,7 @@ from rich.text import Text
 
 from braket_etl.cli.output import as_json as to_json
 from braket_etl.cli.output import duration, printable, say, show_columns, warn
-from braket_etl.health.standing import Run, Spent, Standing, Stored, Waiting, standing
+from braket_etl.health.standing import Budget, Run, Spent, Standing, Stored, Waiting, standing
 from braket_etl.health.units import ago
 from braket_etl.runtime import Runtime
 from braket_etl.warehouse.connection import first_line
@@ -62,6 +62,8 @@ def _show(found: Standing) -> None:
     show_columns(list(_table_rows(found.tables, found.at)), "" if found.missing else None, numbers=(1, 2, 3))
     show_columns(list(_state_rows(found)), "")
     show_columns(list(_spent_rows(found.spent)), "spent, at list price", numbers=(1, 2, 3, 4, 5))
+    if found.budgets:
+        show_columns(list(_budget_rows(found.budgets)), "budgets", numbers=(2, 3, 4, 5))
     show_columns(list(_wait_rows(found.waiting)), "waiting now", numbers=(2, 4, 5))
     show_columns(list(_run_rows(found.runs, found.at)), "last runs", numbers=(3, 4, 5))
 
@@ -106,6 +108,22 @@ def _spent_rows(months: Sequence[Spent]) -> Iterator[Sequence[str | Text]]:
             f"{each.n_tasks:,}",
             f"{each.n_jobs:,}",
             Text(unknown, "yellow"),
+        )
+
+
+def _budget_rows(budgets: Sequence[Budget]) -> Iterator[Sequence[str | Text]]:
+    yield _head("budget", "days", "USD", "used", "", "forecast")
+    for each in budgets:
+        style = (
+            "bold red" if each.used_share >= 1 else "yellow" if each.forecast_usd > each.amount_usd else ""
+        )
+        yield (
+            printable(each.budget),
+            f"{each.period_from} to {each.period_to}",
+            f"{each.amount_usd:,.2f}",
+            f"{each.used_usd:,.2f}",
+            Text(f"{each.used_share:.0%}", style),
+            f"{each.forecast_usd:,.2f}",
         )
 
 

@@ -2,9 +2,9 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime
 from decimal import Decimal
 from typing import Any
 
@@ -53,6 +53,19 @@ class Spent:
 
 
 @dataclass(frozen=True)
+class Budget:
+    """A budget: its amount, what is spent and what runs so far, the forecast for its end, and the share that is used."""
+
+    budget: str
+    period_from: date
+    period_to: date
+    amount_usd: Decimal
+    used_usd: Decimal
+    used_share: float
+    forecast_usd: Decimal
+
+
+@dataclass(frozen=True)
 class Waiting:
     """What waits at a device: how many records, the longest of their waits, how many were ahead when last seen."""
 
@@ -94,6 +107,7 @@ class Standing:
     days_not_whole: int
     days_lost: int
     spent: list[Spent]
+    budgets: list[Budget]
     waiting: list[Waiting]
     runs: list[Run]
 
@@ -114,6 +128,7 @@ def standing(connection: Connection, *, runs: int = 5) -> Standing:
         found.days,
         found.lost,
         [Spent(f"{month:%Y-%m}", *known) for month, *known in _rows(connection, "spent_by_month")],
+        list(_budgets(connection)),
         [Waiting(*row) for row in _rows(connection, "waiting_by_device", since=_oldest_open(connection))],
         [Run(*row[:-1]) for row in _rows(connection, "latest_runs", rows=runs)],
     )
@@ -121,6 +136,15 @@ def standing(connection: Connection, *, runs: int = 5) -> Standing:
 
 def _rows(connection: Connection, question: str, **values: Value) -> Sequence[Sequence[Any]]:
     return answer(connection, named_query(question), values).rows
+
+
+def _budgets(connection: Connection) -> Iterator[Budget]:
+    if not _one(connection, "SELECT count(*) FROM budgets"):
+        return
+    for found in answer(connection, named_query("budgets")).records():
+        used = found["spent_usd"] + found["accrued_usd"]
+        rest = {name: found[name] for name in Budget.__dataclass_fields__ if name != "used_usd"}
+        yield Budget(used_usd=used, **rest)
 
 
 def _searched(connection: Connection) -> list[Searched]:

@@ -12,6 +12,7 @@ import dagster as dg
 import duckdb
 
 from braket_etl.notify import Message, tell
+from braket_etl.orchestration.budget_alerts import budgets
 from braket_etl.orchestration.failures import failure_lines, step_failures
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.orchestration.spend_alerts import Watched, watched
@@ -73,6 +74,36 @@ def tell_of_spend(
     cursor = sorted(told & {each.key for each in found} | {each.key for each in reached})
     return dg.SensorResult(
         skip_reason=f"{len(reached)} of {len(found)} spends told, {len(cursor)} in all have been reached",
+        cursor=json.dumps(cursor),
+    )
+
+
+@dg.sensor(
+    name="tell_of_budgets",
+    minimum_interval_seconds=300,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells when a share of a budget of budgets.toml is used, or will be by forecast.",
+)
+def tell_of_budgets(
+    context: dg.SensorEvaluationContext, runtime: RuntimeResource
+) -> dg.SensorResult | dg.SkipReason:
+    """One message a budget for all that it newly reached; the cursor holds what was told, each threshold once a period."""
+    if runtime.settings.is_demo:
+        return _DEMO
+    told = set(json.loads(context.cursor or "[]"))
+    try:
+        with runtime.warehouse.reading() as connection:
+            found = budgets(connection)
+            news = [(each, each.message(connection)) for each in found if each.now.keys() - told]
+    except (NotPublishedError, DamagedError, duckdb.Error) as error:
+        return dg.SkipReason(f"the published copy cannot be asked: {error}")
+    if not found:
+        return dg.SkipReason(f"there is no budget in {runtime.settings.budgets_file}")
+    reached = [each for each, message in news if _told(context.log, runtime, message)]
+    known = {key for each in found for key, *_ in each.keys()}  # noqa: SIM118 - no mapping
+    cursor = sorted(told & known | {key for each in reached for key in each.now})
+    return dg.SensorResult(
+        skip_reason=f"{len(reached)} of {len(found)} budgets told, {len(cursor)} thresholds in all have been reached",
         cursor=json.dumps(cursor),
     )
 
@@ -165,4 +196,4 @@ def _told(log: Logger, runtime: Runtime, message: Message) -> bool:
     return not addresses or len(problems) < len(addresses)
 
 
-SENSORS = [tell_of_failed_runs, tell_of_spend]
+SENSORS = [tell_of_failed_runs, tell_of_spend, tell_of_budgets]

@@ -10,6 +10,7 @@ from braket_etl.tables.job_events import JOB_EVENTS
 from braket_etl.tables.jobs import JOBS
 from braket_etl.tables.observations import JOB_OBSERVATIONS, TASK_OBSERVATIONS
 from braket_etl.tables.open_task_forecast import OPEN_TASK_FORECAST
+from braket_etl.tables.owners import ALLOCATIONS, BUDGETS
 from braket_etl.tables.prices import PRICES
 from braket_etl.tables.quantum_tasks import QUANTUM_TASKS
 from braket_etl.tables.queue_wait_quantiles import QUEUE_WAIT_QUANTILES
@@ -40,6 +41,8 @@ MAIN = (
     RESERVATIONS,
     DISCOUNTS,
     USAGE_TYPES,
+    ALLOCATIONS,
+    BUDGETS,
     BILLED_LINE_ITEMS,
 )
 ALL = (*MAIN, *BOOKKEEPING)

@@ -33,7 +33,8 @@ PARTITION = "created_month"
 #: The tables that grow with use, by the column that says when their record was created.
 _CREATED = {table.name: table.immutable for table in MAIN if table.immutable}
 _NESTED = ("MAP", "STRUCT", "UNION")
-_FORMULA = r"^[=+\-@\t\r]"
+#: Begins a text that a spreadsheet would run.
+FORMULA = r"^[=+\-@\t\r]"
 
 
 class ExportError(WarehouseError):
@@ -142,7 +143,7 @@ def _csv_value(column: str, kind: str) -> str:
     if kind.startswith(_NESTED) or kind.endswith("[]"):
         return f"to_json({identifier(column)})"
     if kind == "VARCHAR":
-        return f"CASE WHEN regexp_matches({identifier(column)}, '{_FORMULA}') THEN '''' ELSE '' END || {identifier(column)}"
+        return f"CASE WHEN regexp_matches({identifier(column)}, '{FORMULA}') THEN '''' ELSE '' END || {identifier(column)}"
     return identifier(column)
 
 

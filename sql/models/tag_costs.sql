@@ -12,6 +12,7 @@
 -- discount_usd: what agreed discounts take off
 -- net_usd: cost_usd less discount_usd
 -- committed_usd: what open tasks and coming reservations will cost
+-- accrued_usd: what runs has cost so far on that day, as far as it was seen running; in no other column
 -- n_tasks: tasks
 -- n_jobs: jobs that ended, or were created and are open: each is counted on one day
 -- n_unknown: ended tasks and jobs whose cost is not known, on their last day; the days before it lack their cost as well
@@ -23,6 +24,7 @@ WITH by_tags AS (
         coalesce(sum(cost_usd), 0) AS cost_usd,
         coalesce(sum(discount_usd), 0) AS discount_usd,
         coalesce(sum(committed_usd), 0) AS committed_usd,
+        coalesce(sum(accrued_usd), 0) AS accrued_usd,
         count(*) FILTER (is_record AND record_kind = 'task') AS n_tasks,
         count(*) FILTER (is_record AND record_kind = 'job') AS n_jobs,
         count(*) FILTER (is_record AND cost_status IN ('no_price', 'no_duration')) AS n_unknown
@@ -37,6 +39,7 @@ tagged AS (
         sum(cost_usd) AS cost_usd,
         sum(discount_usd) AS discount_usd,
         sum(committed_usd) AS committed_usd,
+        sum(accrued_usd) AS accrued_usd,
         sum(n_tasks) AS n_tasks,
         sum(n_jobs) AS n_jobs,
         sum(n_unknown) AS n_unknown
@@ -49,6 +52,7 @@ by_day AS (
         sum(cost_usd) AS cost_usd,
         sum(discount_usd) AS discount_usd,
         sum(committed_usd) AS committed_usd,
+        sum(accrued_usd) AS accrued_usd,
         sum(n_tasks) AS n_tasks,
         sum(n_jobs) AS n_jobs,
         sum(n_unknown) AS n_unknown
@@ -62,6 +66,7 @@ of_key_by_day AS (
         sum(cost_usd) AS cost_usd,
         sum(discount_usd) AS discount_usd,
         sum(committed_usd) AS committed_usd,
+        sum(accrued_usd) AS accrued_usd,
         sum(n_tasks) AS n_tasks,
         sum(n_jobs) AS n_jobs,
         sum(n_unknown) AS n_unknown
@@ -76,6 +81,7 @@ untagged AS (
         d.cost_usd - coalesce(t.cost_usd, 0) AS cost_usd,
         d.discount_usd - coalesce(t.discount_usd, 0) AS discount_usd,
         d.committed_usd - coalesce(t.committed_usd, 0) AS committed_usd,
+        d.accrued_usd - coalesce(t.accrued_usd, 0) AS accrued_usd,
         d.n_tasks - coalesce(t.n_tasks, 0) AS n_tasks,
         d.n_jobs - coalesce(t.n_jobs, 0) AS n_jobs,
         d.n_unknown - coalesce(t.n_unknown, 0) AS n_unknown
@@ -87,7 +93,7 @@ rows AS (
     SELECT tag_key, tag_value, false AS is_untagged, * EXCLUDE (tag_key, tag_value) FROM tagged
     UNION ALL
     SELECT tag_key, '(untagged)', true, * EXCLUDE (tag_key) FROM untagged
-    WHERE cost_usd <> 0 OR committed_usd <> 0 OR n_tasks <> 0 OR n_jobs <> 0 OR n_unknown <> 0
+    WHERE cost_usd <> 0 OR committed_usd <> 0 OR accrued_usd <> 0 OR n_tasks <> 0 OR n_jobs <> 0 OR n_unknown <> 0
 )
 SELECT
     tag_key,
@@ -98,6 +104,7 @@ SELECT
     discount_usd::DECIMAL(38, 12) AS discount_usd,
     (cost_usd - discount_usd)::DECIMAL(38, 12) AS net_usd,
     committed_usd::DECIMAL(38, 12) AS committed_usd,
+    accrued_usd::DECIMAL(38, 12) AS accrued_usd,
     n_tasks::BIGINT AS n_tasks,
     n_jobs::BIGINT AS n_jobs,
     n_unknown::BIGINT AS n_unknown

@@ -116,6 +116,11 @@ DAMAGES: dict[tuple[str, str], tuple[str, str]] = {
         "UPDATE tag_costs SET cost_usd = cost_usd + 0.000000000001 WHERE is_untagged AND tag_key = 'team'",
         "team",
     ),
+    ("allocated_charges", "shares_sum_to_charges"): (
+        "UPDATE allocated_charges SET amount_usd = amount_usd + 0.000000000001 WHERE owner_key = 'project' AND amount_usd = "
+        "(SELECT max(amount_usd) FROM allocated_charges)",
+        "project ",
+    ),
     ("job_costs", "jobs_sum_their_parts"): (
         "UPDATE job_costs SET volume_cost_usd = volume_cost_usd + 0.000000000001 WHERE cost_usd IS NOT NULL",
         ":job/",

@@ -23,6 +23,7 @@ EVERY = pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
 OTHER = {
     "device": "Garnet",
     "key": "project",
+    "budget": "none",
     "quantile": 0.9,
     "hours": 3,
     "tasks": 3,

@@ -25,6 +25,9 @@ NAMES = [t.name if t.schema == "main" else f"{t.schema}.{t.name}" for t in ALL] 
 NOT_ASKED = {
     "device_keys",
     "device_open_hours",
+    "allocations",
+    "budget_charges",
+    "budgets",
     "discounts",
     "job_meters",
     "job_timelines",

@@ -328,6 +328,7 @@ def test_only_waits_says_what_counts_as_a_wait() -> None:
     readers |= {f"@{name}": kept().tables_read(query.sql) for name, query in queries().items()}
     assert {name for name, reads in readers.items() if reads & single} == {
         "waits",
+        "allocated_charges",  # how long tasks kept the device of a reservation
         "device_tradeoff",  # hours from creation to end, of tasks that a queue statistic leaves out too
         "@cancelled_cost",  # when single tasks were cancelled
         "@reservation_use",  # how long tasks ran in their window

@@ -56,9 +56,9 @@ def tick(cursor: str | None = None) -> Any:
 
 
 def total(copy: duckdb.DuckDBPyConnection, model: str, name: str, where: str = "true") -> Decimal:
-    """What a model says was spent and committed in the month of that name."""
+    """What a model says was spent, committed and accrued in the month of that name."""
     found: Decimal = copy.execute(
-        f"SELECT coalesce(sum(net_usd + committed_usd), 0) FROM {model} "
+        f"SELECT coalesce(sum(net_usd + committed_usd + accrued_usd), 0) FROM {model} "
         f"WHERE strftime(charge_date, '%Y-%m') = ? AND {where}",
         [name],
     ).fetchall()[0][0]
@@ -240,6 +240,7 @@ def test_sensors_run_and_tables_are_expected_fresh_by_default() -> None:
     assert {sensor.name: sensor.default_status.value for sensor in definitions.sensors or ()} == {
         "tell_of_failed_runs": "RUNNING",
         "tell_of_spend": "RUNNING",
+        "tell_of_budgets": "RUNNING",
     }
     fresh = {
         spec.key.path[-1]: spec.freshness_policy

@@ -17,14 +17,16 @@ ALLOWED = {
         "analysis/stored.py analysis/wait_quantiles.py costs/spend.py"
     ),
     "an estimate, prices and bills: values of one command are bound": (
-        "cli/costs.py costs/billing.py costs/estimate.py costs/load.py costs/seed.py"
+        "cli/costs.py costs/billing.py costs/estimate.py costs/load.py costs/owner_files.py costs/seed.py"
     ),
     "which days, records and owners a pull has to ask for, and what it merged": (
         "pull/day_counts.py pull/feed.py pull/merge.py pull/owners.py pull/plan.py pull/recover.py pull/reference.py "
         "pull/rejects.py pull/results.py pull/wanted.py warehouse/unsettled.py warehouse/upsert.py"
     ),
-    "Dagster's previews and due days": "orchestration/assets/models.py orchestration/schedules.py",
     "whether Dagster laid out its own files": "orchestration/storage.py",
+    "Dagster's previews, due days and budgets": (
+        "orchestration/assets/models.py orchestration/budget_alerts.py orchestration/schedules.py"
+    ),
     "how things stand, for status and doctor": "health/here.py health/standing.py warehouse/coverage.py",
     "catalogue, storage, migration and repair of the warehouse": (
         "warehouse/catalog.py warehouse/compact.py warehouse/connection.py warehouse/export.py warehouse/file.py "

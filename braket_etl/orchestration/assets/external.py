@@ -8,7 +8,15 @@ import dagster as dg
 from braket_etl.aws.operations import OPERATIONS
 from braket_etl.orchestration import metadata
 from braket_etl.orchestration.assets.common import OWNERS
-from braket_etl.tables import BILLED_LINE_ITEMS, DISCOUNTS, MAIN, RESERVATIONS, USAGE_TYPES
+from braket_etl.tables import (
+    ALLOCATIONS,
+    BILLED_LINE_ITEMS,
+    BUDGETS,
+    DISCOUNTS,
+    MAIN,
+    RESERVATIONS,
+    USAGE_TYPES,
+)
 from braket_etl.tables.declaration import Table
 
 _ORIGIN_OF = {table.name: table.operation for table in MAIN if table.operation}
@@ -29,8 +37,8 @@ _ORIGINS = {
     ),
     "ResultsFile": ("The results.json of a quantum task, in the bucket that it names.", {"aws", "s3"}),
 }
-#: Tables that a command fills from a file.
-_BY_HAND = (RESERVATIONS, DISCOUNTS, USAGE_TYPES, BILLED_LINE_ITEMS)
+#: Tables that are filled from a file that somebody keeps.
+_BY_HAND = (RESERVATIONS, DISCOUNTS, USAGE_TYPES, ALLOCATIONS, BUDGETS, BILLED_LINE_ITEMS)
 
 
 def origin_spec(origin: str) -> dg.AssetSpec:

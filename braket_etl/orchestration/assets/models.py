@@ -11,9 +11,11 @@ import dagster as dg
 
 from braket_etl import stopping
 from braket_etl.analysis.stored import STATISTICS, as_of, compute_statistic
+from braket_etl.costs.owner_files import take_over
 from braket_etl.orchestration import metadata
-from braket_etl.orchestration.assets.common import OWNERS, results_of
+from braket_etl.orchestration.assets.common import OWNERS, note_in, results_of
 from braket_etl.orchestration.resources import OPEN_RECORDS, RuntimeResource
+from braket_etl.pull.outcome import Outcome
 from braket_etl.report.pictures import PICTURES, drawn, records_of
 from braket_etl.tables import JOB_EVENTS, JOBS, QUANTUM_TASKS, WAIT_FORECAST
 from braket_etl.warehouse.connection import Connection
@@ -97,6 +99,7 @@ def build_models(
     selected = {key.path[-1] for key in context.selected_asset_keys}
     built: list[_Built] = []
     with runtime.warehouse.writing("building models") as connection:
+        _take_over_owner_files(context, runtime, connection)
         results = results_of(context, connection, "build_models")
         there = views(connection)
         for name in [name for name in _in_order() if name in selected]:
@@ -117,6 +120,18 @@ def build_models(
     if any(made.is_new for made in built):
         with runtime.warehouse.writing("keeping results") as connection:
             results.save(connection)
+
+
+def _take_over_owner_files(
+    context: dg.AssetExecutionContext, runtime: RuntimeResource, connection: Connection
+) -> None:
+    """What allocations.toml and budgets.toml say by now; a file that cannot be used is a warning."""
+    settings = runtime.settings
+    problems = take_over(connection, settings.allocations_file, settings.budgets_file)
+    if problems:
+        outcome = Outcome()
+        outcome.warnings.update(f"{problem}; what it said before still counts" for problem in problems)
+        note_in(connection, context, runtime, "owner_files", outcome)
 
 
 @dataclass

@@ -1,0 +1,113 @@
+"""`statement`: what each owner spent in a month or some days, from the published copy."""
+
+from __future__ import annotations
+
+import csv
+import re
+import sys
+from calendar import monthrange
+from collections.abc import Callable
+from datetime import date
+from pathlib import Path
+from typing import Any, TextIO
+
+import pyarrow as pa
+from pyarrow import parquet
+
+from braket_etl.cli.output import cell, is_terminal, plain, say, warn
+from braket_etl.costs.owner_files import not_taken_over
+from braket_etl.report.statement import Period, Statement, page, statement
+from braket_etl.runtime import Runtime
+from braket_etl.settings import SettingsError
+from braket_etl.tables.declaration import MONEY
+from braket_etl.warehouse.connection import replaced_atomically
+from braket_etl.warehouse.door import held_back, refusal
+from braket_etl.warehouse.export import FORMULA
+
+
+def run_statement(
+    key: str, month: str | None, first: date | None, last: date | None, style: str | None, output: Path | None
+) -> int:
+    """Write the statement to a file, or its lines to the screen."""
+    period = _period(month, first, last)
+    style = style or ("html" if output is not None and output.suffix in (".html", ".htm") else "csv")
+    if output is None and style != "csv":
+        raise SettingsError(f"{style} goes to a file: add --output FILE")
+    if output is not None and not output.absolute().parent.is_dir():
+        raise SettingsError(f"--output {output}: there is no folder {output.absolute().parent}")
+    if output is not None and output.is_dir():
+        raise SettingsError(f"--output {output} is a folder; name a file in it")
+    runtime = Runtime()
+    with runtime.warehouse.reading() as connection:
+        made = statement(connection, key, period)
+        settings = runtime.settings
+        remarks = not_taken_over(connection, settings.allocations_file, settings.budgets_file)
+    try:
+        _write(made, style, output)
+    except OSError as error:
+        raise SettingsError(f"{output} cannot be written: {error.strerror}") from None
+    if held := held_back(runtime.warehouse):
+        remarks.append(f"the statement is not of all that is stored. {refusal(runtime.warehouse, held)}")
+    for remark in remarks:
+        warn(remark)
+    if made.total_usd and made.unallocated_usd == made.total_usd:
+        warn(
+            f"nothing of it has an owner by {key}: is it the key of a tag that your tasks or jobs bear? "
+            "`braket-etl sql @cost_by_tag_key` lists them"
+        )
+    where = f"wrote {output}: " if output else ""
+    say(
+        f"{where}{period.first} to {period.last} by {key}: {made.total_usd:,.2f} USD, of which "
+        f"{made.unallocated_usd:,.2f} USD have no owner"
+    )
+    return 0
+
+
+def _period(month: str | None, first: date | None, last: date | None) -> Period:
+    if (month is None) == (first is None and last is None):
+        raise SettingsError("give --month YYYY-MM, or --from DAY and --to DAY")
+    if month is not None:
+        try:
+            begin = date.fromisoformat(f"{month}-01")
+        except ValueError:
+            raise SettingsError(f"--month: {month!r:.20} is no month; write it as 2026-10") from None
+        return Period(begin, begin.replace(day=monthrange(begin.year, begin.month)[1]))
+    if first is None or last is None:
+        raise SettingsError("give both --from DAY and --to DAY")
+    if last < first:
+        raise SettingsError(f"--to {last} lies before --from {first}")
+    return Period(first, last)
+
+
+def _write(made: Statement, style: str, output: Path | None) -> None:
+    if output is None:
+        _write_csv(made, sys.stdout, cell if is_terminal() else plain)
+    elif style == "html":
+        replaced_atomically(output, page(made), mode=0o600)
+    elif style == "csv":
+        with output.open("w", encoding="utf-8", newline="") as file:
+            _write_csv(made, file, plain)
+    else:
+        parquet.write_table(_as_arrow(made), output, compression="zstd")
+
+
+def _write_csv(made: Statement, stream: TextIO, text: Callable[[Any], str]) -> None:
+    """The lines; a text that a spreadsheet would run gets an apostrophe, as in `export csv`."""
+    writer = csv.writer(stream, lineterminator="\n")
+    writer.writerow(made.lines.columns)
+    for row in made.lines.rows:
+        writer.writerow(
+            "'" + text(value) if isinstance(value, str) and re.match(FORMULA, value) else text(value)
+            for value in row
+        )
+
+
+def _as_arrow(made: Statement) -> pa.Table:
+    """The lines, with their types also where there are none."""
+    columns = list(zip(*made.lines.rows, strict=True)) or [()] * len(made.lines.columns)
+    types = [
+        MONEY if name.endswith("_usd") else pa.int64() if name == "records" else pa.string()
+        for name in made.lines.columns
+    ]
+    arrays = [pa.array(values, type=kind) for values, kind in zip(columns, types, strict=True)]
+    return pa.table(arrays, names=list(made.lines.columns))

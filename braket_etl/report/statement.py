@@ -1,0 +1,129 @@
+"""Statements: what each owner spent in some days, as a page that prints, or as rows.
+
+The page is one file of its own, without scripts; every text in it is escaped.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from datetime import UTC, date, datetime, timedelta
+from decimal import Decimal
+from itertools import groupby
+from typing import Any
+
+import jinja2
+
+from braket_etl import __version__
+from braket_etl.display import heading, printable
+from braket_etl.report.values import Cell, cell
+from braket_etl.warehouse.connection import Connection
+from braket_etl.warehouse.queries import Answer, Value, answer, named_query
+
+_NOBODY = "(unallocated)"
+
+
+@dataclass(frozen=True)
+class Period:
+    """Some UTC days, both ends in, and those that they are compared with: the month before, or as many days."""
+
+    first: date
+    last: date
+
+    @property
+    def before(self) -> Period:
+        """The period before it."""
+        last = self.first - timedelta(days=1)
+        if self.first.day == 1 and (self.last + timedelta(days=1)).day == 1 and self.months == 1:
+            return Period(last.replace(day=1), last)
+        return Period(last - (self.last - self.first), last)
+
+    @property
+    def months(self) -> int:
+        """How many months it touches."""
+        return (self.last.year - self.first.year) * 12 + self.last.month - self.first.month + 1
+
+
+@dataclass(frozen=True)
+class Statement:
+    """The lines of @statement, the sums of @statement_owners, and what each owner had spent in the period before."""
+
+    key: str
+    period: Period
+    lines: Answer
+    owners: Answer
+    before: Mapping[str, Decimal]
+
+    @property
+    def total_usd(self) -> Decimal:
+        """What all owners spent together."""
+        return sum((row["amount_usd"] for row in self.owners.records()), Decimal(0))
+
+    @property
+    def unallocated_usd(self) -> Decimal:
+        """What is nobody's."""
+        return sum(
+            (row["amount_usd"] for row in self.owners.records() if row["owner"] == _NOBODY), Decimal(0)
+        )
+
+
+def statement(connection: Connection, key: str, period: Period) -> Statement:
+    """The statement of these days by an owner key: account, person, or the key of a tag."""
+
+    def asked(question: str, days: Period) -> Answer:
+        values: dict[str, Value] = {"key": key, "first": days.first, "last": days.last}
+        return answer(connection, named_query(question), values)
+
+    before = {row["owner"]: row["amount_usd"] for row in asked("statement_owners", period.before).records()}
+    return Statement(key, period, asked("statement", period), asked("statement_owners", period), before)
+
+
+def page(made: Statement) -> str:
+    """The statement as one HTML page."""
+    environment = jinja2.Environment(
+        loader=jinja2.PackageLoader("braket_etl.report"),
+        autoescape=True,
+        undefined=jinja2.StrictUndefined,
+        trim_blocks=True,
+        lstrip_blocks=True,
+    )
+    owners = [
+        {"before_usd": made.before.get(row["owner"], Decimal(0)), **row} for row in made.owners.records()
+    ]
+    lines = {owner: list(rows) for owner, rows in groupby(made.lines.records(), key=lambda row: row["owner"])}
+    return environment.get_template("statement.html.j2").render(
+        made=made,
+        key=printable(made.key),
+        made_at=datetime.now(UTC),
+        version=__version__,
+        total=cell("total_usd", made.total_usd),
+        summary=_table(
+            owners,
+            ("owner", "amount_usd", "before_usd", "accrued_usd", "committed_usd", "n_jobs", "n_tasks"),
+        ),
+        units=_table(
+            owners,
+            ("owner", "n_shots", "a_task_usd", "a_shot_usd", "a_successful_shot_usd", "a_circuit_usd"),
+        ),
+        parts=[
+            (
+                printable(row["owner"]),
+                cell("amount_usd", row["amount_usd"]),
+                _table(
+                    lines.get(row["owner"], []),
+                    ("account_id", "kind", "device", "job", "rule", "records", *_amounts(row)),
+                ),
+            )
+            for row in owners
+        ],
+    )
+
+
+def _amounts(owner: Mapping[str, Any]) -> list[str]:
+    """The amounts that the lines of an owner show: of open items only where there are any."""
+    return ["amount_usd", *(name for name in ("accrued_usd", "committed_usd") if owner[name])]
+
+
+def _table(rows: Sequence[Mapping[str, Any]], columns: Sequence[str]) -> tuple[list[str], list[list[Cell]]]:
+    """Headings and cells."""
+    return [heading(name) for name in columns], [[cell(name, row[name]) for name in columns] for row in rows]

@@ -1,0 +1,175 @@
+"""A statement says what each owner spent; all of them together are the charges, and FOCUS's rows, of the period."""
+
+from __future__ import annotations
+
+import csv
+import io
+import re
+from collections.abc import Iterator
+from datetime import date
+from decimal import Decimal
+from pathlib import Path
+
+import duckdb
+import pytest
+from pyarrow import parquet
+
+from braket_etl.report.statement import Period, page, statement
+from tests.conftest import Program
+from tests.cost_cases import load, store, task, usd, warehouse
+from tests.integration.test_allocation import PRICES, RULES, draw, keep_rules
+
+OCTOBER = Period(date(2026, 10, 1), date(2026, 10, 31))
+NOVEMBER = Period(date(2026, 11, 1), date(2026, 11, 30))
+
+
+@pytest.fixture
+def priced() -> Iterator[duckdb.DuckDBPyConnection]:
+    with warehouse() as connection:
+        load(connection, PRICES)
+        yield connection
+
+
+def one_sum(connection: duckdb.DuckDBPyConnection, what: str, period: Period) -> Decimal:
+    found: Decimal = connection.execute(what, [period.first, period.last]).fetchall()[0][0]
+    return found
+
+
+def test_statements_of_a_drawn_world_are_its_charges_and_its_focus_rows(
+    priced: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    draw(priced, tmp_path, seed=11)
+    keep_rules(priced, tmp_path, RULES)
+    for period in (OCTOBER, NOVEMBER):
+        charged = one_sum(
+            priced, "SELECT sum(net_usd) FROM charges WHERE charge_date BETWEEN ? AND ?", period
+        )
+        focus = one_sum(
+            priced,
+            'SELECT sum("BilledCost") FROM focus_costs WHERE "ChargePeriodStart"::DATE BETWEEN ? AND ?',
+            period,
+        )
+        for key in ("project", "person", "account", "team"):
+            made = statement(priced, key, period)
+            lines = made.lines.records()
+            assert made.total_usd == sum(line["amount_usd"] for line in lines) == charged == focus > 0
+            assert all(line["rule"] for line in lines)
+        made = statement(priced, "project", period)
+        assert made.unallocated_usd < made.total_usd / 100
+        assert made.period.before.last < period.first
+    # a later month sees the one before it beside each owner
+    owners = {
+        row["owner"]: row["amount_usd"] for row in statement(priced, "project", OCTOBER).owners.records()
+    }
+    assert statement(priced, "project", NOVEMBER).before == owners
+    running = [line for line in statement(priced, "project", OCTOBER).lines.records() if line["accrued_usd"]]
+    assert running
+
+
+def test_unit_costs_are_of_tasks(priced: duckdb.DuckDBPyConnection) -> None:
+    store(
+        priced,
+        task(1, tags={"project": "a"}, endedAt="2026-10-02T00:00:00Z", numSuccessfulShots=50),
+        task(2, tags={"project": "a"}, endedAt="2026-10-02T00:00:00Z", numSuccessfulShots=100),
+        task(3, tags={"project": "a"}, endedAt=None, status="QUEUED", createdAt="2026-10-02T00:00:00Z"),
+    )
+    (row,) = statement(priced, "project", OCTOBER).owners.records()
+    assert (row["amount_usd"], row["committed_usd"], row["n_tasks"], row["n_shots"]) == (
+        usd("0.8175"),
+        usd("0.445"),
+        2,
+        200,
+    )
+    assert row["a_task_usd"] == pytest.approx(0.8175 / 2)
+    assert row["a_shot_usd"] == pytest.approx(0.8175 / 200)
+    assert row["a_successful_shot_usd"] == pytest.approx(0.8175 / 150)
+    assert row["a_circuit_usd"] == pytest.approx(0.8175 / 2)
+
+
+@pytest.mark.parametrize(
+    ("period", "before"),
+    [
+        (OCTOBER, Period(date(2026, 9, 1), date(2026, 9, 30))),
+        (Period(date(2026, 3, 1), date(2026, 3, 31)), Period(date(2026, 2, 1), date(2026, 2, 28))),
+        (Period(date(2026, 10, 10), date(2026, 11, 9)), Period(date(2026, 9, 9), date(2026, 10, 9))),
+        (Period(date(2026, 10, 1), date(2026, 10, 1)), Period(date(2026, 9, 30), date(2026, 9, 30))),
+    ],
+)
+def test_a_month_is_compared_with_the_month_before(period: Period, before: Period) -> None:
+    assert period.before == before
+
+
+def test_the_page_escapes_what_others_wrote_and_fits_on_paper(priced: duckdb.DuckDBPyConnection) -> None:
+    hostile = "<script>alert(1)</script>\x1b[31m" + "x" * 300
+    store(priced, task(1, tags={"project": hostile}, endedAt="2026-10-02T00:00:00Z"))
+    text = page(statement(priced, "project", OCTOBER))
+    assert "<script" not in text
+    assert "\x1b" not in text
+    assert "size: A4" in text
+    assert "overflow-wrap: anywhere" in text
+    assert "Nothing was charged" in page(statement(priced, "project", NOVEMBER))
+
+
+def test_the_verb_writes_a_page_rows_and_parquet(pulled: Program, tmp_path: Path) -> None:
+    month = pulled.ok(
+        "sql",
+        "SELECT strftime(max(charge_date), '%Y-%m') AS m FROM charges WHERE net_usd > 0",
+        "--format",
+        "csv",
+    ).split()[1]
+    charged = Decimal(
+        pulled.ok(
+            "sql",
+            f"SELECT sum(net_usd) AS s FROM charges WHERE strftime(charge_date, '%Y-%m') = '{month}'",
+            "--format",
+            "csv",
+        ).split()[1]
+    )
+    for by in ("project", "person", "account", "team"):
+        rows = list(csv.DictReader(io.StringIO(pulled.ok("statement", "--by", by, "--month", month))))
+        assert sum(Decimal(row["amount_usd"]) for row in rows) == charged
+    file = tmp_path / "s.parquet"
+    pulled.ok("statement", "--by", "team", "--month", month, "--format", "parquet", "--output", str(file))
+    assert sum(parquet.read_table(file)["amount_usd"].to_pylist()) == charged
+    shown = tmp_path / "s.html"
+    pulled.ok("statement", "--by", "team", "--month", month, "--output", str(shown))
+    assert re.search(r"<h1>Amazon Braket: statement by team", shown.read_text("utf-8"))
+
+
+def test_what_cannot_be_asked_is_named(pulled: Program) -> None:
+    for given, says in (
+        ((), "give --month YYYY-MM"),
+        (("--month", "October"), "is no month"),
+        (("--month", "2026-10", "--from", "2026-10-01"), "give --month"),
+        (("--from", "2026-10-01"), "give both"),
+        (("--from", "2026-10-02", "--to", "2026-10-01"), "lies before"),
+        (("--month", "2026-10", "--format", "html"), "goes to a file"),
+        (("--month", "2026-10", "--output", "nowhere/x.csv"), "no folder"),
+    ):
+        done = pulled.run("statement", "--by", "project", *given)
+        assert (done.returncode, says in done.stderr) == (2, True), done.stderr
+
+
+def test_the_owners_files_are_taken_over_by_each_sync_and_at_once(pulled: Program) -> None:
+    """A file that cannot be used is told and keeps nothing from being published."""
+    rules, month = pulled.home / "allocations.toml", ("--month", "2026-10")
+    rules.write_text('[defaults]\nproject = "lab"\n')
+    done = pulled.run("statement", "--by", "project", *month)
+    assert "not taken over yet" in done.stderr
+    pulled.ok("billing", "owners")
+    assert "not taken over" not in pulled.run("statement", "--by", "project", *month).stderr
+    owners = (
+        "SELECT bool_or(owner = 'lab') AS a, bool_or(owner = '(unallocated)') AS b FROM allocated_charges "
+        "WHERE owner_key = 'project'"
+    )
+    assert pulled.ok("sql", owners, "--format", "csv").split()[1].lower() == "true,false"
+    rules.write_text("[[allocations]]\n")
+    (pulled.home / "budgets.toml").write_text('[[budgets]]\nname = "all"\namount_usd = 5\nperiod = "month"\n')
+    synced = pulled.run("sync")
+    assert synced.returncode == 0, synced.stderr
+    assert "allocations 1" in synced.stderr + synced.stdout
+    shown = pulled.ok("sql", "SELECT budget, scope FROM budget_status", "--format", "csv")
+    assert shown.splitlines()[1:] == ["all,everything"]
+    assert "all" in pulled.ok("status")
+    refused = pulled.run("billing", "owners")
+    assert (refused.returncode, "allocations 1" in refused.stderr) == (1, True)
