@@ -45,6 +45,8 @@ def run_statement(
     try:
         _write(made, style, output)
     except OSError as error:
+        if output is None:  # whoever reads the pipe has had enough
+            raise
         raise SettingsError(f"{output} cannot be written: {error.strerror}") from None
     if held := held_back(runtime.warehouse):
         remarks.append(f"the statement is not of all that is stored. {refusal(runtime.warehouse, held)}")

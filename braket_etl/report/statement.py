@@ -103,7 +103,14 @@ def page(made: Statement) -> str:
         ),
         units=_table(
             owners,
-            ("owner", "n_shots", "a_task_usd", "a_shot_usd", "a_successful_shot_usd", "a_circuit_usd"),
+            (
+                "owner",
+                "n_shots",
+                "a_task_usd",
+                "a_thousand_shots_usd",
+                "a_thousand_successful_shots_usd",
+                "a_circuit_usd",
+            ),
         ),
         parts=[
             (

@@ -1,8 +1,8 @@
--- title: What each owner spent, and what a task and a shot cost them
--- question: How much did each project, person or account spend, and how much is that a task, a shot and a circuit?
+-- title: What each owner spent, and what a task and a thousand shots cost them
+-- question: How much did each project, person or account spend, and how much is that a task, a thousand shots and a circuit?
 -- read: amounts as in @statement. Unit costs are of tasks that have a cost, their part of a reservation included: by shots
---   requested, by successful ones where Braket tells them for all, and by circuits: executables of program sets, else one a task. Empty where
---   nothing was charged in the period.
+--   requested, by successful ones where Braket tells them for all, and by circuits: executables of program sets, else one a task; of a
+--   shared task as much of each as it has of the cost. Empty where nothing was charged in the period.
 -- limits: first, last
 -- param key (default project): account, person, or the key of a tag
 -- chapter: What it cost, 29
@@ -12,6 +12,7 @@ WITH shares AS (
         record_arn,
         record_kind,
         CASE WHEN record_kind = 'task' THEN record_arn ELSE nullif(used_by_arn, '') END AS task_arn,
+        any_value(share)::DOUBLE AS share,
         sum(amount_usd) AS amount_usd,
         sum(accrued_usd) AS accrued_usd,
         sum(committed_usd) AS committed_usd
@@ -30,11 +31,13 @@ summed AS (
         count(DISTINCT s.record_arn) FILTER (s.record_kind = 'job') AS n_jobs,
         count(DISTINCT s.task_arn) FILTER (s.amount_usd IS NOT NULL) AS n_tasks,
         (sum(s.amount_usd) FILTER (s.task_arn IS NOT NULL))::DOUBLE AS of_tasks,
+        sum(s.share) FILTER (s.amount_usd IS NOT NULL AND s.task_arn IS NOT NULL) AS tasks,
         sum(t.shots) FILTER (s.amount_usd IS NOT NULL) AS n_shots,
+        sum(t.shots * s.share) FILTER (s.amount_usd IS NOT NULL) AS shots,
         CASE WHEN bool_and(t.num_successful_shots IS NOT NULL) FILTER (s.amount_usd IS NOT NULL AND s.task_arn IS NOT NULL)
-            THEN sum(t.num_successful_shots) FILTER (s.amount_usd IS NOT NULL) END AS n_successful_shots,
-        sum(coalesce(t.action_metadata_executable_count, 1)) FILTER (s.amount_usd IS NOT NULL AND s.task_arn IS NOT NULL)
-            AS n_circuits
+            THEN sum(t.num_successful_shots * s.share) FILTER (s.amount_usd IS NOT NULL) END AS successful_shots,
+        sum(coalesce(t.action_metadata_executable_count, 1) * s.share)
+            FILTER (s.amount_usd IS NOT NULL AND s.task_arn IS NOT NULL) AS circuits
     FROM shares AS s
     LEFT JOIN quantum_tasks AS t ON t.quantum_task_arn = s.task_arn
     GROUP BY s.owner
@@ -47,9 +50,9 @@ SELECT
     n_jobs,
     n_tasks,
     n_shots,
-    of_tasks / nullif(n_tasks, 0) AS a_task_usd,
-    of_tasks / nullif(n_shots, 0) AS a_shot_usd,
-    of_tasks / nullif(n_successful_shots, 0) AS a_successful_shot_usd,
-    of_tasks / nullif(n_circuits, 0) AS a_circuit_usd
+    round(of_tasks / nullif(tasks, 0), 9) AS a_task_usd,
+    round(1000 * of_tasks / nullif(shots, 0), 9) AS a_thousand_shots_usd,
+    round(1000 * of_tasks / nullif(successful_shots, 0), 9) AS a_thousand_successful_shots_usd,
+    round(of_tasks / nullif(circuits, 0), 9) AS a_circuit_usd
 FROM summed
 ORDER BY owner = '(unallocated)', amount_usd DESC, owner

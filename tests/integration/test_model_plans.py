@@ -84,12 +84,15 @@ def test_a_question_reads_the_columns_that_it_needs(
 
 
 @pytest.mark.parametrize("table", ["quantum_tasks", "jobs"])
-@pytest.mark.parametrize("model", ["charges", "daily_costs"])
+@pytest.mark.parametrize(
+    ("model", "amount"),
+    [("charges", "cost_usd"), ("daily_costs", "cost_usd"), ("allocated_charges", "amount_usd")],
+)
 def test_a_question_about_some_days_prices_no_other(
-    demo: duckdb.DuckDBPyConnection, model: str, table: str
+    demo: duckdb.DuckDBPyConnection, model: str, amount: str, table: str
 ) -> None:
     since = demo.execute("SELECT median(created_date) FROM quantum_tasks").fetchall()[0][0]
-    plan = plan_of(demo, f"SELECT sum(cost_usd) FROM {model} WHERE charge_date >= DATE '{since:%Y-%m-%d}'")
+    plan = plan_of(demo, f"SELECT sum({amount}) FROM {model} WHERE charge_date >= DATE '{since:%Y-%m-%d}'")
     # of jobs, the ended ones: the open ones are few, and how long one has run is looked up first
     priced = "created_date" if table == "quantum_tasks" else "instance_config_instance_type"
     is_open = "stopping_condition_max_runtime_in_seconds"

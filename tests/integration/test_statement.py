@@ -66,6 +66,18 @@ def test_statements_of_a_drawn_world_are_its_charges_and_its_focus_rows(
     assert running
 
 
+def test_what_is_shared_has_the_unit_costs_of_the_whole(
+    priced: duckdb.DuckDBPyConnection, tmp_path: Path
+) -> None:
+    keep_rules(priced, tmp_path, "[defaults]\nproject = { a = 75, b = 25 }")
+    store(priced, task(1, endedAt="2026-10-02T00:00:00Z"))
+    rows = statement(priced, "project", OCTOBER).owners.records()
+    assert [(row["owner"], row["a_task_usd"]) for row in rows] == [
+        ("a", pytest.approx(0.445)),
+        ("b", pytest.approx(0.445)),
+    ]
+
+
 def test_unit_costs_are_of_tasks(priced: duckdb.DuckDBPyConnection) -> None:
     store(
         priced,
@@ -81,8 +93,8 @@ def test_unit_costs_are_of_tasks(priced: duckdb.DuckDBPyConnection) -> None:
         200,
     )
     assert row["a_task_usd"] == pytest.approx(0.8175 / 2)
-    assert row["a_shot_usd"] == pytest.approx(0.8175 / 200)
-    assert row["a_successful_shot_usd"] == pytest.approx(0.8175 / 150)
+    assert row["a_thousand_shots_usd"] == pytest.approx(0.8175 * 5)
+    assert row["a_thousand_successful_shots_usd"] == pytest.approx(0.8175 / 0.15)
     assert row["a_circuit_usd"] == pytest.approx(0.8175 / 2)
 
 

@@ -193,6 +193,17 @@ def test_it_prints_on_white_without_what_paper_cannot_do(page: NewPage, plain_re
     assert paper.count(b"/Type /Page\n") + paper.count(b"/Type /Page ") + paper.count(b"/Type /Page>") > 2
 
 
+def test_no_table_of_a_statement_is_cut_off_on_paper(page: NewPage, hostile: Program, tmp_path: Path) -> None:
+    file = tmp_path / "s.html"
+    hostile.ok("statement", "--by", SCRIPT, "--from", "2020-01-01", "--to", "2030-12-31", "-o", str(file))
+    shown = opened(page, file)
+    shown.set_viewport_size({"width": 688, "height": 1000})  # A4 less its margins
+    shown.emulate_media(media="print")
+    assert shown.locator("table").count() > 2
+    assert shown.evaluate("document.documentElement.scrollWidth <= document.documentElement.clientWidth")
+    assert IMAGE in shown.locator("h2").all_inner_texts()[1]
+
+
 def test_a_warehouse_without_a_row_has_a_report_that_says_so(
     page: NewPage, demo: Program, tmp_path: Path
 ) -> None:
