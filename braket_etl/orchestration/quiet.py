@@ -221,7 +221,8 @@ def in_order(runtime: Runtime) -> Unchanged:
 
 def _made_with(settings: Settings) -> str:
     """What changes when the program or its settings do; where the home lies is nothing that anything is made of."""
-    return unchanged.made_with(repr(settings.model_dump(exclude={"home"})), settings.home, SEED_FILE)
+    kept = (file for file in (settings.allocations_file, settings.budgets_file) if file.is_file())
+    return unchanged.made_with(repr(settings.model_dump(exclude={"home"})), settings.home, SEED_FILE, *kept)
 
 
 def _asked(
