@@ -6,7 +6,7 @@
 -- A reservation belongs to the tasks that used it, each day by the time that they kept the device: a moment counts for the
 -- task that ended next, from its start (as early as it may have been) on. What no task kept is idle time, a share of
 -- its own. By account it is that of who pays.
--- What has no amount (not billed, not known) has no row.
+-- What is not billed, paid by a reservation or of no known cost has no row.
 --
 -- group: costs
 -- key: record_arn, meter, charge_date, owner_key, used_by_arn, owner
@@ -108,7 +108,7 @@ shares AS (
         NULL AS reservation_arn, '' AS used_by_arn, tags, created_by, '' AS how,
         net_usd, accrued_usd, committed_usd
     FROM charges
-    WHERE record_kind <> 'reservation' AND (net_usd <> 0 OR accrued_usd <> 0 OR committed_usd <> 0)
+    WHERE record_kind <> 'reservation' AND cost_status IN ('priced', 'pending')
     UNION ALL
     SELECT
         charge_date, record_arn, 'reservation', 'reservation', account_id, device_arn, device_name, job_arn,
