@@ -30,7 +30,7 @@ import pyarrow.parquet as pq
 from bench.line import Line
 from bench.long_history import scratch
 from bench.records import NOW, Answer, bodies, changed, read_lines, write_lines
-from braket_etl.tables import QUANTUM_TASKS
+from braket_etl.tables import QUANTUM_TASKS, RECORD_CALLERS
 from braket_etl.tables.bookkeeping import UNSETTLED_RECORDS
 from braket_etl.tables.normalize import normalize
 from braket_etl.warehouse.connection import STORAGE_VERSION, configured
@@ -127,11 +127,11 @@ def rows_of(answers: Iterable[Answer]) -> pa.Table:
 
 @contextmanager
 def opened(file: Path) -> Iterator[Connection]:
-    """A DuckDB file with the table of tasks and that of what is unsettled, and with no more; checkpointed at the end."""
+    """A DuckDB file with the table of tasks, and those that an upsert looks into, and with no more; checkpointed at the end."""
     with duckdb.connect(str(file), config={"storage_compatibility_version": STORAGE_VERSION}) as connection:
         configured(connection)
         connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
-        for table in (QUANTUM_TASKS, UNSETTLED_RECORDS):
+        for table in (QUANTUM_TASKS, UNSETTLED_RECORDS, RECORD_CALLERS):
             connection.execute(table.create_statement())
         yield connection
         connection.execute("CHECKPOINT")

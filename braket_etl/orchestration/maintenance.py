@@ -120,7 +120,8 @@ def _forget_ticks(instance: dg.DagsterInstance, edge: datetime) -> None:
     events, found = SqlEventLogStorageTable.c, AssetCheckExecutionsTable.c
     old = sqlalchemy.and_(events.run_id == RUNLESS_RUN_ID, events.timestamp < edge.replace(tzinfo=None))
     storage = cast("SqlEventLogStorage", instance.event_log_storage)
-    if hasattr(storage, "path_for_shard"):  # SQLite keeps each event of no run twice
+    shard = getattr(storage, "path_for_shard", None)  # SQLite keeps each event of no run twice
+    if shard and Path(shard(RUNLESS_RUN_ID)).exists():
         with storage.run_connection(RUNLESS_RUN_ID) as connection:
             connection.execute(SqlEventLogStorageTable.delete().where(old))
     with storage.index_connection() as connection:
