@@ -127,7 +127,7 @@ def rows_of(answers: Iterable[Answer]) -> pa.Table:
 
 @contextmanager
 def opened(file: Path) -> Iterator[Connection]:
-    """A DuckDB file with the table of tasks, and those that an upsert looks into, and with no more; checkpointed at the end."""
+    """A DuckDB file with the tables of tasks and of what an upsert looks into, and with no more; checkpointed at the end."""
     with duckdb.connect(str(file), config={"storage_compatibility_version": STORAGE_VERSION}) as connection:
         configured(connection)
         connection.execute("CREATE SCHEMA IF NOT EXISTS etl")
