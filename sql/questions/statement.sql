@@ -25,4 +25,4 @@ WHERE a.owner_key = coalesce(getvariable('key'), 'project')
     AND (getvariable('first') IS NULL OR charge_date >= getvariable('first')::DATE)
     AND (getvariable('last') IS NULL OR charge_date <= getvariable('last')::DATE)
 GROUP BY a.owner, a.account_id, kind, device, a.job_arn, job, a.rule
-ORDER BY owner = '(unallocated)', owner, amount_usd DESC, account_id, kind, device, job, a.job_arn, rule
+ORDER BY owner = '(unallocated)', owner, amount_usd DESC, a.account_id, kind, device, job, a.job_arn, rule
