@@ -65,6 +65,11 @@ _PATIENCE = 10.0
 #: What a tick of a schedule may take; Dagster gives it up after 60 seconds.
 _TICK_SECONDS = 30.0
 _SYNC = "sync"
+#: Whether anything runs up a cost: a job on its instances, a task on a simulator.
+_RUNS = (
+    "SELECT EXISTS (FROM jobs WHERE NOT is_terminal AND started_at IS NOT NULL) "
+    "OR EXISTS (FROM quantum_tasks WHERE status IN ('RUNNING', 'CANCELLING'))"
+)
 T = TypeVar("T")
 #: Tables whose rows each look dates anew, which is nothing new; whether devices and limits changed, `_seen` tells.
 _SEEN_AGAIN = frozenset(
@@ -148,16 +153,22 @@ def quiet_tick(instance: dg.DagsterInstance, runtime: Runtime) -> str:
 def quiet_poll(runtime: Runtime) -> str:
     """Why no poll of the open records has to run: it was done here and saw nothing new; raises News where it did.
 
-    What was seen is stored. It is published with what comes next: by then each bound of a wait is as true as it was.
+    What was seen is stored. It is published with what comes next, by then each bound of a wait is as true as it was; at
+    once where something runs, which has cost more by now.
     """
 
     def poll(run_id: str) -> Outcome:
         puller = replace(runtime.puller(run_id), patience=_PATIENCE)
         outcome = refresh(puller, runtime.targets(), only_open=True)
-        return outcome + pull_devices(puller, runtime.targets(), only_in_use=True)
+        outcome += pull_devices(puller, runtime.targets(), only_in_use=True)
+        _refuse_news(outcome, ())
+        with runtime.warehouse.writing("publishing what runs") as connection:
+            if connection.execute(_RUNS).fetchall()[0][0]:
+                results = Results(connection, STEP)
+                publish(runtime.warehouse, connection, group=runtime.settings.group, results=results)
+        return outcome
 
     outcome = _within(runtime, poll)
-    _refuse_news(outcome, ())
     return f"{outcome.fetched:,} open records were polled: none has changed"
 
 

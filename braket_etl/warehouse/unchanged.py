@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import re
 from contextlib import suppress
 from dataclasses import asdict, dataclass, field, replace
 from datetime import datetime
@@ -21,6 +22,8 @@ from braket_etl.values import instant
 from braket_etl.warehouse.connection import Warehouse, replaced_atomically
 from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.migrate import declared_fingerprint, numbered_migrations
+
+_COUNT_OR_TIME = re.compile(r"(?<![\w-])(?!\d{12}(?!\d))\d[\d,.:]*(?![\w-])")
 
 
 @dataclass(frozen=True, slots=True)
@@ -79,8 +82,8 @@ def made_with(settings: str, home: Path, *files: Path) -> str:
 
 
 def numberless(warning: str) -> str:
-    """A warning without its numbers, which change from run to run."""
-    return "".join(letter for letter in warning if not letter.isdigit())
+    """A warning without counts and times of day, which change from run to run; accounts, Regions, ARNs and days stay."""
+    return _COUNT_OR_TIME.sub("", warning)
 
 
 @dataclass(frozen=True)

@@ -10,6 +10,7 @@ from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any, cast
 
+import boto3
 import dagster as dg
 import pytest
 import sqlalchemy
@@ -24,11 +25,12 @@ from braket_etl.orchestration.maintenance import forget_old_runs
 from braket_etl.orchestration.quiet import LOOKED_AT, in_order, looked
 from braket_etl.pull.outcome import News
 from braket_etl.runtime import Runtime
-from braket_etl.warehouse.unchanged import DisturbedError, Watched
+from braket_etl.warehouse.unchanged import DisturbedError, Watched, numberless
 from tests.conftest import Program
 
 LATER = datetime.now(UTC).replace(microsecond=0)
 ENDED = LATER - timedelta(days=10)
+KEYS = {"aws_access_key_id": "x", "aws_secret_access_key": "y"}
 SINCE = {"BRAKET_ETL_START_DATE": f"{ENDED - timedelta(days=3):%Y-%m-%d}", "BRAKET_ETL_PRICE_LIST": "off"}
 
 
@@ -181,6 +183,40 @@ def test_open_records_are_polled_by_the_tick_until_one_has_changed(
         assert isinstance(tick(program, "observe_open_records"), dg.RunRequest)
 
 
+def test_what_a_running_job_has_cost_is_published_by_each_poll(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with running(tasks=4, jobs=1, days=3, seed=5, quotas=False, now=ENDED, frozen=True) as emulator:
+        emulator.set_clock(now=datetime.now(UTC) - timedelta(minutes=10), rate=0)
+        program = Program(tmp_path / "running", {**emulator.env(), **SINCE})
+        braket = boto3.client("braket", endpoint_url=emulator.url, region_name="eu-north-1", **KEYS)
+        arn = braket.create_job(
+            jobName="long",
+            roleArn="arn:aws:iam::123456789012:role/service-role/Braket",
+            algorithmSpecification={
+                "scriptModeConfig": {"entryPoint": "a:main", "s3Uri": "s3://b/c", "compressionType": "GZIP"}
+            },
+            instanceConfig={"instanceType": "ml.m5.large", "volumeSizeInGb": 30},
+            outputDataConfig={"s3Path": "s3://b/out"},
+            deviceConfig={"device": "arn:aws:braket:eu-north-1::device/qpu/iqm/Garnet"},
+            tags={"emulator:run": "200000"},
+        )["jobArn"]
+        emulator.set_clock(now=datetime.now(UTC), rate=1)
+        program.ok("sync")
+        for name, value in program.environment().items():
+            monkeypatch.setenv(name, value)
+
+        def accrued() -> tuple[Any, ...]:
+            found = f"SELECT accrued_until, accrued_usd FROM job_costs WHERE job_arn = '{arn}'"
+            return program.rows(found)[0]
+
+        seen = [accrued()]
+        for _ in range(2):
+            assert "none has changed" in str(tick(program, "observe_open_records"))
+            seen.append(accrued())
+        assert seen == sorted(set(seen))
+
+
 def synced_writer(program: Program) -> Any:
     return Runtime(flags={"home": program.home}).warehouse.writing("changing something")
 
@@ -266,6 +302,20 @@ def runless(instance: dg.DagsterInstance) -> int:
             ).scalar_one()
             for table in ("event_logs", "asset_check_executions")
         )
+
+
+@pytest.mark.parametrize(
+    ("before", "now", "is_the_same"),
+    [
+        ("3 jobs of 111122223333 wait since 07:01", "1,204 jobs of 111122223333 wait since 18:54:29", True),
+        ("limits of 111122223333 are refused", "limits of 444455556666 are refused", False),
+        ("us-east-1 is out of reach", "us-east-2 is out of reach", False),
+        ("the day 2026-11-28 is not whole", "the day 2026-11-27 is not whole", False),
+        ("arn:aws:braket:::job/1f3-4 has no results", "arn:aws:braket:::job/1f3-5 has no results", False),
+    ],
+)
+def test_a_warning_of_something_else_is_a_new_one(before: str, now: str, *, is_the_same: bool) -> None:
+    assert (numberless(before) == numberless(now)) is is_the_same
 
 
 def test_a_look_sees_that_somebody_else_writes_meanwhile(synced: Program) -> None:

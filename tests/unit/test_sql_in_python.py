@@ -25,7 +25,8 @@ ALLOWED = {
     ),
     "whether Dagster laid out its own files": "orchestration/storage.py",
     "Dagster's previews, due days and budgets": (
-        "orchestration/assets/models.py orchestration/budget_alerts.py orchestration/schedules.py"
+        "orchestration/assets/models.py orchestration/budget_alerts.py orchestration/quiet.py "
+        "orchestration/schedules.py"
     ),
     "how things stand, for status and doctor": "health/here.py health/standing.py warehouse/coverage.py",
     "catalogue, storage, migration and repair of the warehouse": (
