@@ -33,6 +33,7 @@ PARTS = {
     "incremental": "a sync that finds nothing new",
     "dagster_cost": "what Dagster costs",
     "models": "models and ready questions",
+    "settling": "costs by day and tag, kept beside computed",
     "keeping": "publishing, and the size of the file",
     "pulling": "pulling: request rates, memory, the same days again",
     "history": "ten million tasks in daily use",

@@ -5,7 +5,7 @@
 FILE is a published copy; without one, a history of a million tasks is made. A model is read whole, `SELECT count(*),
 bit_xor(hash(COLUMNS(*)))`, so that each value is computed and none is stored; a question is fetched whole as Arrow
 batches, in its order. Seconds are the median of three runs after one to warm up; CPU seconds of all threads stand
-beside. The daily marts are held against summing the same columns of `charges`, stored as a table.
+beside. What is kept of costs by day is read as it is kept; bench/settling.py has it beside what is computed.
 """
 
 from __future__ import annotations
@@ -24,20 +24,10 @@ from bench.long_history import cached_home, warehouse_of
 from bench.merging import sizes
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.queries import queries
+from braket_etl.warehouse.settled import CHARGE_SUMS, KEPT_SUMS
 
 LIMIT = 2.0
 """Seconds that anything may take on a million tasks and two cores."""
-
-#: The daily marts, and the same sums over `charges` as a table.
-_SUMS = (
-    "sum(cost_usd), sum(discount_usd), sum(net_usd), sum(committed_usd), count(*), sum(shots), sum(quantity), "
-    "count(*) FILTER (cost_status = 'pending'), sum(cost_usd) FILTER (meter = 'task'), "
-    "sum(cost_usd) FILTER (meter = 'shot'), sum(cost_usd) FILTER (meter = 'run_time')"
-)
-MARTS = {
-    "daily_costs": f"SELECT charge_date, account_id, region, device_arn, {_SUMS} FROM stored GROUP BY ALL",
-    "tag_costs": f"SELECT charge_date, tags, {_SUMS} FROM stored GROUP BY ALL",
-}
 
 
 @dataclass(frozen=True)
@@ -66,7 +56,8 @@ def opened(file: Path) -> duckdb.DuckDBPyConnection:
     connection.execute("SET TimeZone = 'UTC'; SET threads = 2")
     connection.execute(f"ATTACH '{file}' AS large (READ_ONLY); USE large")
     for model in models():
-        connection.execute(f'CREATE TEMP VIEW "{model.name}" AS {model.sql}')
+        sql = KEPT_SUMS if model.name == CHARGE_SUMS else model.sql
+        connection.execute(f'CREATE TEMP VIEW "{model.name}" AS {sql}')
     return connection
 
 
@@ -87,14 +78,6 @@ def measured(
             )
 
 
-def stored_sums(connection: duckdb.DuckDBPyConnection, repetitions: int = 3) -> dict[str, Time]:
-    """The time of each daily mart's sums over charges as a table."""
-    connection.execute("CREATE OR REPLACE TEMP TABLE stored AS FROM charges")
-    times = {name: taken(lambda sql=sql: _read(connection, sql), repetitions) for name, sql in MARTS.items()}
-    connection.execute("DROP TABLE temp.stored")
-    return times
-
-
 def _read(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
     """Fetch all rows, batch by batch."""
     for _ in connection.sql(sql).to_arrow_reader(100_000):
@@ -102,19 +85,11 @@ def _read(connection: duckdb.DuckDBPyConnection, sql: str) -> None:
 
 
 def lines(quick: bool) -> Iterator[Line]:
-    """The daily marts beside sums over a table, and the slowest models and questions, as the table shows them."""
+    """The slowest models and questions, as the table shows them."""
     small, large = sizes(quick)
     repetitions = 1 if quick else 3
     with opened(warehouse_of(cached_home(small)).published) as connection:
         took = {name: time.wall for _, name, time in measured(connection, repetitions=repetitions)}
-        for name, stored in stored_sums(connection, repetitions).items():
-            yield Line(
-                what=f"{name} of {small:,} tasks",
-                ours=took[name],
-                against="the same sums over charges as a table",
-                theirs=stored.wall,
-                at_most=2,
-            )
     slowest = sorted(took, key=took.__getitem__, reverse=True)
     for kind, is_kind in (("models", False), ("ready questions", True)):
         of_kind = [name for name in slowest if name.startswith("@") == is_kind]
@@ -156,9 +131,6 @@ def main(file: Path | None, only: frozenset[str]) -> None:
         for kind, name, took in measured(connection, only):
             mark = "  over the limit" if took.wall > LIMIT else ""
             print(f"{kind:10}{name:26}{took.wall:8.2f}{took.cpu:8.2f}{mark}", flush=True)
-        if not only:
-            for name, took in stored_sums(connection).items():
-                print(f"{'table':10}{f'sums of {name}':26}{took.wall:8.2f}{took.cpu:8.2f}", flush=True)
 
 
 if __name__ == "__main__":

@@ -28,6 +28,7 @@ from braket_etl.warehouse.checks import (
 from braket_etl.warehouse.coverage import places_not_whole
 from braket_etl.warehouse.door import STEP, let_run_through
 from braket_etl.warehouse.results import Results
+from braket_etl.warehouse.settled import settle
 
 YESTERDAY = "yesterday_is_present"
 #: Tables whose assets are partitioned by day of creation and searched by day.
@@ -94,6 +95,7 @@ def check_models(
 ) -> Iterator[dg.AssetCheckResult]:
     """Look at waits and costs before they are believed."""
     with runtime.warehouse.writing("checking models") as connection:
+        settle(connection)
         results = results_of(context, connection, "check_models")
         yield from _asked(results, model_checks(), context.selected_asset_check_keys, {})
 

@@ -48,6 +48,7 @@ from braket_etl.warehouse.lock import Holder, folder_locked, holder_of
 from braket_etl.warehouse.migrate import migrate
 from braket_etl.warehouse.outcomes import Compaction, HeldBack, Restored
 from braket_etl.warehouse.restore import laid, name_of
+from braket_etl.warehouse.settled import settle, unsettle
 from braket_etl.warehouse.statements import Connection, stoppable
 from braket_etl.warehouse.storage import damaged, explained, read_through, synced
 
@@ -123,6 +124,7 @@ class FileWarehouse(Warehouse):
                     with stoppable(connection):
                         self._check_counts(connection)
                         migrate(connection, self.note_fewer)
+                        unsettle(connection)
                         yield connection
                         self.note_rows(row_counts(connection, kept_tables()))
                 finally:
@@ -206,6 +208,7 @@ class FileWarehouse(Warehouse):
         hold what the writer does; the old copy stays then.
         """
         self.check()
+        settle(connection)
         connection.execute("CHECKPOINT")
         target = self.published
         private_folder(target.parent)
@@ -215,9 +218,12 @@ class FileWarehouse(Warehouse):
         try:
             # Closing any handle of the file in this process drops DuckDB's own lock on it. Ours still holds, and
             # after the checkpoint the file is whole.
+            size = self.file.stat().st_size
             shutil.copyfile(self.file, draft)
+            unsettle(connection)
+            connection.execute("CHECKPOINT")
             synced(draft)
-            if draft.stat().st_size != self.file.stat().st_size:
+            if draft.stat().st_size != size:
                 raise DamagedError("the copy to be published was cut short; the old one stays")
             counts = _counted(draft, row_counts(connection), self.file, self.published)
             # An analyst who opened the copy read-write and was killed left a log, which DuckDB would replay onto

@@ -86,7 +86,9 @@ class Contents:
         if table not in self._keys:
             declared = _DECLARED[table]
             columns = ", ".join(f'"{column}"' for column in declared.key)
-            self._keys[table] = _hashed(self.connection, f"SELECT {columns} FROM {declared.qualified_name}")
+            self._keys[table] = fingerprint_of(
+                self.connection, f"SELECT {columns} FROM {declared.qualified_name}"
+            )
         return self._keys[table]
 
     def forget(self, table: str) -> None:
@@ -152,12 +154,12 @@ def fingerprint(connection: Connection, table: Table) -> str:
     """
     columns = ", ".join(f'"{c.name}"' for c in table.columns if not (table.has("row_hash") and _is_wide(c)))
     rows, looked_at = _LOOKED_AT.get(table.name, (table.qualified_name, columns))
-    return _hashed(connection, f"SELECT {looked_at} FROM {rows}")
+    return fingerprint_of(connection, f"SELECT {looked_at} FROM {rows}")
 
 
 def depths(connection: Connection) -> str:
     """What changes when a device is seen with other depths of its queues."""
-    return _hashed(
+    return fingerprint_of(
         connection,
         "SELECT device_arn, observed_at, COLUMNS('.*_queue_(size|is_capped|raw)') FROM device_observations",
     )
@@ -168,7 +170,8 @@ def present(connection: Connection) -> str:
     return "; ".join(fingerprint(connection, table) for table in (DEVICES, SPENDING_LIMITS, RESERVATIONS))
 
 
-def _hashed(connection: Connection, query: str) -> str:
+def fingerprint_of(connection: Connection, query: str) -> str:
+    """The number of rows that a query gives and the sum of their hashes, whatever their order."""
     rows, total = connection.execute(f"SELECT count(*), sum(hash(seen)) FROM ({query}) AS seen").fetchall()[0]
     return f"{rows} {total}"
 

@@ -46,12 +46,12 @@ WITH by_record AS (
         sum(cost_usd) FILTER (meter = 'reservation') AS reservation_cost_usd,
         sum(committed_usd) AS committed_usd,
         sum(accrued_usd) AS accrued_usd,
-        count(*) FILTER (is_record) AS n_records,
-        count(*) FILTER (is_record AND cost_status = 'pending') AS n_open,
-        count(*) FILTER (is_record AND cost_status IN ('no_price', 'no_duration')) AS n_unknown,
+        sum(n_records) AS n_records,
+        sum(n_records) FILTER (cost_status = 'pending') AS n_open,
+        sum(n_records) FILTER (unknown_arn IS NOT NULL) AS n_unknown,
         sum(shots) AS shots,
         sum(quantity) FILTER (meter = 'shot') AS billed_shots
-    FROM charges
+    FROM charge_sums
     GROUP BY charge_date, account_id, region, device_arn, record_kind
 )
 SELECT
@@ -74,8 +74,8 @@ SELECT
     coalesce(sum(n_records) FILTER (record_kind = 'task'), 0)::BIGINT AS n_tasks,
     coalesce(sum(n_records) FILTER (record_kind = 'job'), 0)::BIGINT AS n_jobs,
     coalesce(sum(n_records) FILTER (record_kind = 'reservation'), 0)::BIGINT AS n_reservations,
-    sum(n_open)::BIGINT AS n_open,
-    sum(n_unknown)::BIGINT AS n_unknown,
+    coalesce(sum(n_open), 0)::BIGINT AS n_open,
+    coalesce(sum(n_unknown), 0)::BIGINT AS n_unknown,
     coalesce(sum(shots), 0)::HUGEINT AS shots,
     coalesce(sum(billed_shots), 0)::HUGEINT AS billed_shots
 FROM by_record

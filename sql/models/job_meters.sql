@@ -39,26 +39,7 @@
 -- volume_accrued_usd: the same of its volumes
 -- committed_at_most_usd: of an open job, the most that instances and volumes will cost, by maxRuntimeInSeconds
 WITH
--- Long runs tell the unit best: a minute at least; where there is none, whatever there is, where a run of less than a
--- second counts as one, since whole seconds may be billed. One unit for all. No CTE here is read twice, as in priced_tasks.
-ratios AS (
-    SELECT
-        median(billable_duration / run_seconds) FILTER (run_seconds >= 60) AS of_long_runs,
-        median(billable_duration / greatest(run_seconds, 1)) AS of_all_runs
-    FROM (
-        SELECT billable_duration, (epoch_ms(ended_at) - epoch_ms(started_at)) / 1e3 AS run_seconds
-        FROM jobs
-        WHERE is_terminal
-    )
-    WHERE billable_duration > 0 AND run_seconds >= 0
-),
-inferred AS (
-    SELECT CASE
-        WHEN coalesce(of_long_runs, of_all_runs) BETWEEN 0.2 AND 5 THEN 'seconds'
-        WHEN coalesce(of_long_runs, of_all_runs) BETWEEN 200 AND 5000 THEN 'milliseconds'
-    END AS duration_unit
-    FROM ratios
-),
+-- No CTE here is read twice, as in priced_tasks.
 seen AS (
     SELECT job_arn, max(last_observed_at) AS last_running_at
     FROM job_observations
@@ -127,7 +108,7 @@ durations AS (
             WHEN j.started_at IS NULL OR j.started_at >= j.ran_until THEN 0
         END AS run_ms_so_far
     FROM days AS j
-    CROSS JOIN inferred AS i
+    CROSS JOIN job_duration_unit AS i
 ),
 checked AS (
     -- starting and ending take minutes, hence the slack

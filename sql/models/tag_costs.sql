@@ -25,10 +25,10 @@ WITH by_tags AS (
         coalesce(sum(discount_usd), 0) AS discount_usd,
         coalesce(sum(committed_usd), 0) AS committed_usd,
         coalesce(sum(accrued_usd), 0) AS accrued_usd,
-        count(*) FILTER (is_record AND record_kind = 'task') AS n_tasks,
-        count(*) FILTER (is_record AND record_kind = 'job') AS n_jobs,
-        count(*) FILTER (is_record AND cost_status IN ('no_price', 'no_duration')) AS n_unknown
-    FROM charges
+        coalesce(sum(n_records) FILTER (record_kind = 'task'), 0) AS n_tasks,
+        coalesce(sum(n_records) FILTER (record_kind = 'job'), 0) AS n_jobs,
+        coalesce(sum(n_records) FILTER (unknown_arn IS NOT NULL), 0) AS n_unknown
+    FROM charge_sums
     GROUP BY charge_date, to_json(tags)::VARCHAR
 ),
 tagged AS (

@@ -14,10 +14,10 @@ SELECT
     coalesce(sum(cost_usd) FILTER (meter = 'run_time'), 0) AS run_time_usd,
     coalesce(sum(cost_usd) FILTER (meter IN ('instance', 'volume')), 0) AS job_instances_usd,
     coalesce(sum(cost_usd) FILTER (meter = 'reservation'), 0) AS reservations_usd,
-    count(*) FILTER (is_record AND record_kind = 'task') AS n_tasks,
-    count(*) FILTER (is_record AND record_kind = 'job') AS n_jobs,
-    count(DISTINCT record_arn) FILTER (cost_status IN ('no_price', 'no_duration')) AS n_unknown
-FROM charges
+    coalesce(sum(n_records) FILTER (record_kind = 'task'), 0)::BIGINT AS n_tasks,
+    coalesce(sum(n_records) FILTER (record_kind = 'job'), 0)::BIGINT AS n_jobs,
+    count(DISTINCT unknown_arn) AS n_unknown
+FROM charge_sums
 WHERE (getvariable('first') IS NULL OR charge_date >= getvariable('first')::DATE)
     AND (getvariable('last') IS NULL OR charge_date <= getvariable('last')::DATE)
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))

@@ -11,9 +11,9 @@ WITH by_tags AS (
     SELECT
         tags,
         sum(cost_usd) AS cost_usd,
-        count(*) FILTER (is_record AND record_kind = 'task') AS n_tasks,
-        count(*) FILTER (is_record AND record_kind = 'job') AS n_jobs
-    FROM charges
+        coalesce(sum(n_records) FILTER (record_kind = 'task'), 0) AS n_tasks,
+        coalesce(sum(n_records) FILTER (record_kind = 'job'), 0) AS n_jobs
+    FROM charge_sums
     WHERE (getvariable('first') IS NULL OR charge_date >= getvariable('first')::DATE)
         AND (getvariable('last') IS NULL OR charge_date <= getvariable('last')::DATE)
         AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))

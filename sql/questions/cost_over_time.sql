@@ -13,7 +13,7 @@ WITH by_device AS (
         date_trunc(coalesce(getvariable('step'), 'day'), charge_date)::DATE AS since,
         coalesce(device_name, '(no device)') AS device,
         sum(cost_usd) AS cost_usd
-    FROM charges
+    FROM charge_sums
     WHERE cost_usd > 0
         AND (getvariable('first') IS NULL OR charge_date >= getvariable('first')::DATE)
         AND (getvariable('last') IS NULL OR charge_date <= getvariable('last')::DATE)

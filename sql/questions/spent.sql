@@ -8,10 +8,10 @@
 SELECT
     coalesce(sum(cost_usd), 0) AS cost_usd,
     coalesce(sum(net_usd), 0) AS after_discounts_usd,
-    count(*) FILTER (is_record AND record_kind = 'task' AND cost_status <> 'pending') AS n_tasks_ended,
-    count(*) FILTER (is_record AND record_kind = 'job' AND cost_status <> 'pending') AS n_jobs_ended,
-    count(DISTINCT record_arn) FILTER (cost_status IN ('no_price', 'no_duration')) AS n_without_a_known_cost
-FROM charges
+    coalesce(sum(n_records) FILTER (record_kind = 'task' AND cost_status <> 'pending'), 0)::BIGINT AS n_tasks_ended,
+    coalesce(sum(n_records) FILTER (record_kind = 'job' AND cost_status <> 'pending'), 0)::BIGINT AS n_jobs_ended,
+    count(DISTINCT unknown_arn) AS n_without_a_known_cost
+FROM charge_sums
 WHERE (getvariable('first') IS NULL OR charge_date >= getvariable('first')::DATE)
     AND (getvariable('last') IS NULL OR charge_date <= getvariable('last')::DATE)
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))

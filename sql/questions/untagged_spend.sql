@@ -7,12 +7,12 @@
 SELECT
     account_id,
     coalesce(device_name, '(no device)') AS device,
-    record_kind = 'task' AND job_arn IS NOT NULL AS is_task_in_job,
-    count(DISTINCT record_arn) AS records,
+    record_kind = 'task' AND is_in_job AS is_task_in_job,
+    sum(n_records)::BIGINT AS records,
     coalesce(sum(cost_usd), 0) AS cost_usd,
     coalesce(sum(committed_usd), 0) AS committed_usd,
-    count(DISTINCT record_arn) FILTER (cost_status IN ('no_price', 'no_duration')) AS n_unknown
-FROM charges
+    count(DISTINCT unknown_arn) AS n_unknown
+FROM charge_sums
 WHERE tags[coalesce(getvariable('key'), 'team')] IS NULL
 GROUP BY account_id, device, is_task_in_job
 ORDER BY cost_usd DESC, records DESC, device, account_id, is_task_in_job

@@ -70,9 +70,9 @@ def test_every_table_and_model_says_what_it_is(specs: dict[str, dg.AssetSpec], n
 
 def test_a_column_shows_what_it_is_made_of(specs: dict[str, dg.AssetSpec]) -> None:
     deps = specs["daily_costs"].metadata["dagster/column_lineage"].deps_by_column["cost_usd"]
-    assert deps == [dg.TableColumnDep("charges", "cost_usd")]
+    assert deps == [dg.TableColumnDep("charge_sums", "cost_usd")]
     shown = specs["daily_costs"].metadata["lineage"].md_str
-    assert "| `cost_usd` | `charges.cost_usd` | at list price" in shown
+    assert "| `cost_usd` | `charge_sums.cost_usd` | at list price" in shown
     tasks = specs["quantum_tasks"].metadata["dagster/column_lineage"].deps_by_column["shots"]
     assert tasks == [dg.TableColumnDep(dg.AssetKey(["braket", "GetQuantumTask"]), "shots")]
 

@@ -126,7 +126,8 @@ DAMAGES: dict[tuple[str, str], tuple[str, str]] = {
         ":job/",
     ),
     ("job_costs", "durations_of_jobs_fit"): (
-        "UPDATE jobs SET billable_duration = 123456789123 WHERE job_arn = (SELECT min(job_arn) FROM jobs WHERE is_terminal)",
+        "UPDATE jobs SET billable_duration = 123456789123 WHERE job_arn = "
+        "(SELECT min(job_arn) FROM jobs WHERE is_terminal AND started_at IS NOT NULL)",
         "billable 123456789123",
     ),
     ("job_costs", "every_job_has_a_price"): (

@@ -15,6 +15,7 @@ import pytest
 
 from braket_etl.warehouse.queries import LIMITS, Query, named_query, queries, set_variables
 from braket_etl.warehouse.queries import answer as ask
+from braket_etl.warehouse.settled import unsettle
 from tests.conftest import Program
 
 QUERIES = queries()
@@ -99,6 +100,7 @@ def damaged(demo_home: Path, tmp_path: Path) -> Iterator[duckdb.DuckDBPyConnecti
     copy = tmp_path / "warehouse.duckdb"
     shutil.copyfile(demo_home / "warehouse.duckdb", copy)
     with duckdb.connect(str(copy)) as connection:
+        unsettle(connection)
         yield connection
 
 

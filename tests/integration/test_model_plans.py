@@ -58,7 +58,6 @@ def columns_read(scan: Node) -> set[str]:
         ("SELECT sum(cost_usd) FROM priced_tasks", "quantum_tasks", {"tags", "account_id", "device_arn"}),
         ("SELECT sum(cost_usd) FROM task_costs", "quantum_tasks", {"tags", "account_id", "device_arn"}),
         ("SELECT sum(cost_usd) FROM charges", "quantum_tasks", {"tags", "account_id", "device_arn"}),
-        ("SELECT sum(cost_usd) FROM daily_costs", "quantum_tasks", {"tags"}),
         ("SELECT sum(cost_usd) FROM charges", "jobs", {"tags", "account_id", "device_config_device"}),
         ("SELECT count(is_censored) FROM task_latency", "task_results", {"execution_duration_ms"}),
         ("SELECT count(started_at) FROM job_latency", "jobs", {"device_config_device"}),
@@ -86,7 +85,7 @@ def test_a_question_reads_the_columns_that_it_needs(
 @pytest.mark.parametrize("table", ["quantum_tasks", "jobs"])
 @pytest.mark.parametrize(
     ("model", "amount"),
-    [("charges", "cost_usd"), ("daily_costs", "cost_usd"), ("allocated_charges", "amount_usd")],
+    [("charges", "cost_usd"), ("allocated_charges", "amount_usd")],
 )
 def test_a_question_about_some_days_prices_no_other(
     demo: duckdb.DuckDBPyConnection, model: str, amount: str, table: str
@@ -106,6 +105,13 @@ def test_a_question_about_some_days_prices_no_other(
         upwards = [node["name"] for node in reversed(path)]
         joins = [place for place, name in enumerate(upwards) if "JOIN" in name]
         assert upwards.index("FILTER") < joins[0]
+
+
+@pytest.mark.parametrize("model", ["daily_costs", "tag_costs"])
+def test_sums_by_day_are_read_as_they_are_kept(demo: duckdb.DuckDBPyConnection, model: str) -> None:
+    plan = plan_of(demo, f"FROM {model}")
+    assert scans(plan, "kept_charge_sums")
+    assert not scans(plan, "quantum_tasks")
 
 
 @pytest.mark.parametrize(

@@ -19,6 +19,7 @@ from braket_etl.cli.output import duration
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.parsed import kept
 from braket_etl.warehouse.queries import queries
+from braket_etl.warehouse.settled import unsettle
 from tests.conftest import Program
 
 ROOT = Path(__file__).parents[2]
@@ -37,6 +38,7 @@ def home(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Program:
     program.home.mkdir()
     shutil.copyfile(demo_home / "warehouse.duckdb", program.published)
     with duckdb.connect(str(program.published)) as connection:
+        unsettle(connection)
         for statement in (
             # one Region was never reached, another not on some days, and on some too late
             "DELETE FROM etl.coverage WHERE region = 'us-west-1'",

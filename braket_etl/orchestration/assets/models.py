@@ -22,6 +22,7 @@ from braket_etl.warehouse.connection import Connection
 from braket_etl.warehouse.lineage import column_lineage
 from braket_etl.warehouse.models import Model, create_view, models, views
 from braket_etl.warehouse.results import Results, depths
+from braket_etl.warehouse.settled import CHARGE_SUMS, settle
 
 T = TypeVar("T")
 
@@ -190,6 +191,8 @@ def _made(context: dg.AssetExecutionContext, results: Results, name: str) -> _Bu
 
 def _viewed(connection: Connection, model: Model) -> dict[str, Any]:
     create_view(connection, model)
+    if model.name == CHARGE_SUMS:
+        settle(connection)
     rows = connection.execute(f'SELECT count(*) FROM main."{model.name}"').fetchall()[0][0]
     # duckdb_columns() would look into every view to tell of one
     described = connection.execute(f'DESCRIBE main."{model.name}"').fetchall()

@@ -1,0 +1,198 @@
+"""Sums of charges, kept by the UTC day on which their records were created, so that only what changed is summed again.
+
+The model charge_sums computes them; `settle` makes its view read what is kept, for this connection and for the copy that
+readers open, and `unsettle` makes it compute again before anything is written. What is kept of a day is told by its
+content from what is stored, so whatever stored it, and a kill at any moment, leave nothing to be cleaned up. A lake
+keeps nothing.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Iterator, Sequence
+from dataclasses import replace
+from datetime import date, timedelta
+
+from braket_etl import __version__
+from braket_etl.tables import JOBS, QUANTUM_TASKS, RESERVATIONS, TASK_RESULTS
+from braket_etl.tables.declaration import Table
+from braket_etl.warehouse.lineage import column_lineage
+from braket_etl.warehouse.migrate import declared_fingerprint
+from braket_etl.warehouse.models import Model, create_view, models
+from braket_etl.warehouse.results import fingerprint_of
+from braket_etl.warehouse.statements import Connection, is_lake, transaction
+
+_SUMS = "etl.kept_charge_sums"
+_DAYS = "etl.kept_charge_days"
+#: The model.
+CHARGE_SUMS = "charge_sums"
+#: The property that holds what all days are made of; beside it stands the one of a view that reads what is kept.
+_MADE_OF, _IS_READ = "charge sums are made of", "charge sums are read"
+#: What is told apart by day; what was observed of records matters while these are open.
+_BY_DAY = frozenset(
+    {
+        QUANTUM_TASKS.name,
+        JOBS.name,
+        RESERVATIONS.name,
+        TASK_RESULTS.name,
+        "task_observations",
+        "job_observations",
+    }
+)
+#: Columns that change without changing any charge of what has ended.
+_IGNORED = frozenset({"fetched_at", "first_seen_at", "expired_at"})
+#: Where more days have changed, all charges are summed.
+_FEW_DAYS = 100
+#: What the view of that model is where it reads what is kept.
+KEPT_SUMS = f"SELECT * FROM {_SUMS}"
+
+
+def settle(connection: Connection) -> int:
+    """Bring the kept sums up to date and let charge_sums read them; of how many days they were computed.
+
+    Nothing that costs are made of may be written on this connection afterwards.
+    """
+    if is_lake(connection):
+        return 0
+    model = _model()
+    all_of_it, found = _made_of_all(connection), _made_of_days(connection)
+    with transaction(connection):
+        if all_of_it != _property(connection, _MADE_OF):
+            connection.execute(f"CREATE OR REPLACE TABLE {_SUMS} AS SELECT * FROM ({model.sql}) LIMIT 0")
+            connection.execute(f"CREATE OR REPLACE TABLE {_DAYS} (began_date DATE, made_of VARCHAR)")
+            _set_property(connection, _MADE_OF, all_of_it)
+        kept = dict(connection.execute(f"SELECT began_date, made_of FROM {_DAYS}").fetchall())
+        changed = sorted(day for day in kept | found if found.get(day) != kept.get(day))
+        if changed:
+            connection.execute(f"DELETE FROM {_SUMS} WHERE began_date IN $days", {"days": changed})
+            connection.execute(f"DELETE FROM {_DAYS} WHERE began_date IN $days", {"days": changed})
+            sums = _sums_of(model, changed if kept and len(changed) <= _FEW_DAYS else ())
+            connection.execute(f"INSERT INTO {_SUMS} {sums} ORDER BY charge_date")
+            connection.executemany(
+                f"INSERT INTO {_DAYS} VALUES (?, ?)", [(day, found[day]) for day in changed if day in found]
+            )
+        if _property(connection, _IS_READ) is None:
+            create_view(connection, replace(model, sql=KEPT_SUMS))
+            _set_property(connection, _IS_READ, "kept")
+    return len(changed)
+
+
+def unsettle(connection: Connection) -> None:
+    """Let charge_sums compute its rows, before anything is written."""
+    if _property(connection, _IS_READ) is not None:
+        with transaction(connection):
+            create_view(connection, _model())
+            connection.execute("DELETE FROM etl.properties WHERE name = ?", [_IS_READ])
+
+
+def _sums_of(model: Model, days: Sequence[date]) -> str:
+    """The model's SELECT of the charges of records created on these days; without any, of all.
+
+    DuckDB looks for a day of the sums' own rows after all joins, for a span of time in the charges before them.
+    """
+    spans = " OR ".join(
+        f"began_at >= TIMESTAMPTZ '{day} 00:00:00+00' AND began_at < TIMESTAMPTZ '{day + timedelta(days=1)} 00:00:00+00'"
+        for day in days
+    )
+    return model.sql.replace("FROM charges", f"FROM charges WHERE {spans}") if days else model.sql
+
+
+def _model() -> Model:
+    return next(model for model in models() if model.name == CHARGE_SUMS)
+
+
+def _made_of_all(connection: Connection) -> str:
+    """What changes when the sums of any day may: the program, prices, discounts, whatever is no record of a day."""
+    digest = hashlib.sha256(f"{__version__} {declared_fingerprint()}".encode())
+    for name in sorted(_not_by_day()):
+        digest.update(f" {name} {fingerprint_of(connection, f'SELECT * FROM {name}')}".encode())
+    return digest.hexdigest()
+
+
+def _not_by_day() -> Iterator[str]:
+    """The tables, and the models without a row a record, that the sums read in the end."""
+    known = {model.name: model for model in models()}
+    seen, waiting = set[str](), {CHARGE_SUMS}
+    while waiting:
+        name = waiting.pop()
+        seen.add(name)
+        model = known.get(name)
+        if name == CHARGE_SUMS or (model and _is_by_record(model)):
+            waiting |= known[name].reads - seen
+        elif name not in _BY_DAY:
+            yield name
+
+
+def _is_by_record(model: Model) -> bool:
+    return any(column.endswith("_arn") for column in model.key)
+
+
+def _made_of_days(connection: Connection) -> dict[date, str]:
+    """By day of creation, what changes when a record of that day does, or an open one was seen again."""
+    tasks, results = _content(QUANTUM_TASKS, "t"), _content(TASK_RESULTS, "r")
+    return dict(
+        connection.execute(
+            f"""
+            SELECT began_date, string_agg(made_of, ' ' ORDER BY made_of)
+            FROM (
+                SELECT t.created_date AS began_date,
+                    concat_ws(' ', 'tasks', count(*), sum(hash({tasks}, {results}, {_SEEN}))) AS made_of
+                FROM quantum_tasks AS t
+                LEFT JOIN task_results AS r ON r.quantum_task_arn = t.quantum_task_arn
+                LEFT JOIN ({_seen("task_observations", "quantum_task_arn")}) AS o ON o.arn = t.quantum_task_arn
+                GROUP BY began_date
+                UNION ALL
+                SELECT t.created_date, concat_ws(' ', 'jobs', count(*), sum(hash({_content(JOBS, "t")}, {_SEEN})))
+                FROM jobs AS t
+                LEFT JOIN ({_seen("job_observations", "job_arn")}) AS o ON o.arn = t.job_arn
+                GROUP BY t.created_date
+                UNION ALL
+                SELECT timezone('UTC', start_at)::DATE AS day,
+                    concat_ws(' ', 'reservations', count(*), sum(hash({_content(RESERVATIONS, "t")}, start_at > now())))
+                FROM reservations AS t
+                GROUP BY day
+            )
+            GROUP BY began_date
+            """
+        ).fetchall()
+    )
+
+
+#: When an open record was asked for last, and what was seen of it.
+_SEEN = "CASE WHEN NOT t.is_terminal THEN t.fetched_at END, o.seen"
+
+
+def _seen(observations: str, arn: str) -> str:
+    records = "quantum_tasks" if arn == "quantum_task_arn" else "jobs"
+    return (
+        f"SELECT {arn} AS arn, sum(hash(status, observed_at, last_observed_at)) AS seen FROM {observations} "
+        f"WHERE {arn} IN (SELECT {arn} FROM {records} WHERE NOT is_terminal) GROUP BY {arn}"
+    )
+
+
+def _content(table: Table, alias: str) -> str:
+    """The columns that charges are made of; of a row whose content has a hash, that and what it leaves out."""
+    if table.has("row_hash"):
+        columns = [c.name for c in table.columns if not c.content and c.name not in _IGNORED]
+    else:
+        columns = sorted(
+            {
+                upstream.column
+                for model in models()
+                if _is_by_record(model)
+                for made_of in column_lineage()[model.name].values()
+                for upstream in made_of
+                if upstream.table == table.name and upstream.column
+            }
+        )
+    return ", ".join(f'{alias}."{column}"' for column in columns)
+
+
+def _property(connection: Connection, name: str) -> str | None:
+    found = connection.execute("SELECT value FROM etl.properties WHERE name = ?", [name]).fetchall()
+    return found[0][0] if found else None
+
+
+def _set_property(connection: Connection, name: str, value: str) -> None:
+    connection.execute("DELETE FROM etl.properties WHERE name = ?", [name])
+    connection.execute("INSERT INTO etl.properties VALUES (?, ?)", [name, value])
