@@ -29,6 +29,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         quotas=not chosen.no_quotas,
         quick=chosen.quick,
         s3_endpoint=chosen.s3_endpoint,
+        by_minute=chosen.by_minute,
     )
     from braket_emulator.server import serve  # uvicorn only where something is served
 
@@ -75,6 +76,7 @@ def _parser() -> argparse.ArgumentParser:
     add("--no-quotas", action="store_true", help="never throttle")
     add("--quick", action="store_true", help="what clients create is over at once")
     add("--s3-endpoint", default=None, help="S3 that also gets the results of created tasks, a URL")
+    add("--by-minute", action="store_true", help="also draw a made-up QPU that is billed by the minute")
     add("--stop-at-end-of-input", action="store_true", help=argparse.SUPPRESS)
     return parser
 

@@ -16,7 +16,6 @@ from urllib.parse import parse_qs
 
 from braket_emulator import render, search
 from braket_emulator.callers import Caller
-from braket_emulator.devices import BY_ARN, DEVICES
 from braket_emulator.intake import Intake
 from braket_emulator.search import Filter
 from braket_emulator.service_model import ApiError, Operation, require_valid
@@ -79,8 +78,8 @@ class Api:
 
     def _get_device(self, call: Call) -> dict[str, Any]:
         require_valid(call.operation.input, {"deviceArn": call.label}, ["deviceArn"])
-        device = BY_ARN.get(call.label)
-        if device is None or call.caller.region not in device.called_from:
+        device = self.world.device(call.label, call.caller.region)
+        if device is None:
             raise _not_found(call.label)
         return render.device_record(device, call.now)
 
@@ -115,7 +114,7 @@ class Api:
         wanted = [set(each.values) for each in search.filters(request, search.DEVICE_FILTERS)]
         devices = [
             device
-            for device in DEVICES
+            for device in self.world.devices
             if call.caller.region in device.called_from and all(device.arn in arns for arns in wanted)
         ]
         start = _start(call, request, 0)

@@ -19,6 +19,7 @@ _NATIVE_GATES = {
     "rigetti": ["rx", "rz", "iswap"],
     "aqt": ["prx", "rz", "xx"],
     "oqc": ["ecr", "rz", "v", "x"],
+    "made-up": ["rx", "rz", "cz"],
 }
 _MOST_EXECUTABLES, _MOST_SHOTS_OF_A_SET = 100, 200_000
 
@@ -40,7 +41,7 @@ def capabilities(device: Device, now: int) -> str:
 
 def _service(device: Device, updated: str) -> dict[str, Any]:
     cost = {"price": float(device.per_shot), "unit": "shot"}
-    if not device.is_qpu:
+    if device.is_paid_by_time:
         cost = {"price": float(device.per_minute), "unit": "minute"}
     return {
         **_header("braket.device_schema.device_service_properties"),

@@ -84,10 +84,10 @@ def control(emulator: EmulatorApp) -> Starlette:
         return JSONResponse(emulator.world.truth(emulator.clock.now()))
 
     async def prices_csv(request: Request) -> Response:
-        return PlainTextResponse(offers.as_csv(), media_type="text/csv")
+        return PlainTextResponse(offers.as_csv(emulator.world.devices), media_type="text/csv")
 
     async def prices_json(request: Request) -> Response:
-        return JSONResponse(offers.as_json())
+        return JSONResponse(offers.as_json(emulator.world.devices))
 
     return Starlette(
         routes=[

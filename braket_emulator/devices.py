@@ -68,8 +68,13 @@ class Device:
 
     @property
     def is_qpu(self) -> bool:
-        """Whether it is hardware with a queue and a fee a shot."""
+        """Whether it is hardware with a queue."""
         return self.kind == "QPU"
+
+    @property
+    def is_paid_by_time(self) -> bool:
+        """Whether a task costs its run time, which its results tell."""
+        return bool(self.per_minute)
 
     @property
     def called_from(self) -> tuple[str, ...]:
@@ -324,4 +329,19 @@ DEVICES: tuple[Device, ...] = (
     ),
     _simulator("tn1", 50, status="RETIRED", per_minute=Decimal("0.275")),
 )
-BY_ARN = {device.arn: device for device in DEVICES}
+#: A QPU that is billed by the minute, as none of Braket's is: made up, and there only where an option asks for it.
+BY_MINUTE = Device(
+    "made-up",
+    "Minute",
+    "us-east-1",
+    20,
+    "braket.device_schema.ionq.ionq_device_capabilities",
+    provider_name="Made-up",
+    weight=0.4,
+    per_task=Decimal(0),
+    per_minute=Decimal("3.00"),
+    offer_name="Minute",
+    location="Nowhere",
+    summary="Made-up QPU that is billed by the minute",
+    pace=Pace(30.0, 1.2, 20.0, 30.0, 0.01, 5.0),
+)

@@ -9,13 +9,13 @@ from __future__ import annotations
 import math
 from bisect import bisect_left
 from collections import defaultdict
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass, field
 from itertools import accumulate
 from random import Random
 
 from braket_emulator import lore
-from braket_emulator.devices import DEVICES, Device
+from braket_emulator.devices import Device
 from braket_emulator.instants import DAY, HOUR, MINUTE, SECOND
 from braket_emulator.records import Task
 
@@ -56,10 +56,10 @@ class Scene:
         return self.places[bisect_left(self.weights, rng.random() * self.weights[-1])]
 
 
-def scene(account: str, regions: tuple[str, ...], rng: Random) -> Scene:
+def scene(account: str, regions: tuple[str, ...], devices: Sequence[Device], rng: Random) -> Scene:
     """The devices, tags and habits of one account in these Regions."""
     places, weights = [], []
-    for device in DEVICES:
+    for device in devices:
         here = [region for region in device.called_from if region in regions]
         for region in here if device.weight else ():
             places.append((device, region))

@@ -17,7 +17,7 @@ from typing import Any
 
 from braket_emulator import lore
 from braket_emulator.callers import Caller
-from braket_emulator.devices import BY_ARN, Device
+from braket_emulator.devices import Device
 from braket_emulator.instants import SECOND
 from braket_emulator.records import TERMINAL, Job, JobEvent, Task
 from braket_emulator.result_files import PROGRAM_SET, program_count
@@ -177,7 +177,7 @@ class Intake:
 
     def _new_task(self, caller: Caller, request: dict[str, Any], now: int) -> str:
         wishes = Wishes.of(request.get("tags"))
-        device = _device(request["deviceArn"], caller, now)
+        device = self._device(request["deviceArn"], caller, now)
         action = _action(request["action"], device)
         if action["braketSchemaHeader"]["name"] != PROGRAM_SET:
             _check_shots(request["shots"], device)
@@ -214,6 +214,17 @@ class Intake:
             told(task)
         return task.arn
 
+    def _device(self, arn: str, caller: Caller, now: int) -> Device:
+        device = self._world.device(arn, caller.region)
+        if device is None:
+            raise _invalid(f"device {arn} is not available in {caller.region}")
+        status = device.status_at(now)
+        if status == "RETIRED":
+            raise ApiError("DeviceRetiredException", f"device {arn} is retired")
+        if status == "OFFLINE":
+            raise ApiError("DeviceOfflineException", f"device {arn} is offline")
+        return device
+
     def _play_out(self, task: Task, wishes: Wishes) -> None:
         if wishes.execution_ms is not None and not task.device.is_qpu:
             task.execution = wishes.execution_ms
@@ -228,7 +239,7 @@ class Intake:
         wishes = Wishes.of(request.get("tags"))
         where = request["deviceConfig"]["device"]
         if where.startswith("arn:"):
-            _device(where, caller, now)
+            self._device(where, caller, now)
         instances = request["instanceConfig"]
         job = Job(
             arn=f"arn:aws:braket:{caller.region}:{caller.account}:job/{lore.identifier(self._rng)}",
@@ -299,18 +310,6 @@ def _may_be_cancelled(record: Task | Job, now: int) -> bool:
     if status in TERMINAL:
         raise ApiError("ConflictException", f"{record.arn} is in {status} status and cannot be cancelled")
     return status != "CANCELLING"
-
-
-def _device(arn: str, caller: Caller, now: int) -> Device:
-    device = BY_ARN.get(arn)
-    if device is None or caller.region not in device.called_from:
-        raise _invalid(f"device {arn} is not available in {caller.region}")
-    status = device.status_at(now)
-    if status == "RETIRED":
-        raise ApiError("DeviceRetiredException", f"device {arn} is retired")
-    if status == "OFFLINE":
-        raise ApiError("DeviceOfflineException", f"device {arn} is offline")
-    return device
 
 
 def _action(text: str, device: Device) -> dict[str, Any]:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import csv
 import io
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from decimal import Decimal
 from functools import lru_cache
@@ -26,7 +26,7 @@ DISCLAIMER = (
 _VERSION = "20260911000000"
 _TERM = "JRTCKXETXF"  # AWS's code of the on-demand term, the same in all its price lists
 _DIMENSION = "6YS6EN2CT7"
-_MADE_UP_DEVICES = frozenset({"dm1", "tn1", "Lucy"})
+_MADE_UP_DEVICES = frozenset({"dm1", "tn1", "Lucy", "Minute"})
 _MADE_UP = " (made-up rate)"
 _LOCATIONS = {
     "us-east-1": ("US East (N. Virginia)", "USE1"),
@@ -144,12 +144,12 @@ class Price:
         }
 
 
-@lru_cache(maxsize=1)
-def prices() -> tuple[Price, ...]:
-    """All prices of the list."""
+@lru_cache(maxsize=2)
+def prices(devices: Sequence[Device] = DEVICES) -> tuple[Price, ...]:
+    """All prices of the list, of these devices."""
     return (
-        *(price for device in DEVICES if device.is_qpu for price in _qpu(device)),
-        *(price for device in DEVICES if not device.is_qpu for price in _simulator(device)),
+        *(price for device in devices if device.is_qpu for price in _qpu(device)),
+        *(price for device in devices if not device.is_qpu for price in _simulator(device)),
         *(price for region in REGIONS for price in _jobs(region)),
     )
 
@@ -165,6 +165,8 @@ def _qpu(device: Device) -> Iterator[Price]:
         ("Braket Managed Jobs QPU Task", "Jobs-Task", "quantum-task", device.per_task, in_job),
         ("Braket Managed Jobs QPU Task Shot", "Jobs-Task-Shot", "quantum-shot", device.per_shot, in_job),
         ("Quantum Reservation", "Reservation", "hours", device.per_hour_reserved, alone),
+        ("Made-up QPU Time", "Time", "minutes", device.per_minute, alone),
+        ("Made-up Jobs QPU Time", "Jobs-Time", "minutes", device.per_minute, in_job),
     ):
         if usd:
             described = f"${usd} per {unit.rstrip('s')} on {label}, {family}{note}"
@@ -213,8 +215,8 @@ def _jobs(region: str) -> Iterator[Price]:
     )
 
 
-@lru_cache(maxsize=1)
-def as_csv() -> str:
+@lru_cache(maxsize=2)
+def as_csv(devices: Sequence[Device] = DEVICES) -> str:
     """The list as `index.csv`: five lines about the file, the header on the sixth, a price a line."""
     text = io.StringIO()
     writer = csv.writer(text, quoting=csv.QUOTE_ALL, lineterminator="\n")
@@ -224,12 +226,12 @@ def as_csv() -> str:
     writer.writerow(("Version", _VERSION))
     writer.writerow(("OfferCode", "AmazonBraket"))
     writer.writerow(COLUMNS)
-    writer.writerows(price.row().values() for price in prices())
+    writer.writerows(price.row().values() for price in prices(devices))
     return text.getvalue()
 
 
-@lru_cache(maxsize=1)
-def as_json() -> dict[str, Any]:
+@lru_cache(maxsize=2)
+def as_json(devices: Sequence[Device] = DEVICES) -> dict[str, Any]:
     """The list as `index.json`."""
     return {
         "formatVersion": "v1.0",
@@ -237,8 +239,10 @@ def as_json() -> dict[str, Any]:
         "offerCode": "AmazonBraket",
         "version": _VERSION,
         "publicationDate": PUBLISHED,
-        "products": {price.sku: _product(price) for price in prices()},
-        "terms": {"OnDemand": {price.sku: {f"{price.sku}.{_TERM}": _term(price)} for price in prices()}},
+        "products": {price.sku: _product(price) for price in prices(devices)},
+        "terms": {
+            "OnDemand": {price.sku: {f"{price.sku}.{_TERM}": _term(price)} for price in prices(devices)}
+        },
     }
 
 

@@ -18,6 +18,7 @@ class Options:
     `rate` is seconds of its clock a real second, `frozen` the same as rate 0. `port` 0 takes a free one.
     With `quick`, tasks and jobs that clients create are over at once. `s3_endpoint` is the URL of an S3 to which
     the results of created tasks are written as well; the emulator's own S3 is read-only and has them all.
+    With `by_minute` there is also a made-up QPU, Minute, that is billed by the minute, as none of Braket's is.
     """
 
     port: int = 0
@@ -33,6 +34,7 @@ class Options:
     quotas: bool = True
     quick: bool = False
     s3_endpoint: str | None = None
+    by_minute: bool = False
 
     @property
     def first_region(self) -> str:
@@ -61,6 +63,8 @@ class Options:
             arguments.append("--no-quotas")
         if self.quick:
             arguments.append("--quick")
+        if self.by_minute:
+            arguments.append("--by-minute")
         if self.s3_endpoint is not None:
             arguments.append(f"--s3-endpoint={self.s3_endpoint}")
         return arguments

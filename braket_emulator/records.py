@@ -86,17 +86,23 @@ class Task:
         left = (leaves - now) / max(1, leaves - self.created)
         return max(1, round(self.position * left))
 
+    @property
+    def run_time(self) -> int:
+        """Its milliseconds on the device, as the results of one that is paid by time tell them."""
+        return self.ended - (self.started or self.ended) if self.device.is_qpu else self.execution
+
     def billed(self) -> Decimal:
         """What it costs in US dollars when it ends as drawn."""
         if self.outcome != "COMPLETED" or self.reservation_arn:
             return Decimal(0)
-        if not self.device.is_qpu:
-            return self.device.per_minute * max(self.execution, SIMULATOR_MINIMUM) / MINUTE
+        if self.device.is_paid_by_time:
+            least = 0 if self.device.is_qpu else SIMULATOR_MINIMUM
+            return self.device.per_minute * max(self.run_time, least) / MINUTE
         return self.device.per_task + self.device.per_shot * self.successful
 
     def committed(self) -> Decimal:
         """What it is expected to cost in US dollars while it is open."""
-        if self.reservation_arn or not self.device.is_qpu:
+        if self.reservation_arn or self.device.is_paid_by_time:
             return Decimal(0)
         return self.device.per_task + self.device.per_shot * self.shots
 

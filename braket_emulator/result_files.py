@@ -203,10 +203,10 @@ def _identity(task: Task) -> dict[str, Any]:
 
 def _additional_metadata(task: Task, action: dict[str, Any]) -> dict[str, Any]:
     told: dict[str, Any] = {"action": action}
-    if not task.device.is_qpu:
+    if task.device.is_paid_by_time:
         told["simulatorMetadata"] = {
             **_header("braket.task_result.simulator_metadata"),
-            "executionDuration": task.execution,
+            "executionDuration": task.run_time,
         }
     if task.device.provider == "iqm":
         told["iqmMetadata"] = {

@@ -79,7 +79,14 @@ def emulator(options: Options, connections: OpenConnections) -> EmulatorApp:
     """The emulator that these options describe."""
     now = options.now or datetime.now(UTC)
     world = generate(
-        options.seed, options.tasks, options.jobs, options.days, options.accounts, options.regions, now
+        options.seed,
+        options.tasks,
+        options.jobs,
+        options.days,
+        options.accounts,
+        options.regions,
+        now,
+        by_minute=options.by_minute,
     )
     # without a wished-for instant the clock is the real one, however long the generation took
     clock = Clock(now if options.now or options.frozen else None, 0.0 if options.frozen else options.rate)

@@ -15,7 +15,7 @@ from random import Random
 from typing import Any, Generic, TypeVar
 
 from braket_emulator import draw_jobs, draw_tasks, lore
-from braket_emulator.devices import REGIONS
+from braket_emulator.devices import BY_MINUTE, DEVICES, REGIONS, Device
 from braket_emulator.draw_tasks import Scene
 from braket_emulator.instants import DAY, iso, milliseconds
 from braket_emulator.records import Job, SpendingLimit, Task
@@ -54,6 +54,7 @@ class World:
     tasks: dict[str, Task]
     jobs: dict[str, Job]
     limits: dict[str, SpendingLimit]
+    devices: tuple[Device, ...] = DEVICES
     task_shelves: dict[tuple[str, str], Shelf[Task]] = field(init=False)
     job_shelves: dict[tuple[str, str], Shelf[Job]] = field(init=False)
     limit_shelves: dict[tuple[str, str], Shelf[SpendingLimit]] = field(init=False)
@@ -62,6 +63,10 @@ class World:
         self.task_shelves = _shelved(self.tasks.values())
         self.job_shelves = _shelved(self.jobs.values())
         self.limit_shelves = _shelved(self.limits.values())
+
+    def device(self, arn: str, region: str) -> Device | None:
+        """The device with this ARN, where it is called from the Region."""
+        return next((each for each in self.devices if each.arn == arn and region in each.called_from), None)
 
     def record(self, arn: str) -> Task | Job | SpendingLimit | None:
         """The record with this ARN, also one that the API has forgotten or does not show yet."""
@@ -120,17 +125,21 @@ def generate(
     accounts: Sequence[str],
     regions: Sequence[str] | None,
     now: datetime,
+    *,
+    by_minute: bool = False,
 ) -> World:
     """A world with exactly `tasks` tasks and `jobs` jobs created in the `days` before `now`.
 
-    More come in the two days after `now`, at the same rate. Equal arguments give equal worlds. Raises
+    More come in the two days after `now`, at the same rate. `by_minute` draws tasks of the made-up QPU that is billed
+    by the minute as well. Equal arguments give equal worlds. Raises
     ValueError for an account that is not twelve digits, an unknown Region, or numbers that make no sense.
     """
     _check(tasks, jobs, days, accounts, regions)
     rng = Random(seed)  # noqa: S311 (made-up data, nothing secret)
     end = milliseconds(now)
     begin = end - days * DAY
-    scenes = [draw_tasks.scene(account, tuple(regions or REGIONS), rng) for account in accounts]
+    devices = (*DEVICES, BY_MINUTE) if by_minute else DEVICES
+    scenes = [draw_tasks.scene(account, tuple(regions or REGIONS), devices, rng) for account in accounts]
     for where in scenes:
         where.reservations = draw_tasks.reservations(where, begin, end + FUTURE_DAYS * DAY, rng)
     drawn_jobs, drawn_tasks = _jobs(scenes, jobs, tasks, begin, end, rng)
@@ -143,6 +152,7 @@ def generate(
         tasks={task.arn: task for task in drawn_tasks},
         jobs={job.arn: job for job in drawn_jobs},
         limits={limit.arn: limit for limit in limits},
+        devices=devices,
     )
     for limit in limits:
         limit.limit = _believable_limit(sum(world.spend_on(limit, end)), rng)

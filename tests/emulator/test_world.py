@@ -7,7 +7,7 @@ from datetime import UTC, datetime
 
 import pytest
 
-from braket_emulator.devices import BY_ARN, DEVICES, REGIONS
+from braket_emulator.devices import BY_MINUTE, DEVICES, REGIONS
 from braket_emulator.instants import DAY, HOUR, SECOND, iso, milliseconds, parsed
 from braket_emulator.records import EVENTS_SHOWN, TERMINAL, Job, JobEvent, Task
 from braket_emulator.render import device_record, job_record, task_record
@@ -18,6 +18,7 @@ from braket_emulator.world import World, generate
 NOW = datetime(2026, 11, 18, 14, 30, tzinfo=UTC)
 END = milliseconds(NOW)
 ACCOUNTS = ["123456789012", "210987654321"]
+BY_ARN = {device.arn: device for device in (*DEVICES, BY_MINUTE)}
 
 
 @pytest.fixture(scope="module")
@@ -114,6 +115,14 @@ class TestGeneration:
             assert task.device.status == "ONLINE"
         only = generate(1, 50, 4, 3, ACCOUNTS[:1], ["eu-north-1"], NOW)
         assert {task.region for task in only.tasks.values()} == {"eu-north-1"}
+
+    def test_only_whoever_asks_has_a_device_that_is_billed_by_the_minute(self, world: World) -> None:
+        assert world.device(BY_MINUTE.arn, "us-east-1") is None
+        made = generate(1, 50, 0, 3, ACCOUNTS[:1], ["us-east-1"], NOW, by_minute=True)
+        ended = [task for task in made.tasks.values() if task.device is BY_MINUTE and task.billed()]
+        assert ended
+        for task in ended:
+            assert task.billed() == BY_MINUTE.per_minute * (task.ended - (task.started or 0)) / 60_000
 
     @pytest.mark.parametrize(
         ("accounts", "regions", "tasks", "message"),
