@@ -36,6 +36,14 @@ _MOST_NAMED = 3
 ENOUGH = 3
 PROGRAM_SET = "braket.ir.openqasm.program_set"
 
+# Devices of which a price by run time is known.
+_PAID_BY_TIME = """
+SELECT k.device_name
+FROM device_keys AS k
+JOIN prices AS p ON p.device_key = k.device_key
+JOIN price_rules AS r ON r.product_family = p.product_family AND r.meter = 'run_time'
+"""
+
 # Newest first: their results are the likeliest to be there still, and a bucket that does not tell "missing" from
 # "forbidden" is given up at the first file that is missing. The pause before another attempt doubles with each
 # one, from a day to 64: most of what is missing stays missing.
@@ -46,7 +54,7 @@ FROM quantum_tasks AS t LEFT JOIN task_results AS r ON r.quantum_task_arn = t.qu
 WHERE t.origin = 'api'
   AND CASE WHEN t.action_metadata_program_count IS NOT NULL OR t.action_metadata_action_type = '{PROGRAM_SET}'
       THEN t.status = 'COMPLETED' OR (t.status IN ('FAILED', 'CANCELLED') AND coalesce(r.attempts, 0) < {ENOUGH})
-      ELSE t.status = 'COMPLETED' AND t.device_type = 'SIMULATOR' END
+      ELSE t.status = 'COMPLETED' AND (t.device_type = 'SIMULATOR' OR t.device_name IN ({_PAID_BY_TIME})) END
   AND list_contains(?, t.account_id)
   AND NOT list_contains(?, t.account_id || '/' || t.output_s3_bucket)
   AND (r.quantum_task_arn IS NULL OR (
@@ -104,7 +112,7 @@ def read_results(
     progress: Progress | None = None,
     now: datetime | None = None,
 ) -> Outcome:
-    """Read results.json of every completed simulator task and every ended program set that has not been read yet.
+    """Read results.json of every completed task that is paid by time and every ended program set, where not read yet.
 
     `now` (aware) is what days are counted from. Nothing that S3 can do is raised: a bucket that refuses is one
     warning, and so is all that cannot be reached. Raises WarehouseError.

@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 import os
-import shutil
 import subprocess
 import sys
 from decimal import Decimal
@@ -18,12 +17,6 @@ from typing import Any
 import pytest
 
 pytestmark = pytest.mark.warehouse
-
-ROOT = Path(__file__).parents[2]
-LAST_LINE = "    ('reservation', NULL, false, 'reservation', 'Quantum Reservation', 'hour', 'second', 0, 'device', NULL)"
-LINES = """,
-    ('QPU by time', 'QPU', false, 'run_time', 'Made-up QPU Time', 'second', 'second', 0, 'device', NULL),
-    ('QPU by time', 'QPU', true, 'run_time', 'Made-up Jobs QPU Time', 'second', 'second', 0, 'device', NULL)"""
 
 #: What the copy is asked: it stores through the normal merge and loads through the normal reader of price lists.
 SCRIPT = """
@@ -84,22 +77,11 @@ with warehouse() as connection:
 
 
 @pytest.fixture(scope="module")
-def answers(tmp_path_factory: pytest.TempPathFactory) -> dict[str, Any]:
-    copy = tmp_path_factory.mktemp("copy")
-    passed_over = shutil.ignore_patterns("__pycache__")
-    for folder in ("braket_etl", "sql"):
-        shutil.copytree(ROOT / folder, copy / folder, ignore=passed_over)
-    (copy / "tests").mkdir()
-    for file in ("pyproject.toml", "tests/__init__.py", "tests/cost_cases.py"):
-        shutil.copyfile(ROOT / file, copy / file)
-    rules = copy / "sql" / "models" / "price_rules.sql"
-    text = rules.read_text()
-    assert LAST_LINE in text
-    rules.write_text(text.replace(LAST_LINE, LAST_LINE + LINES))
+def answers(paid_by_time: Path) -> dict[str, Any]:
     done = subprocess.run(
         [sys.executable, "-c", SCRIPT],
-        cwd=copy,
-        env=os.environ | {"PYTHONPATH": str(copy)},
+        cwd=paid_by_time,
+        env=os.environ | {"PYTHONPATH": str(paid_by_time)},
         capture_output=True,
         text=True,
         check=False,
