@@ -20,7 +20,7 @@ NEWEST = $(or $(firstword $(foreach version,$(PYTHONS),$(call python,$(version))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unit test coverage faults newest-set-up test-newest test-newest-parts test-lowest test-pythons test-readers test-cluster test-sdk test-focus bench bills lint types audit api-news docs check ui lock clean
+.PHONY: help setup demo unit test test-thorough coverage faults newest-set-up test-newest test-newest-parts test-lowest test-pythons test-readers test-cluster test-sdk test-focus bench bills lint types audit api-news docs check ui lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -43,13 +43,16 @@ unit: $(SET_UP) ## Run the tests of parts: no Dagster run, no browser, no server
 	@$(BIN)/python -m pytest -q -n auto -p no:cacheprovider -m "not (slow or browser or cluster)" $(PARTS)
 
 # Tests count days, and so does what they run: what failed while UTC went from one day to the next is run again.
-test: $(SET_UP) ## Run every test
-	@began=$$(date -u +%F); $(BIN)/python -m pytest -q -n auto $(BY_FILE) || { code=$$?; \
+test: $(SET_UP) ## Run the tests: all that the program does, and one of each sort of fault
+	@began=$$(date -u +%F); $(BIN)/python -m pytest -q -n auto $(BY_FILE) -m "not thorough" || { code=$$?; \
 	  if [ $$code != 1 ] || [ "$$(date -u +%F)" = "$$began" ]; then exit $$code; fi; \
 	  echo "it became midnight in UTC meanwhile: what failed is run again"; \
 	  $(BIN)/python -m pytest -q -n auto $(BY_FILE) --last-failed --last-failed-no-failures none; }
 
-coverage: $(SET_UP) ## The same, and which lines no test ran (a tenth slower)
+test-thorough: $(SET_UP) ## Inject the faults and play the histories of which `make test` has one of each sort
+	@$(BIN)/python -m pytest -q -n auto -p no:cacheprovider -m thorough tests/faults
+
+coverage: $(SET_UP) ## Every test, and which lines no test ran (a tenth slower)
 	@$(BIN)/python -m pytest -q -n auto $(BY_FILE) --cov --cov-report=term:skip-covered
 
 faults: $(SET_UP) ## Inject every fault and write docs/reliability.md's table (an hour; `make test` runs a short part)
@@ -157,7 +160,7 @@ api-news: $(SET_UP) ## Tell what Braket's API has in the newest botocore that ou
 docs: $(SET_UP) ## Write what is generated: pages of docs/, and what the statements of sql/ read
 	@$(BIN)/python docs/build.py
 
-check: lint types audit api-news test test-cluster test-newest-parts test-readers test-lowest test-pythons test-sdk test-focus ## Everything that CI checks
+check: lint types audit api-news test test-thorough test-cluster test-newest-parts test-readers test-lowest test-pythons test-sdk test-focus ## Everything that CI checks
 
 ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
 	@$(BIN)/braket-etl --home .braket_etl-demo ui

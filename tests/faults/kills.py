@@ -19,7 +19,7 @@ from typing import Any
 
 from braket_emulator import Emulator, running
 from braket_etl.orchestration.instance import instance_in
-from tests.conftest import NOW
+from tests.conftest import NOW, Program
 from tests.faults.outcome import Outcome
 from tests.faults.program import (
     NOT_COMPARED,
@@ -93,31 +93,42 @@ class Place:
         return Forked(folder / "home", {**self.emulator.env(), **SETTINGS})
 
 
-@contextmanager
-def place(folder: Path) -> Iterator[Place]:
-    """Served and prepared."""
-    folder.mkdir(parents=True, exist_ok=True)
+def prepare(folder: Path) -> str:
+    """Pull the older state and then all of it into homes in this folder; the seconds that the latter took."""
     with running(now=NOW, **ACCOUNT) as emulator:
-        program = Forked(folder / "home", {**emulator.env(), **SETTINGS})
         emulator.set_clock(now=BEFORE, rate=0)
+        program = Forked(folder / "home", {**emulator.env(), **SETTINGS})
         program.ok("sync")
-        before = counts_of(program.contents())
         emulator.set_clock(now=NOW, rate=0)
         shutil.copytree(program.home, folder / "older")
         began = time.monotonic()
         program.ok("sync")
-        seconds = time.monotonic() - began
-        contents = program.contents(*NOT_COMPARED)
-        assert counts_of(contents) != before, "the run that is killed must have something to do"
+        return str(time.monotonic() - began)
+
+
+@contextmanager
+def served(folder: Path, seconds: str) -> Iterator[Place]:
+    """The account, and what was prepared of it."""
+    older, newer = Program(folder / "older"), Program(folder / "home")
+    before, after = counts_of(older.contents()), counts_of(newer.contents())
+    assert after != before, "the run that is killed must have something to do"
+    with running(now=NOW, **ACCOUNT) as emulator:
         yield Place(
             emulator,
-            folder / "older",
-            program.published,
-            (before, counts_of(contents)),
-            contents,
-            coverage_of(program),
-            seconds,
+            older.home,
+            newer.published,
+            (before, after),
+            newer.contents(*NOT_COMPARED),
+            coverage_of(newer),
+            float(seconds),
         )
+
+
+@contextmanager
+def place(folder: Path) -> Iterator[Place]:
+    """Prepared and served."""
+    with served(folder, prepare(folder)) as at:
+        yield at
 
 
 def survived(number: int, at: Place, folder: Path, *, seed: int = 8) -> Outcome:

@@ -7,12 +7,13 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import cases
 from tests.faults.kills import Place
 from tests.faults.outcome import Outcome
 from tests.faults.side_by_side import SIDE_BY_SIDE
 
 
-@pytest.mark.parametrize("scenario", SIDE_BY_SIDE.values(), ids=SIDE_BY_SIDE)
+@pytest.mark.parametrize("scenario", cases(SIDE_BY_SIDE, ["analysts"]))
 def test_side_by_side_all_end_well(
     prepared: Place, tmp_path: Path, scenario: Callable[[Place, Path], Outcome]
 ) -> None:

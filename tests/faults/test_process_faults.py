@@ -6,6 +6,7 @@ from pathlib import Path
 
 import pytest
 
+from tests.faults import cases
 from tests.faults.kills import AIMS, Place, survived
 from tests.faults.stops import WHILES, stopped
 
@@ -19,13 +20,16 @@ _STOPS = (
 )
 
 
-@pytest.mark.parametrize("number", [pytest.param(number, id=aim) for number, aim in enumerate(AIMS)])
+@pytest.mark.parametrize(
+    "number", cases({aim: number for number, aim in enumerate(AIMS)}, ["merge", "publish"])
+)
 def test_the_run_after_a_kill_makes_it_whole(prepared: Place, tmp_path: Path, number: int) -> None:
     assert survived(number, prepared, tmp_path / "at").lost == 0
 
 
 @pytest.mark.parametrize(
-    "number", [pytest.param(n, id=what.name) for n, what in enumerate(WHILES) if what.name in _STOPS]
+    "number",
+    cases({what.name: n for n, what in enumerate(WHILES) if what.name in _STOPS}, [_STOPS[0], _STOPS[-1]]),
 )
 def test_a_run_that_is_stopped_publishes_what_it_had(prepared: Place, tmp_path: Path, number: int) -> None:
     assert stopped(number, prepared, tmp_path / "at").lost == 0

@@ -8,19 +8,31 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from tests.faults import cases
 from tests.faults.kills import Place
 from tests.faults.program import Forked
 from tests.faults.storage import DAMAGE, STORAGE, WRITES, Scenario, as_it_lies, flip, told
 
+_STORAGE = ("no room in a merge", "writer not to be written, rejects", "a newer version")
+_DAMAGE = (
+    "file, middle",
+    "file, and an older copy",
+    "file gone",
+    "copy, cut",
+    "log, cut at 50%",
+    "log, deleted",
+    "log, whole",
+)
 
-@pytest.mark.parametrize("scenario", STORAGE.values(), ids=STORAGE)
+
+@pytest.mark.parametrize("scenario", cases(STORAGE, _STORAGE))
 def test_a_disk_that_cannot_be_written_loses_nothing(
     prepared: Place, tmp_path: Path, scenario: Scenario
 ) -> None:
     assert scenario(prepared, tmp_path / "at").lost == 0
 
 
-@pytest.mark.parametrize("scenario", DAMAGE.values(), ids=DAMAGE)
+@pytest.mark.parametrize("scenario", cases(DAMAGE, _DAMAGE))
 def test_damage_is_noticed_and_there_is_a_way_back(
     prepared: Place, tmp_path: Path, scenario: Scenario
 ) -> None:

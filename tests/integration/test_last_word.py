@@ -94,6 +94,10 @@ def test_rejects_heal_by_the_next_sync_and_what_cannot_be_had_is_named(program: 
         listed = program.ok("sql", "@records_not_stored", "--format", "json")
         states = {row["arn"]: row["state"] for row in json.loads(listed)}
         assert states == dict.fromkeys(damaged, "rejected") | dict.fromkeys(refused, "listed")
+        assert "3 responses could not become a row" in done.stderr
+        rejects = program.rows("SELECT operation, payload FROM etl.rejected_records")
+        assert [operation for operation, _ in rejects] == ["GetQuantumTask"] * 3
+        assert all("a lot" in payload for _, payload in rejects)
 
         other.set_faults([])
         program.ok("sync")

@@ -59,11 +59,15 @@ def test_a_second_run_fetches_open_records_only_and_changes_no_row(
     assert "row_hash" in {name for (name, *_) in pulled.rows("DESCRIBE quantum_tasks")}
 
 
-def test_a_day_that_is_stored_costs_its_pages_and_no_get(pulled: Program, emulator: Emulator) -> None:
-    day, region, records = pulled.rows(
-        "SELECT created_date, region, count(*) FROM quantum_tasks WHERE created_date < '2026-11-18' "
-        "GROUP BY ALL HAVING bool_and(is_terminal) ORDER BY 3 DESC LIMIT 1"
+def test_a_day_that_is_stored_costs_its_pages_and_a_get_for_what_is_listed_otherwise(
+    pulled: Program, emulator: Emulator
+) -> None:
+    """Such as tags that change after the end."""
+    day, region, records, arn = pulled.rows(
+        "SELECT created_date, region, count(*), min(quantum_task_arn) FROM quantum_tasks "
+        "WHERE created_date < '2026-11-18' GROUP BY ALL HAVING bool_and(is_terminal) ORDER BY 3 DESC LIMIT 1"
     )[0]
+    emulator.set_tags(arn, {"team": "new owners"})
     emulator.reset_stats()
     pulled.ok("backfill", "--from", str(day), "--to", str(day), "--regions", region)
     calls = emulator.stats()["calls"]
@@ -71,7 +75,9 @@ def test_a_day_that_is_stored_costs_its_pages_and_no_get(pulled: Program, emulat
         f"SELECT count(*) FROM quantum_tasks WHERE NOT is_terminal AND region = '{region}'"
     )
     assert calls["SearchQuantumTasks"] == -(-records // 100)
-    assert calls.get("GetQuantumTask", 0) == open_here
+    assert calls["GetQuantumTask"] == open_here + 1
+    tags = f"SELECT tags['team'] FROM quantum_tasks WHERE quantum_task_arn = '{arn}'"
+    assert pulled.one(tags) == "new owners"
 
 
 def test_open_records_are_followed_to_their_end(pulled: Program, emulator: Emulator) -> None:
@@ -101,25 +107,15 @@ def test_open_records_are_followed_to_their_end(pulled: Program, emulator: Emula
             assert lower - 1.0 <= (started - created).total_seconds() <= upper + 1.0
 
 
-def test_what_is_created_later_is_found_by_the_next_run(pulled: Program, emulator: Emulator) -> None:
+def test_what_is_created_later_is_found_by_the_next_run_which_tells_a_machine(
+    pulled: Program, emulator: Emulator
+) -> None:
     before = pulled.one("SELECT count(*) FROM quantum_tasks")
     emulator.set_clock(now=NOW + timedelta(days=1))
-    pulled.ok("backfill", "--from", "2026-11-20", "--to", "2026-11-20")
-    assert pulled.one("SELECT count(*) FROM quantum_tasks") > before
-
-
-def test_tags_that_change_after_the_end_arrive_by_one_get(pulled: Program, emulator: Emulator) -> None:
-    day, arn = pulled.rows(
-        "SELECT created_date, quantum_task_arn FROM quantum_tasks WHERE is_terminal ORDER BY 1 LIMIT 1"
-    )[0]
-    gets_of_open = pulled.one("SELECT count(*) FROM quantum_tasks WHERE NOT is_terminal")
-    emulator.set_tags(arn, {"team": "new owners"})
-    emulator.reset_stats()
-    pulled.ok("backfill", "--from", str(day), "--to", str(day))
-    assert emulator.stats()["calls"]["GetQuantumTask"] == gets_of_open + 1
-    assert (
-        pulled.one(f"SELECT tags['team'] FROM quantum_tasks WHERE quantum_task_arn = '{arn}'") == "new owners"
-    )
+    result = json.loads(pulled.ok("sync", "--json"))
+    assert result["exit_code"] == 0
+    found = pulled.one("SELECT count(*) FROM quantum_tasks") - before
+    assert result["steps"]["pull"]["rows"]["quantum_tasks"]["new"] == found > 0
 
 
 def test_a_record_that_braket_forgot_is_kept_and_marked(pulled: Program, emulator: Emulator) -> None:
@@ -137,8 +133,6 @@ def test_a_record_that_braket_forgot_is_kept_and_marked(pulled: Program, emulato
         assert pulled.one(
             f"SELECT expired_at IS NOT NULL FROM quantum_tasks WHERE quantum_task_arn = '{arn}'"
         )
-        other.reset_stats()
-        pulled.ok("sync", env=other.env())
     assert pulled.one(f"SELECT count(*) FROM quantum_tasks WHERE quantum_task_arn = '{arn}'") == 1
 
 
@@ -148,10 +142,10 @@ def fetched(emulator: Emulator) -> int:
 
 
 def test_ctrl_c_keeps_what_had_come_and_says_so(program: Program) -> None:
-    with running(tasks=3000, jobs=5, days=5, now=NOW, frozen=True, quotas=False) as other:
+    with running(tasks=1200, jobs=3, days=5, now=NOW, frozen=True, quotas=False) as other:
         program.env = {**other.env(), **START}
         process = program.start("sync", stderr=subprocess.PIPE)
-        wait_for(lambda: process.poll() is not None or fetched(other) > 1800, "tasks are fetched")
+        wait_for(lambda: process.poll() is not None or fetched(other) > 600, "tasks are fetched")
         process.send_signal(signal.SIGINT)
         _, said = process.communicate(timeout=600)
         assert process.returncode == 130
@@ -159,12 +153,12 @@ def test_ctrl_c_keeps_what_had_come_and_says_so(program: Program) -> None:
         assert b"Traceback" not in said
         calls = other.stats()["calls"]["GetQuantumTask"]
         program.ok("sync")
-        assert other.stats()["calls"]["GetQuantumTask"] < calls + 3000, "nothing was kept"
-        assert program.one("SELECT count(*) FROM quantum_tasks") > 1000
+        assert other.stats()["calls"]["GetQuantumTask"] < calls + 1200, "nothing was kept"
+        assert program.one("SELECT count(*) FROM quantum_tasks") > 800
 
 
 def test_terminating_its_run_in_the_ui_ends_the_program_as_ctrl_c_does(program: Program) -> None:
-    with running(tasks=3000, jobs=5, days=5, now=NOW, frozen=True, quotas=False) as other:
+    with running(tasks=1200, jobs=3, days=5, now=NOW, frozen=True, quotas=False) as other:
         program.env = {**other.env(), **START}
         process = program.start("sync", stderr=subprocess.PIPE)
         wait_for(lambda: process.poll() is not None or fetched(other) > 300, "tasks are fetched")
@@ -180,23 +174,6 @@ def test_terminating_its_run_in_the_ui_ends_the_program_as_ctrl_c_does(program: 
             assert ended.status is DagsterRunStatus.CANCELED
     assert program.rows(f"SELECT outcome FROM etl.runs WHERE run_id = '{run.run_id}'") == [("failure",)]
     assert program.one("SELECT count(*) FROM quantum_tasks") > 0
-
-
-def test_a_region_that_refuses_is_named_and_the_others_arrive(program: Program, emulator: Emulator) -> None:
-    emulator.set_clock(now=NOW, rate=0)
-    emulator.set_faults([{"kind": "access_denied", "probability": 1, "regions": ["eu-west-2"]}])
-    program.env = {**emulator.env(), **START}
-    done = program.run("sync")
-    assert done.returncode == 1, done.stderr
-    assert "eu-west-2" in done.stderr
-    assert "Traceback" not in done.stderr
-    regions = {region for (region,) in program.rows("SELECT DISTINCT region FROM quantum_tasks")}
-    assert "us-east-1" in regions
-    assert "eu-west-2" not in regions
-    assert program.one("SELECT count(*) FROM task_costs") > 0
-    emulator.set_faults([])
-    program.ok("sync")  # it heals by itself
-    assert program.one("SELECT count(*) FROM quantum_tasks WHERE region = 'eu-west-2'") > 0
 
 
 def test_without_credentials_one_clear_line_and_exit_2(program: Program, emulator: Emulator) -> None:
@@ -230,37 +207,6 @@ def test_bad_usage_is_told_in_a_line_with_exit_2(
     assert said in done.stderr
     assert "Traceback" not in done.stderr
     assert not program.home.exists() or not program.writer.exists()
-
-
-def test_the_result_can_be_read_by_a_machine(program: Program, emulator: Emulator) -> None:
-    emulator.set_clock(now=NOW, rate=0)
-    program.env = {**emulator.env(), **START}
-    result = json.loads(program.ok("sync", "--json", "--regions", "us-east-1"))
-    assert result["exit_code"] == 0
-    assert result["steps"]["pull"]["rows"]["quantum_tasks"]["new"] > 0
-
-
-def test_what_cannot_become_a_row_is_kept_as_a_reject_and_the_run_goes_on(
-    program: Program, emulator: Emulator
-) -> None:
-    emulator.set_clock(now=NOW, rate=0)
-    emulator.set_faults([{"kind": "wrong_type", "probability": 0.05, "operations": ["GetQuantumTask"]}])
-    program.env = {**emulator.env(), **START}
-    with running(tasks=300, jobs=12, days=12, seed=11, now=NOW, frozen=True, quotas=False) as other:
-        arns = [arn for arn in other.truth() if ":quantum-task/" in arn][:3]
-        other.set_faults(
-            [{"kind": "wrong_type", "probability": 1, "operations": ["GetQuantumTask"], "arns": arns}]
-        )
-        done = program.run("sync", env=other.env())
-        assert done.returncode == 0, done.stderr
-        assert "3 responses could not become a row" in done.stderr
-        rejects = program.rows("SELECT arn, operation, payload, attempts FROM etl.rejected_records")
-        assert {row[0] for row in rejects} == set(arns)
-        assert all(row[1] == "GetQuantumTask" and "a lot" in row[2] for row in rejects)
-        other.set_faults([])
-        program.ok("backfill", "--from", "2026-11-08", "--to", "2026-11-20", env=other.env())
-    assert program.rows("SELECT * FROM etl.rejected_records") == []
-    emulator.set_faults([])
 
 
 def test_runs_are_in_dagster_and_in_etl_runs(pulled: Program) -> None:

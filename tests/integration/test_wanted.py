@@ -95,6 +95,7 @@ def test_the_run_says_which_region_and_which_setting_leaves_it_out(refused: Refu
     assert refused.code == 1
     assert f"default/{REFUSED} SearchQuantumTasks: access refused" in refused.told
     assert "leave it out of BRAKET_ETL_REGIONS" in refused.told
+    assert "Traceback" not in refused.told
 
 
 def test_the_copy_knows_what_was_wanted(refused: Refused) -> None:
