@@ -147,13 +147,19 @@ def test_the_rest_is_merged_and_published(refused: Refused, lab: Emulator) -> No
     assert refused.program.one("SELECT count(*) FROM task_costs") > 0
 
 
-def test_it_heals_when_the_region_answers(refused: Refused, lab: Emulator, tmp_path: Path) -> None:
-    program = copy_of(refused.program, tmp_path)
+@pytest.fixture(scope="module")
+def healed(refused: Refused, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """A copy of it, after a sync in which the Region answered."""
+    program = copy_of(refused.program, tmp_path_factory.mktemp("healed"))
     program.ok("sync")
-    assert colours(program) == {**dict.fromkeys(OVER, "MATERIALIZED"), TODAY: None, TOMORROW: None}
-    assert not [line for line in status(program)["missing"] if "never" in line]
-    assert program.one("SELECT count(problem) FROM etl.wanted") == 0
-    assert question(program) == []
+    return program
+
+
+def test_it_heals_when_the_region_answers(healed: Program) -> None:
+    assert colours(healed) == {**dict.fromkeys(OVER, "MATERIALIZED"), TODAY: None, TOMORROW: None}
+    assert not [line for line in status(healed)["missing"] if "never" in line]
+    assert healed.one("SELECT count(problem) FROM etl.wanted") == 0
+    assert question(healed) == []
 
 
 def test_a_region_that_is_left_out_is_missed_no_more(refused: Refused, tmp_path: Path) -> None:
@@ -256,10 +262,9 @@ def test_lost_days_are_told_once_and_are_not_red(lab: Emulator, tmp_path: Path) 
     assert {row["state"] for row in question(program) if row["last_day"] < TODAY} == {"lost"}
 
 
-def test_days_of_one_run_are_told_apart(refused: Refused, lab: Emulator, tmp_path: Path) -> None:
+def test_days_of_one_run_are_told_apart(healed: Program, lab: Emulator, tmp_path: Path) -> None:
     """A run that was started for days, as a backfill in the daemon is: what is whole is green, what is not is red."""
-    program = copy_of(refused.program, tmp_path)
-    program.ok("sync")
+    program = copy_of(healed, tmp_path)
     instance = instance_of(program)
     instance.wipe_assets([dg.AssetKey(asset) for asset in BY_DAY])
     assert set(colours(program).values()) == {None}
