@@ -255,6 +255,16 @@ TASK_PRICES = [
 ]
 
 
+#: Of tasks, alone and in jobs, of reservations and of jobs: an hour of an instance is 0.12 USD, one of its 30 GB 0.03 USD.
+PRICES = [
+    *TASK_PRICES,
+    *qpu("Garnet", "0.30", "0.001", "eu-north-1", in_job=True),
+    price("Braket Managed Jobs Simulator Task", "0.06", "minutes", device="SV1"),
+    price("Quantum Reservation", "7000", "hours", device="Forte-1"),
+    *instance_and_volume(hourly="0.12", month="0.72"),
+]
+
+
 def offer(rows: list[dict[str, str]], published: str = "2026-09-11T00:00:00Z", **head: str) -> bytes:
     """An offer file in AWS's form: five lines, the header, a price a line."""
     text = io.StringIO()

@@ -10,6 +10,7 @@ import duckdb
 import pytest
 
 from tests.conftest import Program, once_for_all_workers
+from tests.cost_cases import PRICES, load, warehouse
 
 ROOT = Path(__file__).parents[2]
 LAST_RULE = "    ('reservation', NULL, false, 'reservation', 'Quantum Reservation', 'hour', 'second', 0, 'device', NULL)"
@@ -50,4 +51,12 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def demo(demo_home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(demo_home / "warehouse.duckdb"), read_only=True) as connection:
+        yield connection
+
+
+@pytest.fixture
+def priced() -> Iterator[duckdb.DuckDBPyConnection]:
+    """An empty warehouse with all models and the prices of the cases of costs."""
+    with warehouse() as connection:
+        load(connection, PRICES)
         yield connection

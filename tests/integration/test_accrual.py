@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
@@ -15,19 +14,13 @@ from tests.cost_cases import (
     ACCOUNT,
     GARNET,
     SV1,
-    TASK_PRICES,
-    instance_and_volume,
     job,
-    load,
     one,
-    price,
-    qpu,
     reserved,
     see,
     store,
     task,
     usd,
-    warehouse,
 )
 
 pytestmark = pytest.mark.warehouse
@@ -36,21 +29,6 @@ STARTED = datetime(2026, 9, 30, 22, tzinfo=UTC)
 JOB = f"arn:aws:braket:us-east-1:{ACCOUNT}:job/1"
 #: 30 GB for an hour at 0.72 USD a GB and month of 720 hours, and the instance at 0.12 USD an hour.
 HOURLY = usd("0.15")
-
-
-@pytest.fixture
-def priced() -> Iterator[duckdb.DuckDBPyConnection]:
-    with warehouse() as connection:
-        load(
-            connection,
-            [
-                *TASK_PRICES,
-                *qpu("Garnet", "0.30", "0.001", "eu-north-1", in_job=True),
-                price("Braket Managed Jobs Simulator Task", "0.06", "minutes", device="SV1"),
-                *instance_and_volume(hourly="0.12", month="0.72"),
-            ],
-        )
-        yield connection
 
 
 def running(**members: Any) -> dict[str, Any]:

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import random
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -22,40 +21,20 @@ from tests.cost_cases import (
     FORTE,
     GARNET,
     SV1,
-    TASK_PRICES,
     Result,
-    instance_and_volume,
     job,
-    load,
-    price,
-    qpu,
     reserved,
     see,
     store,
     store_results,
     task,
     usd,
-    warehouse,
 )
 
 pytestmark = pytest.mark.warehouse
 
 JOB = f"arn:aws:braket:us-east-1:{ACCOUNT}:job/1"
 WINDOW = "arn:aws:braket:us-east-1:123456789012:reservation/1"
-PRICES = [
-    *TASK_PRICES,
-    *qpu("Garnet", "0.30", "0.001", "eu-north-1", in_job=True),
-    price("Braket Managed Jobs Simulator Task", "0.06", "minutes", device="SV1"),
-    price("Quantum Reservation", "7000", "hours", device="Forte-1"),
-    *instance_and_volume(hourly="0.12", month="0.72"),
-]
-
-
-@pytest.fixture
-def priced() -> Iterator[duckdb.DuckDBPyConnection]:
-    with warehouse() as connection:
-        load(connection, PRICES)
-        yield connection
 
 
 def keep_rules(connection: duckdb.DuckDBPyConnection, folder: Path, rules: str, budgets: str = "") -> None:

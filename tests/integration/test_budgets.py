@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import shutil
-from collections.abc import Iterator
 from datetime import UTC, date, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -21,15 +20,11 @@ from tests.cost_cases import (
     ACCOUNT,
     GARNET,
     SV1,
-    TASK_PRICES,
-    instance_and_volume,
     job,
-    load,
     one,
     store,
     task,
     usd,
-    warehouse,
 )
 from tests.receivers import Hook
 
@@ -46,13 +41,6 @@ ALL = '[[budgets]]\nname = "all"\namount_usd = 100\nperiod = "month"\n'
 def keep(connection: duckdb.DuckDBPyConnection, folder: Path, budgets: str) -> None:
     (folder / "budgets.toml").write_text(budgets)
     assert take_over(connection, folder / "allocations.toml", folder / "budgets.toml") == []
-
-
-@pytest.fixture
-def priced() -> Iterator[duckdb.DuckDBPyConnection]:
-    with warehouse() as connection:
-        load(connection, [*TASK_PRICES, *instance_and_volume(hourly="0.12", month="0.72")])
-        yield connection
 
 
 def ended(n: int, day: int, **members: Any) -> dict[str, Any]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
 from pathlib import Path
@@ -24,16 +23,15 @@ from tests.cost_cases import (
     ACCOUNT,
     FORTE,
     GARNET,
+    PRICES,
     START,
     SV1,
-    TASK_PRICES,
     Response,
     Result,
     instance_and_volume,
     job,
     load,
     one,
-    price,
     qpu,
     reserved,
     store,
@@ -45,21 +43,7 @@ from tests.cost_cases import (
 
 pytestmark = pytest.mark.warehouse
 
-PRICES = [
-    *TASK_PRICES,
-    *qpu("Garnet", "0.30", "0.001", "eu-north-1", in_job=True),
-    price("Braket Managed Jobs Simulator Task", "0.06", "minutes", device="SV1"),
-    price("Quantum Reservation", "7000", "hours", device="Forte-1"),
-    *instance_and_volume(hourly="0.12", month="0.72"),
-]
 JOB = f"arn:aws:braket:us-east-1:{ACCOUNT}:job/1"
-
-
-@pytest.fixture
-def priced() -> Iterator[duckdb.DuckDBPyConnection]:
-    with warehouse() as connection:
-        load(connection, PRICES)
-        yield connection
 
 
 def check(connection: duckdb.DuckDBPyConnection, name: str) -> CheckResult:

@@ -9,8 +9,9 @@ import signal
 import subprocess
 import sys
 import threading
-from collections.abc import Callable
+from collections.abc import Callable, Iterator
 from dataclasses import replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -246,7 +247,9 @@ def test_the_catalog_knows_where_the_files_are(new_lake: NewLake, tmp_path: Path
         add(new_lake(lake.catalog, data=str(tmp_path / "third")), "c")
 
 
-def test_files_can_lie_in_s3(new_lake: NewLake, monkeypatch: pytest.MonkeyPatch) -> None:
+@pytest.fixture
+def in_s3(new_lake: NewLake, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Callable[[], Lake], Any]]:
+    """Makes a lake whose files lie in S3; and a client that sees them."""
     import boto3
 
     from braket_etl.aws.s3_login import s3_login
@@ -260,11 +263,16 @@ def test_files_can_lie_in_s3(new_lake: NewLake, monkeypatch: pytest.MonkeyPatch)
             monkeypatch.setenv(name, value)
         s3 = boto3.client("s3", region_name="us-east-1")
         s3.create_bucket(Bucket="lake")
-        lake = new_lake(data="s3://lake/braket", s3_login=s3_login)
-        add(lake, "a")
-        assert values(lake) == ["a"]
-        keys = [each["Key"] for each in s3.list_objects_v2(Bucket="lake")["Contents"]]
-        assert any(key.startswith("braket/etl/schema_drift/") for key in keys)
+        yield partial(new_lake, data="s3://lake/braket", s3_login=s3_login), s3
+
+
+def test_files_can_lie_in_s3(in_s3: tuple[Callable[[], Lake], Any]) -> None:
+    made, s3 = in_s3
+    lake = made()
+    add(lake, "a")
+    assert values(lake) == ["a"]
+    keys = [each["Key"] for each in s3.list_objects_v2(Bucket="lake")["Contents"]]
+    assert any(key.startswith("braket/etl/schema_drift/") for key in keys)
 
 
 @pytest.mark.parametrize(
@@ -540,34 +548,22 @@ def test_a_file_that_is_missing_or_cut_is_told_in_a_line_and_nothing_is_publishe
     assert tasks_seen(lake) == 9
 
 
-def test_a_file_on_s3_that_is_missing_is_told(new_lake: NewLake, monkeypatch: pytest.MonkeyPatch) -> None:
-    import boto3
-
-    from braket_etl.aws.s3_login import s3_login
-
-    with empty_moto() as url:
-        for name, value in (
-            ("AWS_ACCESS_KEY_ID", "dummy"),
-            ("AWS_SECRET_ACCESS_KEY", "dummy"),
-            ("AWS_ENDPOINT_URL_S3", url),
-        ):
-            monkeypatch.setenv(name, value)
-        s3 = boto3.client("s3", region_name="us-east-1")
-        s3.create_bucket(Bucket="lake")
-        lake = new_lake(data="s3://lake/braket", s3_login=s3_login)
-        load_tasks(lake, range(5))
-        assert lake.damage() is None
-        keys = [each["Key"] for each in s3.list_objects_v2(Bucket="lake")["Contents"]]
-        [key] = [key for key in keys if "/quantum_tasks/" in key]
-        s3.delete_object(Bucket="lake", Key=key)
-        said = lake.damage()
-        assert said is not None
-        assert f"s3://lake/{key}" in said
-        with pytest.raises(LakeError, match="is missing, damaged or out of reach"):
-            load_tasks(lake, range(4, 9))
-        another = new_lake(data="s3://lake/braket", s3_login=s3_login)
-        with pytest.raises(LakeError, match="holds the files of a lake, but the catalog"):
-            add(another, "a")
+def test_a_file_on_s3_that_is_missing_is_told(in_s3: tuple[Callable[[], Lake], Any]) -> None:
+    made, s3 = in_s3
+    lake = made()
+    load_tasks(lake, range(5))
+    assert lake.damage() is None
+    keys = [each["Key"] for each in s3.list_objects_v2(Bucket="lake")["Contents"]]
+    [key] = [key for key in keys if "/quantum_tasks/" in key]
+    s3.delete_object(Bucket="lake", Key=key)
+    said = lake.damage()
+    assert said is not None
+    assert f"s3://lake/{key}" in said
+    with pytest.raises(LakeError, match="is missing, damaged or out of reach"):
+        load_tasks(lake, range(4, 9))
+    another = made()
+    with pytest.raises(LakeError, match="holds the files of a lake, but the catalog"):
+        add(another, "a")
 
 
 def test_verbs_tell_of_a_lake_what_they_tell_of_a_file(in_file: Pulled, tmp_path: Path) -> None:
