@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from datetime import UTC, datetime, timedelta
+from functools import partial
 from typing import Any
 
 import dagster as dg
@@ -15,14 +16,13 @@ from braket_etl.pull.outcome import News
 
 #: Open records that a tick polls itself: at half the quota, seconds.
 _MOST_POLLED = 200
+_schedule = partial(dg.schedule, execution_timezone="UTC", default_status=dg.DefaultScheduleStatus.RUNNING)
 _DEMO = dg.SkipReason("this is the demo's home: it is filled by `braket-etl demo` alone")
 
 
-@dg.schedule(
+@_schedule(
     job=SYNC,
     cron_schedule="7 * * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every hour: the days that are due, every open record, the models, the published copy.",
 )
 def hourly_sync(
@@ -35,11 +35,9 @@ def hourly_sync(
     return _unless_quiet(context, wanted, lambda: quiet_tick(context.instance, runtime))
 
 
-@dg.schedule(
+@_schedule(
     job=OBSERVE,
     cron_schedule="*/5 * * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every five minutes: where the open records stand in their queues.",
 )
 def observe_open_records(
@@ -63,11 +61,9 @@ def observe_open_records(
     return _unless_quiet(context, wanted, lambda: quiet_poll(runtime))
 
 
-@dg.schedule(
+@_schedule(
     job=MAINTAIN,
     cron_schedule="37 3 * * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="Every night: compact the warehouse where it is bloated, forget old runs and their files.",
 )
 def nightly_maintenance(

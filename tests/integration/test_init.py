@@ -21,7 +21,7 @@ from braket_etl.runtime import Runtime
 from braket_etl.settings import Settings, load_settings
 from braket_etl.starter.files import config_file_text
 from braket_etl.warehouse.file import FileWarehouse
-from tests.conftest import SMALL_SINCE, Program
+from tests.conftest import Program
 from tests.integration.buckets import Buckets, serving, simulator_result, task_arn
 
 
@@ -53,13 +53,11 @@ def test_with_every_line_in_it_is_accepted(tmp_path: Path, monkeypatch: pytest.M
 
 
 def test_the_policy_allows_what_the_program_asks_for_and_nothing_else(
-    program: Program, emulator: Emulator, tmp_path: Path
+    pulled: Program, emulator: Emulator, tmp_path: Path
 ) -> None:
-    program.env = {**emulator.env(), **SMALL_SINCE}
-    program.ok("sync")
-    program.ok("sync")  # the second asks for open records
-    program.run("doctor")
-    program.ok("init", "--folder", str(tmp_path))
+    pulled.ok("sync")  # which asks for open records too
+    pulled.run("doctor")
+    pulled.ok("init", "--folder", str(tmp_path))
     asked = {_action(operation) for operation in emulator.stats()["calls"]}
     assert _actions(json.loads((tmp_path / "iam-policy.json").read_text())) == asked
 

@@ -15,12 +15,11 @@ from typing import Protocol
 from urllib.parse import urlsplit
 
 import duckdb
-import filelock
 import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from braket_emulator import running
-from tests.conftest import NOW, Program
+from tests.conftest import NOW, Program, once_for_all_workers
 
 # Read now: no test sees the settings of whoever runs it.
 _REQUIRED = os.environ.get("BRAKET_ETL_REQUIRE_BROWSER") == "1"
@@ -110,24 +109,18 @@ def is_local(url: str) -> bool:
 @pytest.fixture(scope="package")
 def demo(tmp_path_factory: pytest.TempPathFactory) -> Program:
     """A home into which a synthetic account of 20 days was pulled, made once for all workers; it is only read."""
-    base = tmp_path_factory.getbasetemp()
-    shared = base.parent if "PYTEST_XDIST_WORKER" in os.environ else base
-    program, made = Program(shared / "demo-for-ui"), shared / "demo-for-ui.made"
-    with filelock.FileLock(shared / "demo-for-ui.lock"):
-        if not made.exists():
-            with running(
-                tasks=500, jobs=12, days=_DAYS, seed=7, now=NOW, frozen=True, quotas=False
-            ) as emulator:
-                program.env = {
-                    **emulator.env(),
-                    "BRAKET_ETL_PRICE_LIST": f"{emulator.price_list_url}/index.csv",
-                    "BRAKET_ETL_QUOTA_SHARE": "1",
-                    "BRAKET_ETL_START_DATE": str((NOW - timedelta(days=_DAYS)).date()),
-                }
-                program.ok("sync")
-            program.env = {}
-            made.touch()
-    return program
+
+    def make(folder: Path) -> str:
+        with running(tasks=500, jobs=12, days=_DAYS, seed=7, now=NOW, frozen=True, quotas=False) as emulator:
+            env = {
+                **emulator.env(),
+                "BRAKET_ETL_PRICE_LIST": f"{emulator.price_list_url}/index.csv",
+                "BRAKET_ETL_QUOTA_SHARE": "1",
+                "BRAKET_ETL_START_DATE": str((NOW - timedelta(days=_DAYS)).date()),
+            }
+            return Program(folder, env).ok("sync")
+
+    return Program(once_for_all_workers(tmp_path_factory, "demo-for-ui", make)[0])
 
 
 def changed_copy(demo: Program, home: Path, *statements: str) -> Program:
