@@ -23,7 +23,7 @@ import pyarrow as pa
 
 from braket_etl.analysis.npmle import Estimate, Floats, estimated
 from braket_etl.analysis.open_clock import ALWAYS, OpenClock, open_clocks
-from braket_etl.analysis.wait_intervals import COLUMNS, Tasks, intervals, read, run_times
+from braket_etl.analysis.wait_intervals import Tasks, intervals, read, run_times
 from braket_etl.analysis.wait_quantiles import RUN_SHARE
 from braket_etl.tables.wait_forecast import WAIT_FORECAST
 
@@ -45,15 +45,6 @@ _LEVELS = (0.05, 0.25, 0.5, 0.75, 0.9, 0.95)
 #: What the losses are of, and how many tasks the week before needs for its quantile to be a rival.
 _LOSS_LEVELS, _RIVAL_TASKS = (0.5, 0.9), 20
 _WEEK = 7 * 86_400.0
-
-_HOURLY = f"""
-SELECT device_arn, max_by({{{COLUMNS}}}, created_at, {MAX_TASKS}) AS waits
-FROM waits
-WHERE record_kind = 'task' AND is_estimated_from AND created_at >= $since AND created_at < $now
-    AND ($devices IS NULL OR list_contains($devices, device_arn))
-GROUP BY device_arn
-ORDER BY device_arn
-"""
 
 # The first position that a task was seen at, and what it still waited from then on, per position.
 _PER_POSITION = """
@@ -205,11 +196,12 @@ def hourly_devices(
 ) -> dict[str, Device]:
     """The tasks of the last weeks of each device, or of those that are named, by ARN."""
     clocks = open_clocks(connection)
-    asked = {"since": _since(now), "now": now, "devices": devices}
-    found = connection.execute(_HOURLY, asked).to_arrow_table()
+    found = read(connection, Tasks, since=_since(now), until=now, devices=devices)
     return {
-        device: forecast_of(device, read(members, Tasks), clocks.get(device, ALWAYS))
-        for device, members in zip(found["device_arn"].to_pylist(), found["waits"], strict=True)
+        device: forecast_of(
+            device, tasks.where(is_told).where(slice(-MAX_TASKS, None)), clocks.get(device, ALWAYS)
+        )
+        for device, (tasks, is_told) in found.items()
     }
 
 

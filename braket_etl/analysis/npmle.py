@@ -57,9 +57,11 @@ class Estimate:
         size = len(self.mass)
         if size == 1:
             return np.empty(0), np.empty(0)
+        reached = np.clip(self.cumulative[:-1], 1e-12, 1 - 1e-12)
+        if np.array_equal(self.first, self.last):  # each observation lies in one mass: shares of a sample
+            return np.log(reached / (1 - reached)), 1 / np.sqrt(self.weight * reached * (1 - reached))
         weight = self.counts / _probabilities(self.mass, self.first, self.last) ** 2
         variance = _variances(self.first, self.last + 1, weight, size)
-        reached = np.clip(self.cumulative[:-1], 1e-12, 1 - 1e-12)
         return np.log(reached / (1 - reached)), np.sqrt(np.maximum(variance, 0)) / (reached * (1 - reached))
 
     def quantile(self, p: float) -> tuple[float, float]:
@@ -86,6 +88,8 @@ def estimated(
     if not (np.all(lower <= upper) and np.all(np.isfinite(lower))):
         raise ValueError("each observation needs a finite lower end that is not above its upper end")
     lower, upper, counts = _distinct(lower, upper, counts)
+    if np.array_equal(lower, upper):
+        return _of_exact(lower, counts)
     left, right, first, last = _innermost(lower, upper)
     mass, gap = _maximised(first, last, counts, len(left), tolerance)
     kept = np.flatnonzero(mass > 0)
@@ -101,6 +105,14 @@ def estimated(
         seen[first],
         seen[last + 1] - 1,
         counts,
+    )
+
+
+def _of_exact(values: Floats, counts: Floats) -> Estimate:
+    """The estimate from distinct exact observations: their shares."""
+    mass, place = counts / counts.sum(), np.arange(len(values))
+    return Estimate(
+        values, values, mass, float(counts @ np.log(mass)), 0.0, float(counts.sum()), place, place, counts
     )
 
 

@@ -6,8 +6,10 @@ distribution is estimated from them in `npmle.py`; here they meet. Reads through
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
-from datetime import UTC, datetime
+from datetime import UTC, date, datetime, timedelta
+from itertools import pairwise
 from statistics import NormalDist
 from typing import Any
 
@@ -17,7 +19,7 @@ import pyarrow as pa
 
 from braket_etl.analysis.npmle import Estimate, Floats, estimated, quantile_interval
 from braket_etl.analysis.run_times import RunTimes
-from braket_etl.analysis.wait_intervals import COLUMNS, Intervals, Mask, Tasks, intervals, read, run_times
+from braket_etl.analysis.wait_intervals import Intervals, Mask, Tasks, intervals, read, run_times
 from braket_etl.tables.queue_wait_quantiles import QUEUE_WAIT_QUANTILES
 
 QUANTILES = (0.5, 0.75, 0.9, 0.95, 0.99)
@@ -39,40 +41,9 @@ MAX_TASKS = {"device": 5_000, "device_week": 2_000}
 #: How far from its maximum the log-likelihood may stay: far less than what moves an estimate by its error.
 TOLERANCE = 1e-4
 
+#: The first Monday of 1970, and a week, in seconds.
+_MONDAY, _WEEK = 4 * 86_400.0, 7 * 86_400.0
 _Z = NormalDist().inv_cdf(0.5 + CI_LEVEL / 2)
-
-# One pass for both: the bounds are certain for the tasks at hand, whatever the distribution of their waits is; the list
-# is what the distribution is estimated from.
-_GROUPS = f"""
-WITH counted AS (
-    SELECT
-        device_arn, device_type, created_at, shots, job_arn, end_kind, basis, turnaround_seconds, is_estimated_from,
-        wait_seconds_lower, wait_seconds_at_most, stat_seconds_lower, stat_seconds_upper,
-        date_trunc('week', make_timestamp(epoch_us(created_at)))::DATE AS week
-    FROM waits
-    WHERE record_kind = 'task' AND is_counted
-),
-grouped AS (
-    SELECT
-        CASE WHEN grouping(week) = 1 THEN 'device' ELSE 'device_week' END AS scope, device_arn, week AS week_start,
-        count(*) FILTER (NOT is_estimated_from) AS n_bounds_only,
-        quantile_disc(wait_seconds_lower, {list(QUANTILES)}) AS lower_bounds,
-        quantile_disc(wait_seconds_at_most, {list(QUANTILES)}) AS upper_bounds,
-        max_by({{
-            {COLUMNS},
-            'is_cancelled': end_kind IS NOT DISTINCT FROM 'cancelled_in_queue',
-            'cancelled': CASE WHEN end_kind = 'cancelled_in_queue'
-                THEN greatest(stat_seconds_lower, turnaround_seconds) ELSE 'nan'::DOUBLE END
-        }}, created_at, {max(MAX_TASKS.values())}) FILTER (is_estimated_from) AS newest
-    FROM counted
-    GROUP BY GROUPING SETS ((device_arn), (device_arn, week))
-)
-SELECT
-    * EXCLUDE (newest),
-    newest[:CASE scope WHEN 'device' THEN {MAX_TASKS["device"]} ELSE {MAX_TASKS["device_week"]} END] AS waits
-FROM grouped
-ORDER BY scope, device_arn, week_start
-"""
 
 
 @dataclass(frozen=True)
@@ -85,36 +56,76 @@ class Waits(Tasks):
 
 def compute(connection: duckdb.DuckDBPyConnection, *, now: datetime | None = None) -> pa.Table:
     """All rows of queue_wait_quantiles from waits, as of `now` (UTC; the present where none is given)."""
-    computed_at = now or datetime.now(UTC)
-    groups = connection.sql(_GROUPS).to_arrow_table()
-    rows = []
-    runs: dict[str, RunTimes] = {}  # of a device, all its weeks together, which come after it
-    for group, members in zip(groups.drop(["waits"]).to_pylist(), groups["waits"], strict=True):
-        lower_bounds, upper_bounds = group.pop("lower_bounds"), group.pop("upper_bounds")
-        waits, device = read(members, Waits), group["device_arn"]
-        if group["scope"] == "device":
-            runs[device] = run_times(device, waits)
-        line = runs[device].usual_line if "/qpu/" in device else None
-        common = {
-            **group,
-            "run_seconds_base": line and line.base,
-            "run_seconds_per_shot": line and line.per_shot,
-            "ci_level": CI_LEVEL,
-            "ci_method": CI_METHOD,
-            "computed_at": computed_at,
-        }
-        for row, lower, upper in zip(
-            quantile_rows(waits, runs[device]), lower_bounds, upper_bounds, strict=True
-        ):
-            bounds = {"bound_lower_seconds": lower, "bound_upper_seconds": _finite(upper)}
-            counted = {"n_bounds_only": group["n_bounds_only"] + len(waits) - row["n"]}
-            rows.append({**common, **bounds, **_within(row, lower, upper), **counted})
+    common = {"ci_level": CI_LEVEL, "ci_method": CI_METHOD, "computed_at": now or datetime.now(UTC)}
+    rows = [
+        {**row, "device_arn": device, **common}
+        for device, (waits, is_told) in read(connection, Waits).items()
+        for row in device_rows(device, waits, is_told)
+    ]
+    rows.sort(key=lambda row: row["scope"])
     return pa.Table.from_pylist(rows, schema=QUEUE_WAIT_QUANTILES.arrow_schema)
+
+
+def device_rows(device: str, waits: Waits, is_told: Mask) -> Iterable[dict[str, Any]]:
+    """The rows of a device and of each of its weeks, from its tasks in order of creation.
+
+    `is_told`: of which of them an estimate is made. What each says of its wait is found for all weeks at once.
+    """
+    known = waits.where(is_told)
+    runs = run_times(device, known.where(slice(-MAX_TASKS["device"], None)))
+    line = runs.usual_line if "/qpu/" in device else None
+    usual = {"run_seconds_base": line and line.base, "run_seconds_per_shot": line and line.per_shot}
+    told = intervals(known, runs)
+    cancelled = np.where(known.is_cancelled, known.cancelled, np.nan)[told.used]
+    before_known, before_used = (np.concatenate([[0], np.cumsum(mask)]) for mask in (is_told, told.used))
+    for scope, week_start, begin, end in _groups(waits):
+        first, last = max(before_known[begin], before_known[end] - MAX_TASKS[scope]), before_known[end]
+        used = slice(before_used[first], before_used[last])
+        # the bounds are certain for the tasks at hand, whatever the distribution of their waits is
+        bounds = [_discrete(ends[begin:end]) for ends in (waits.at_least, waits.at_most)]
+        group = {
+            "scope": scope,
+            "week_start": week_start,
+            "n_bounds_only": end
+            - begin
+            - before_known[end]
+            + before_known[begin]
+            + last
+            - first
+            - used.stop
+            + used.start,
+            **usual,
+        }
+        for row, lower, upper in zip(_rows(told.where(used), cancelled[used]), *bounds, strict=True):
+            certain = {"bound_lower_seconds": lower, "bound_upper_seconds": _finite(upper)}
+            yield {**group, **certain, **_within(row, lower, upper)}
+
+
+def _groups(waits: Waits) -> Iterable[tuple[str, date | None, int, int]]:
+    """Scope, Monday of the week (UTC), begin and end of each group of tasks, which are in order of creation."""
+    yield "device", None, 0, len(waits)
+    weeks = (waits.created - _MONDAY) // _WEEK
+    begins = [0, *(np.flatnonzero(np.diff(weeks)) + 1).tolist()]
+    for begin, end in pairwise([*begins, len(waits)]):
+        yield "device_week", date(1970, 1, 5) + timedelta(weeks=int(weeks[begin])), begin, end
+
+
+def _discrete(values: Floats) -> list[float]:
+    """The quantiles, each one of the values, as quantile_disc has them."""
+    n = len(values)
+    places = [max(1, n - int(n - p * n)) - 1 for p in QUANTILES]
+    found: list[float] = np.partition(values, places)[places].tolist()
+    return found
 
 
 def quantile_rows(waits: Waits, runs: RunTimes) -> list[dict[str, Any]]:
     """What is estimated of one group: one row a quantile."""
     told = intervals(waits, runs)
+    return _rows(told, np.where(waits.is_cancelled, waits.cancelled, np.nan)[told.used])
+
+
+def _rows(told: Intervals, cancelled: Floats) -> list[dict[str, Any]]:
+    """The rows of one group; `cancelled`: after how many seconds a task was cancelled in the queue, else NaN."""
     n = len(told.lower)
     counts = {
         "n": n,
@@ -129,9 +140,7 @@ def quantile_rows(waits: Waits, runs: RunTimes) -> list[dict[str, Any]]:
     counts["n_effective"] = effective
     if effective < MIN_EFFECTIVE:
         return [{"quantile": p, "status": "not_enough_data", **counts} for p in QUANTILES]
-    incidence = cancelled_share(
-        told.lower, told.upper, waits.is_cancelled[told.used], waits.cancelled[told.used]
-    )
+    incidence = cancelled_share(told.lower, told.upper, np.isfinite(cancelled), cancelled)
     moved = moved_by_runs(told)
     # run times that hide the median have a tail that may hide more
     hidden = moved[QUANTILES.index(0.5)].sum() > RUN_SHARE * estimate.quantile(0.5)[1]
@@ -151,22 +160,23 @@ def excess_variance(told: Intervals, estimate: Estimate) -> float:
     For each quantile the chance of each task to lie below it is added up by batch: the squares of these sums by those of
     single tasks. One number for all quantiles, as far in the tail there are too few batches to tell.
     """
-    _, batch, sizes = np.unique(told.batch, return_inverse=True, return_counts=True)
-    if len(sizes) == len(batch):
+    order = np.argsort(told.batch, kind="stable")
+    begins = np.flatnonzero(np.diff(told.batch[order], prepend=np.nan) != 0)
+    if len(begins) == len(order):
         return 1.0
-    if len(sizes) == 1:
-        return float(len(batch))
-    together = alone = 0.0
-    below_lower, below_upper = estimate.reached(told.lower), estimate.reached(told.upper)
+    if len(begins) == 1:
+        return float(len(order))
+    lower, upper = told.lower[order], told.upper[order]
+    below_lower, below_upper = estimate.reached(lower), estimate.reached(upper)
     width = below_upper - below_lower
-    for p in QUANTILES[:-1]:
-        inside = np.clip((p - below_lower) / np.where(width > 0, width, 1.0), 0.0, 1.0)
-        chance = np.where(width > 0, inside, told.upper <= estimate.quantile(p)[1])
-        rest = chance - chance.mean()
-        together += float((np.bincount(batch, rest) ** 2).sum()) / (p * (1 - p))
-        alone += float((rest**2).sum()) / (p * (1 - p))
-    few = len(sizes) / (len(sizes) - 1)
-    return max(1.0, few * together / alone) if alone else 1.0
+    levels = np.array(QUANTILES[:-1])[:, None]
+    inside = np.clip((levels - below_lower) / np.where(width > 0, width, 1.0), 0.0, 1.0)
+    ends = np.array([estimate.quantile(p)[1] for p in QUANTILES[:-1]])[:, None]
+    chance = np.where(width > 0, inside, upper <= ends)
+    rest = (chance - chance.mean(axis=1, keepdims=True)) / np.sqrt(levels * (1 - levels))
+    together, alone = (np.add.reduceat(rest, begins, axis=1) ** 2).sum(), (rest**2).sum()
+    few = len(begins) / (len(begins) - 1)
+    return max(1.0, few * float(together / alone)) if alone else 1.0
 
 
 def _within(row: dict[str, Any], lower: float, upper: float) -> dict[str, Any]:
@@ -226,9 +236,7 @@ def moved_by_runs(told: Intervals) -> Floats:
     """By how many seconds the longest likely runs move each quantile down, and the shortest up."""
     if not np.any(told.source == "t"):
         return np.zeros((len(QUANTILES), 2))
-    shortest, usual, longest = (
-        np.quantile(each, QUANTILES) for each in (told.shortest, told.lower, told.longest)
-    )
+    shortest, usual, longest = np.quantile([told.shortest, told.lower, told.longest], QUANTILES, axis=1).T
     return np.column_stack([usual - shortest, longest - usual])
 
 
@@ -256,6 +264,8 @@ def cancelled_share(lower: Floats, upper: Floats, cancel: Mask, cancelled: Float
 
     A start counts as late as it may have been, so the share is late by at most the time between two polls.
     """
+    if not cancel.any():
+        return np.zeros(1), np.zeros(1)
     start = np.isfinite(upper)
     time = np.where(start, upper, np.where(cancel, cancelled, lower))
     order = np.argsort(time, kind="stable")

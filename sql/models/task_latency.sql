@@ -90,21 +90,33 @@ parallel AS (
     WHERE ended_us > running_us + 2000000
     GROUP BY device_arn
 ),
-own_tasks AS (
-    -- by order of ending, not of creation: tasks that are sent together need not run in that order
+endings AS (
+    -- Each instant at which own tasks completed on a QPU, and the one before. By order of ending, not of creation: tasks that
+    -- are sent together need not run in that order. One row an instant: of tasks that ended at once one has an earlier one
+    -- before it. A device's hash is sorted and joined by in half the time that its ARN takes
     SELECT
-        device_arn,
-        quantum_task_arn,
-        lag(epoch_us(ended_at)) OVER (PARTITION BY device_arn ORDER BY ended_at, created_at) AS before_us,
-        epoch_us(created_at) AS created_us,
-        epoch_us(ended_at) AS ended_us
+        hash(device_arn) AS device,
+        epoch_us(ended_at) AS ended_us,
+        lag(ended_us) OVER (PARTITION BY device ORDER BY ended_us) AS before_us
     FROM quantum_tasks
     WHERE device_type = 'QPU' AND status = 'COMPLETED' AND ended_at IS NOT NULL
-    QUALIFY before_us > created_us AND before_us < ended_us
+    QUALIFY before_us < ended_us
+),
+-- made of the tables, not of `timed`: what is read twice is kept whole, with every column of all tasks
+overheads AS (
+    SELECT
+        t.device_arn,
+        min(greatest(0, greatest(0, (epoch_us(t.ended_at) - epoch_us(t.created_at)) / 1e6) - r.execution_duration_ms / 1e3))
+            AS overhead
+    FROM quantum_tasks AS t
+    JOIN task_results AS r ON r.quantum_task_arn = t.quantum_task_arn
+    WHERE t.device_type = 'SIMULATOR' AND t.is_terminal AND t.ended_at IS NOT NULL
+        AND r.execution_duration_ms IS NOT NULL
+    GROUP BY t.device_arn
 ),
 closures AS (
     SELECT
-        device_arn,
+        hash(device_arn) AS device,
         epoch_us(closed_from) AS from_us,
         epoch_us(closed_to) AS to_us,
         CASE WHEN is_assumed THEN 'device_closed_assumed' ELSE 'device_closed' END AS why,
@@ -131,7 +143,10 @@ timed AS (
         t.reservation_arn IS NOT NULL AS is_reservation,
         CASE WHEN t.reservation_arn IS NOT NULL AND v.start_at > t.created_at
             THEN (epoch_us(v.start_at) - epoch_us(t.created_at)) / 1e6 END AS reservation_start,
-        CASE WHEN l.device_arn IS NULL THEN (o.before_us - epoch_us(t.created_at)) / 1e6 END AS own_task_ended,
+        CASE WHEN l.device_arn IS NULL AND t.status = 'COMPLETED' AND e.before_us > epoch_us(t.created_at)
+            THEN (e.before_us - epoch_us(t.created_at)) / 1e6 END AS own_task_ended,
+        hash(t.device_arn) AS device,
+        o.overhead,
         w.quantum_task_arn IS NOT NULL AS is_watched,
         CASE WHEN t.is_terminal AND t.ended_at IS NOT NULL
             THEN greatest(0, (epoch_us(t.ended_at) - epoch_us(t.created_at)) / 1e6) END AS turnaround,
@@ -157,26 +172,14 @@ timed AS (
     FROM quantum_tasks AS t
     LEFT JOIN watched AS w ON w.quantum_task_arn = t.quantum_task_arn
     LEFT JOIN task_results AS r ON r.quantum_task_arn = t.quantum_task_arn
-    LEFT JOIN own_tasks AS o ON o.quantum_task_arn = t.quantum_task_arn AND o.device_arn = t.device_arn
+    LEFT JOIN overheads AS o ON o.device_arn = t.device_arn
     LEFT JOIN parallel AS l ON l.device_arn = t.device_arn
+    LEFT JOIN endings AS e ON e.device = hash(t.device_arn) AND e.ended_us = epoch_us(t.ended_at)
     LEFT JOIN reservations AS v ON v.reservation_arn = t.reservation_arn
-),
--- made of the tables, not of `timed`: what is read twice is kept whole, with every column of all tasks
-overheads AS (
-    SELECT
-        t.device_arn,
-        min(greatest(0, greatest(0, (epoch_us(t.ended_at) - epoch_us(t.created_at)) / 1e6) - r.execution_duration_ms / 1e3))
-            AS overhead
-    FROM quantum_tasks AS t
-    JOIN task_results AS r ON r.quantum_task_arn = t.quantum_task_arn
-    WHERE t.device_type = 'SIMULATOR' AND t.is_terminal AND t.ended_at IS NOT NULL
-        AND r.execution_duration_ms IS NOT NULL
-    GROUP BY t.device_arn
 ),
 classified AS (
     SELECT
         t.*,
-        o.overhead,
         CASE WHEN t.turnaround IS NOT NULL AND t.execution IS NOT NULL
             THEN greatest(0, t.turnaround - t.execution) END AS wait_and_overhead,
         -- it may have run between the last sight of it waiting and its end; that it had waited so far stays true
@@ -188,7 +191,6 @@ classified AS (
             THEN greatest(coalesce(t.last_waiting, 0), t.own_task_ended, t.reservation_start)
         END AS bound_lower
     FROM timed AS t
-    LEFT JOIN overheads AS o ON o.device_arn = t.device_arn
 ),
 watched_bounds AS (
     SELECT
@@ -213,7 +215,7 @@ opened AS (
     SELECT m.*, coalesce((c.to_us - m.created_us) / 1e6, m.bound_lower) AS open_lower, c.why
     FROM moments AS m
     LEFT JOIN closures AS c
-        ON c.device_arn = m.device_arn AND c.day = m.lower_us // 86400000000
+        ON c.device = m.device AND c.day = m.lower_us // 86400000000
         AND m.lower_us >= c.from_us AND m.lower_us < c.to_us
 ),
 bounds AS (

@@ -744,6 +744,17 @@ def test_on_a_qpu_a_task_that_was_there_when_another_one_of_ours_completed_had_w
     }
 
 
+def test_of_tasks_that_ended_at_one_instant_each_had_waited_until_the_ending_before(con):
+    for number, ended in enumerate((100, 130, 130, 400), 1):
+        seen(con, (900, "COMPLETED", ended), arn=f"{ARN}{number}")
+    assert {task: found[:3] for task, found in bounds(con).items()} == {
+        "1": (0, 100, "creation"),
+        "2": (100, 130, "own_task"),
+        "3": (100, 130, "own_task"),
+        "4": (130, 400, "own_task"),
+    }
+
+
 @pytest.mark.parametrize(("status", "device"), [("CANCELLED", QPU), ("FAILED", QPU), ("COMPLETED", SV1)])
 def test_what_did_not_run_alone_to_its_end_bounds_no_other_wait(con, status, device):
     seen(con, (900, status, 100), arn=f"{ARN}1", deviceArn=device)

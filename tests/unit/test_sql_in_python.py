@@ -14,7 +14,7 @@ ROOT = Path(braket_etl.__file__).parent
 ALLOWED = {
     "what an analysis computes from, or what it stores": (
         "analysis/choices.py analysis/forecast.py analysis/next_wait.py analysis/open_clock.py analysis/open_tasks.py "
-        "analysis/stored.py analysis/wait_quantiles.py costs/spend.py"
+        "analysis/stored.py analysis/wait_intervals.py costs/spend.py"
     ),
     "an estimate, prices and bills: values of one command are bound": (
         "cli/costs.py costs/billing.py costs/estimate.py costs/load.py costs/owner_files.py costs/seed.py"
