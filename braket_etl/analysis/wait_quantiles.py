@@ -6,7 +6,7 @@ distribution is estimated from them in `npmle.py`; here they meet. Reads through
 
 from __future__ import annotations
 
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
 from datetime import UTC, date, datetime, timedelta
 from itertools import pairwise
@@ -29,9 +29,9 @@ CI_METHOD = (
 )
 #: With fewer tasks than this no quantile is estimated, and with so few independent ones.
 MIN_TASKS, MIN_EFFECTIVE = 20, 10
-#: With fewer independent tasks than this above a quantile nothing bounds it from above; with fewer than the other, it is not
-#: estimated.
-MIN_ABOVE, SOME_ABOVE = 3, 1
+#: With fewer independent tasks than this above a quantile it is not told; the second number where most were sent together:
+#: how many independent ones they are is uncertain itself.
+MIN_ABOVE, MIN_BATCHED_ABOVE = 5, 10
 #: A quantile counts as known where what the data leave open, and what run times do, is within this part of it.
 OPEN_SHARE, RUN_SHARE = 0.25, 0.35
 #: From this part on what is left of turnarounds may not depend on run times, by more than so many standard errors.
@@ -81,8 +81,6 @@ def device_rows(device: str, waits: Waits, is_told: Mask) -> Iterable[dict[str, 
     for scope, week_start, begin, end in _groups(waits):
         first, last = max(before_known[begin], before_known[end] - MAX_TASKS[scope]), before_known[end]
         used = slice(before_used[first], before_used[last])
-        # the bounds are certain for the tasks at hand, whatever the distribution of their waits is
-        bounds = [_discrete(ends[begin:end]) for ends in (waits.at_least, waits.at_most)]
         group = {
             "scope": scope,
             "week_start": week_start,
@@ -96,9 +94,8 @@ def device_rows(device: str, waits: Waits, is_told: Mask) -> Iterable[dict[str, 
             + used.start,
             **usual,
         }
-        for row, lower, upper in zip(_rows(told.where(used), cancelled[used]), *bounds, strict=True):
-            certain = {"bound_lower_seconds": lower, "bound_upper_seconds": _finite(upper)}
-            yield {**group, **certain, **_within(row, lower, upper)}
+        bounds = waits.at_least[begin:end], waits.at_most[begin:end]
+        yield from ({**group, **row} for row in _rows(told.where(used), cancelled[used], bounds))
 
 
 def _groups(waits: Waits) -> Iterable[tuple[str, date | None, int, int]]:
@@ -110,22 +107,50 @@ def _groups(waits: Waits) -> Iterable[tuple[str, date | None, int, int]]:
         yield "device_week", date(1970, 1, 5) + timedelta(weeks=int(weeks[begin])), begin, end
 
 
-def _discrete(values: Floats) -> list[float]:
-    """The quantiles, each one of the values, as quantile_disc has them."""
+def _discrete(values: Floats, levels: Sequence[float]) -> list[float | None]:
+    """The quantiles at these levels, each one of the values, as quantile_disc has them; None for infinity."""
     n = len(values)
-    places = [max(1, n - int(n - p * n)) - 1 for p in QUANTILES]
-    found: list[float] = np.partition(values, places)[places].tolist()
-    return found
+    if not n:
+        return [None] * len(levels)
+    places = [min(n, max(1, n - int(n - p * n))) - 1 for p in levels]
+    return [_finite(value) for value in np.partition(values, places)[places].tolist()]
 
 
 def quantile_rows(waits: Waits, runs: RunTimes) -> list[dict[str, Any]]:
-    """What is estimated of one group: one row a quantile."""
+    """What is told of one group: one row a quantile."""
     told = intervals(waits, runs)
-    return _rows(told, np.where(waits.is_cancelled, waits.cancelled, np.nan)[told.used])
+    cancelled = np.where(waits.is_cancelled, waits.cancelled, np.nan)[told.used]
+    return _rows(told, cancelled, (waits.at_least, waits.at_most))
 
 
-def _rows(told: Intervals, cancelled: Floats) -> list[dict[str, Any]]:
-    """The rows of one group; `cancelled`: after how many seconds a task was cancelled in the queue, else NaN."""
+def _rows(told: Intervals, cancelled: Floats, bounds: tuple[Floats, Floats]) -> list[dict[str, Any]]:
+    """The rows of one group, each between what is certain of it.
+
+    `bounds` hold the wait of each task that counts for certain, whatever the distribution of waits is. `cancelled`: after
+    how many seconds a task of `told` was cancelled in the queue, else NaN.
+    """
+    certain = [_discrete(ends, QUANTILES) for ends in bounds]
+    rows = []
+    for row, lower, upper in zip(_estimates(told, cancelled), *certain, strict=True):
+        row |= {"bound_lower_seconds": lower, "bound_upper_seconds": upper}
+        if row["status"] == "not_informative":
+            row |= _margin(row["quantile"], row["n_effective"], bounds)
+        rows.append(_within(row, lower or 0.0, np.inf if upper is None else upper))
+    return rows
+
+
+def _margin(p: float, effective: float, bounds: tuple[Floats, Floats]) -> dict[str, float | None]:
+    """The interval of a quantile by the bounds of tasks alone: what is certain of these tasks, widened as of a sample."""
+    margin = _student(effective) * np.sqrt(p * (1 - p) / effective)
+    low, high = max(0.0, p - margin), p + margin
+    return {
+        "ci_lower_seconds": _discrete(bounds[0], (low,))[0],
+        "ci_upper_seconds": _discrete(bounds[1], (high,))[0] if high < 1 else None,
+    }
+
+
+def _estimates(told: Intervals, cancelled: Floats) -> list[dict[str, Any]]:
+    """What is estimated of one group: one row a quantile."""
     n = len(told.lower)
     counts = {
         "n": n,
@@ -211,16 +236,12 @@ def _quantile_row(
         return {"quantile": p, "status": "beyond_observed", "ci_lower_seconds": low}
     low, high = quantile_interval(estimate, p, _student(effective) * np.sqrt(estimate.weight / effective))
     row = {"quantile": p, "ci_lower_seconds": max(0.0, low - down), "ci_upper_seconds": _finite(high + up)}
-    if effective * (1 - p) < MIN_ABOVE:
-        row["ci_upper_seconds"] = None
-    if effective * (1 - p) < SOME_ABOVE:
-        return {**row, "status": "not_enough_data"}
-    if right - left > OPEN_SHARE * right:
+    by_runs = down + up > SOME_RUN_SHARE * right and depends_on_run(told, right, effective)
+    if right - left > OPEN_SHARE * right or down + up > allowed * right or by_runs:
         return {"quantile": p, "status": "not_informative"}
-    if down + up > allowed * right or (
-        down + up > SOME_RUN_SHARE * right and depends_on_run(told, right, effective)
-    ):
-        return {**row, "status": "not_informative"}
+    least = MIN_ABOVE if effective > estimate.weight / 2 else MIN_BATCHED_ABOVE
+    if effective * (1 - p) < least or row["ci_upper_seconds"] is None:
+        return {**row, "ci_upper_seconds": None, "status": "not_enough_data"}
     times, shares = incidence
     position = int(np.searchsorted(times, right, side="right"))
     return {

@@ -37,18 +37,27 @@ QUEUE_WAIT_QUANTILES = Table(
         seconds(
             "wait_seconds_left", "Left end of the stretch in which the estimate is free to put the quantile"
         ),
-        seconds("ci_lower_seconds", "Lower end of its confidence interval; NULL if not enough data"),
-        seconds("ci_upper_seconds", "Upper end; NULL where the data do not bound it"),
+        seconds(
+            "ci_lower_seconds",
+            "Lower end of its confidence interval as a quantile of the queue; where status is not_informative, made of the "
+            "certain bounds of tasks alone; NULL if not enough data",
+            (*INTERVALS, "waits.wait_seconds_lower"),
+        ),
+        seconds(
+            "ci_upper_seconds",
+            "Upper end; NULL where the data do not bound it",
+            (*INTERVALS, "waits.wait_seconds_at_most"),
+        ),
         Column("ci_level", pa.float64(), "Confidence level of the interval", required=True),
         text("ci_method", "How the interval is made; see docs/queue-latency.md", required=True),
         seconds(
             "bound_lower_seconds",
-            "Certain: at least so much, as the same quantile of wait_seconds_lower",
+            "Certain of the tasks that are counted: their own quantile is at least so much, that of wait_seconds_lower",
             reads=("waits.wait_seconds_lower",),
         ),
         seconds(
             "bound_upper_seconds",
-            "Certain: at most so much, of wait_seconds_upper; NULL is no bound",
+            "Certain likewise: at most so much, that of wait_seconds_upper; NULL is no bound",
             reads=("waits.wait_seconds_at_most",),
         ),
         Column(
@@ -100,9 +109,10 @@ QUEUE_WAIT_QUANTILES = Table(
         Column("run_seconds_per_shot", pa.float64(), "See run_seconds_base", reads=TURNAROUNDS),
         text(
             "status",
-            "ok; not_enough_data (under 20 tasks, or under 10 independent ones); beyond_observed: too many were censored "
-            "before the quantile; not_informative: the data leave it open by more than a quarter, or run times do by more "
-            "than 35 %, or what is left of turnarounds depends on them, so that only the certain bounds are known",
+            "ok; not_enough_data (under 20 tasks, under 10 independent ones, or too few of them above the quantile to bound it: "
+            "5, or 10 where most were sent together); beyond_observed: too many were censored before the quantile; "
+            "not_informative: the data leave it open by more than a quarter, or run times do by more than 35 %, or what is "
+            "left of turnarounds depends on them, so that only the certain bounds are known",
             required=True,
             reads=INTERVALS,
         ),

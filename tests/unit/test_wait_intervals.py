@@ -7,7 +7,7 @@ from dataclasses import replace
 import numpy as np
 import pytest
 
-from bench.wait_worlds import FORTE, GARNET, HOUR, WORLDS, looked_at, starts
+from bench.wait_worlds import FORTE, GARNET, HOUR, SPAN, WORLDS, looked_at, starts
 from braket_etl.analysis.forecast import Sample, as_of_now
 from braket_etl.analysis.npmle import estimated
 from braket_etl.analysis.run_times import known, learnt
@@ -66,9 +66,18 @@ def test_of_a_device_of_which_nothing_is_known_unwatched_tasks_tell_little() -> 
 def test_where_polls_tell_more_than_turnarounds_the_estimate_is_that_of_polls_alone() -> None:
     waits, _, device = drawn("1 h, IonQ, each minute")
     assert set(intervals(waits, run_times(device, waits)).source) <= {"p", "t"}
-    only_polls = replace(waits, turnaround=np.full(len(waits), np.nan), is_unseen=np.zeros(len(waits), bool))
+    only_polls = replace(
+        waits,
+        at_least=waits.lower,
+        at_most=waits.upper,
+        turnaround=NONE[: len(waits)],
+        is_unseen=NONE[: len(waits)] > 0,
+    )
     estimate = estimated(only_polls.lower, only_polls.upper, tolerance=1e-6)
     for p, row in rows(only_polls, device).items():
+        if p == 0.99:
+            assert row["status"] == "not_enough_data"  # four tasks lie above it
+            continue
         assert row["wait_seconds"] == pytest.approx(estimate.quantile(p)[1])
         assert row["share_polls"] == 1
 
@@ -77,7 +86,9 @@ def test_tasks_that_were_sent_together_count_as_few() -> None:
     waits, truth, device = drawn("batches of ten, 1 h, events")
     found = rows(waits, device)
     assert 25 < found[0.5]["n_effective"] < 70
-    assert found[0.95]["ci_upper_seconds"] is None
+    for p in (0.9, 0.95):
+        assert (found[p]["status"], found[p]["ci_upper_seconds"]) == ("not_enough_data", None)
+        assert found[p]["ci_lower_seconds"] < found[p]["bound_upper_seconds"]
     alone = rows(*drawn("1 h, events")[::2])
     assert alone[0.5]["n_effective"] > 380
 
@@ -86,6 +97,25 @@ def test_tasks_that_were_sent_together_count_as_few() -> None:
 
     assert width(found[0.5]) > 2 * width(alone[0.5])
     assert found[0.5]["ci_lower_seconds"] <= np.median(truth) <= found[0.5]["ci_upper_seconds"]
+
+
+@pytest.mark.parametrize("name", ["10 s, IQM, each minute", "10 s, IQM, never", "1 min, IonQ, each hour"])
+def test_where_a_quantile_is_not_told_its_bounds_hold_that_of_these_tasks(
+    name: str,
+) -> None:
+    world = BY_NAME[name]
+    for seed in range(5):
+        rng = np.random.default_rng(seed)
+        truth = starts(world, rng, 400)
+        found = rows(looked_at(world, rng, truth), world.device)
+        own = truth[2][SPAN - truth[0] > (world.every or 0)]
+        for p in (0.5, 0.9):
+            row, of_these = found[p], np.quantile(own, p, method="inverted_cdf")
+            assert row["bound_lower_seconds"] <= of_these <= row["bound_upper_seconds"]
+            if row["status"] == "not_informative":
+                assert row["ci_lower_seconds"] <= row["bound_lower_seconds"]
+                assert row["bound_upper_seconds"] <= row["ci_upper_seconds"]
+    assert found[0.5]["status"] == "not_informative"
 
 
 def test_a_batch_is_a_job_or_tasks_seconds_apart() -> None:
