@@ -22,7 +22,7 @@ from typing import Any
 import numpy as np
 
 from bench.line import table_row
-from braket_etl.analysis.forecast import backtested, by_hour, forecast_of
+from braket_etl.analysis.forecast import Device, Sample, backtested, by_hour, forecast_of, over_all_hours
 from braket_etl.analysis.npmle import Floats
 from braket_etl.analysis.open_clock import ALWAYS, clock_of
 from braket_etl.analysis.wait_intervals import run_times
@@ -84,8 +84,9 @@ def lognormal(median: float, spread: float = 1.2) -> Draw:
 class World:
     """Tasks of a device, how long they wait and run, and how they are looked at.
 
-    `every` is the time between polls, 0 for events, None for one look at the end. `open_hours` of a day is the device open.
-    Waits of forecasts grow to `growth` times in all.
+    `every` is the time between polls, 0 for events, None for one look at the end. The device is open `open_hours` of a day.
+    Waits of forecasts grow to `growth` times in all, and are `busy` times as long from 12 to 20 o'clock. With `depth` they
+    are places in a queue, whose number comes and goes around that, times what each takes.
     """
 
     name: str
@@ -96,6 +97,8 @@ class World:
     batch: int = 1
     open_hours: float = 24.0
     growth: float = 1.0
+    busy: float = 1.0
+    depth: float = 0.0
 
 
 def starts(world: World, rng: np.random.Generator, tasks: int) -> tuple[Floats, ...]:
@@ -262,15 +265,20 @@ HEAD = [
 
 
 FORECAST_WORLDS = [
-    World(f"{name}, {how}", FORTE, lognormal(HOUR), heavy, every, open_hours=hours, growth=growth)
-    for name, hours, growth in (
-        ("the same all the time", 24.0, 1.0), ("open 8 h a day", 8.0, 1.0),
-        ("four times as long after ninety days", 24.0, 4.0),
-    )
-    for how, every in LOOKS
+    *(
+        World(f"{name}, {how}", FORTE, lognormal(HOUR), heavy, every, open_hours=hours, growth=growth, busy=busy)
+        for name, hours, growth, busy in (
+            ("the same all the time", 24.0, 1.0, 1.0), ("open 8 h a day", 8.0, 1.0, 1.0),
+            ("four times as long after ninety days", 24.0, 4.0, 1.0),
+            ("ten times as long in the afternoon", 24.0, 1.0, 10.0),
+        )
+        for how, every in LOOKS
+    ),
+    World("as long as the queue is deep, events", FORTE, lognormal(2 * MINUTE, 0.5), heavy, 0, depth=30),
 ]  # fmt: skip
 FORECAST_HEAD = [
-    "queue of 1 h (median), IonQ", "inside 50 %, 90 %", "loss by that of the true p50, p90", "by that of the week before",
+    "queue of 1 h (median), IonQ", "inside 50 %, 90 %", "loss by that of the true p50, p90",
+    "by that of the week before", "the true p50, p90 by the week before",
 ]  # fmt: skip
 
 
@@ -279,30 +287,47 @@ def forecasts(world: World, repetitions: int, tasks: int, seed: int) -> str:
     rng = np.random.default_rng(seed)
     days = DAY * np.arange(int(SPAN / DAY) + 1)
     clock = clock_of(days[:-1] + world.open_hours * HOUR, days[1:]) if world.open_hours < 24 else ALWAYS
-    true = np.quantile(world.wait(rng, np.zeros(400_000)), (0.5, 0.9))
+    true = np.quantile(world.wait(rng, np.zeros(400_000)), LOSS_LEVELS)
     found = []
     for _ in range(repetitions):
         created, shots, wait, run, at_least = starts(world, rng, tasks)
-        wait = wait * world.growth ** (created / SPAN - 0.5)
-        waits = looked_at(world, rng, (created, shots, wait, run, at_least))
-        held = backtested(forecast_of(world.device, waits, clock), SPAN, by_hour)
-        later = wait[(created >= SPAN - 28 * DAY) & (wait < SPAN - created)]
+        is_busy = np.abs(created % DAY / HOUR - 16) < 4
+        level = np.where(is_busy, world.busy, 1.0) * world.growth ** (created / SPAN - 0.5)
+        if world.depth:
+            level = places = np.ceil(world.depth * np.exp(_coming_and_going(rng, created)))
+            once = np.zeros(tasks), created, created, places, wait, wait
+            held = backtested(Device(Sample(created, *once), ALWAYS), SPAN, over_all_hours)
+        else:
+            waits = looked_at(world, rng, (created, shots, wait * level, run, at_least))
+            held = backtested(forecast_of(world.device, waits, clock), SPAN, by_hour)
+        later = (created >= SPAN - 28 * DAY) & (wait * level < SPAN - created)
+        sent = created[later]
         best = [
-            np.maximum(p * (later - q), (p - 1) * (later - q)).mean()
-            for p, q in zip((0.5, 0.9), true, strict=True)
+            _loss(p, (wait * level)[later], clock.when(clock.at(sent) + q * level[later]) - sent)
+            for p, q in zip(LOSS_LEVELS, true, strict=True)
         ]
         ours, rival = np.array(held.losses[:2], float), np.array(held.losses[2:], float)
-        found.append([held.coverage_50, held.coverage_90, *(ours / best), *(ours / rival)])
+        found.append([held.coverage_50, held.coverage_90, *(ours / best), *(ours / rival), *(best / rival)])
     mean = np.mean(np.array(found, float), axis=0)
-    is_same = world.growth == 1 and world.open_hours == 24
-    return table_row(
-        [
-            world.name,
-            f"{mean[0]:.0%}, {mean[1]:.0%}",
-            f"{mean[2]:.2f}, {mean[3]:.2f}" if is_same else "",
-            f"{mean[4]:.2f}, {mean[5]:.2f}",
-        ]
-    )
+    pairs = [f"{mean[place]:.2f}, {mean[place + 1]:.2f}" for place in (2, 4, 6)]
+    return table_row([world.name, f"{mean[0]:.0%}, {mean[1]:.0%}", *pairs])
+
+
+LOSS_LEVELS = (0.5, 0.9)
+
+
+def _loss(p: float, true: Floats, told: Floats) -> float:
+    """The mean pinball loss."""
+    return float(np.maximum(p * (true - told), (p - 1) * (true - told)).mean())
+
+
+def _coming_and_going(rng: np.random.Generator, created: Floats) -> Floats:
+    """The logarithm of a level that has a spread of 1 and is another after some days."""
+    days = np.arange(int(SPAN / DAY) + 2)
+    steps, level = 0.5 * rng.standard_normal(len(days)), np.zeros(len(days))
+    for day in days[1:]:
+        level[day] = 0.87 * level[day - 1] + steps[day]
+    return np.asarray(np.interp(created, DAY * days, level), np.float64)
 
 
 def main() -> None:
@@ -320,6 +345,8 @@ def main() -> None:
         print(table_row(FORECAST_HEAD))
         print("|" + " --- |" * len(FORECAST_HEAD))
         for number, world in enumerate(FORECAST_WORLDS):
+            if options.only not in world.name:
+                continue
             print(forecasts(world, options.repetitions, 1_500, options.seed + number), flush=True)
         return
     print(table_row(HEAD))
