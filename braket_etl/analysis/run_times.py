@@ -24,6 +24,8 @@ SPREAD = 4.0
 _QUICK, _QUICKEST = 0.05, 0.01
 #: A run counts as seen where the sights around its start are nearer to one another than this part of a usual run.
 _NEAR = 0.5
+#: No usual run is shorter, in seconds, where one is divided by: a task may have no shots.
+_LEAST = 1e-6
 
 
 @dataclass(frozen=True)
@@ -112,6 +114,20 @@ class RunTimes:
         return low, np.maximum(usual, low), np.maximum(high, usual)
 
 
+def _shape(usual: Line, shots: Floats, at_most: Floats) -> Line:
+    """The usual line, or that without what the service does around a run, whichever own tasks leave room for more run.
+
+    Behind one another on a device tasks with few shots take next to no time, which tells nothing of those with many.
+    """
+    shapes = (usual, Line(0.0, usual.per_shot))
+    rooms = [
+        min(1.0, float(np.quantile(at_most / np.maximum(shape.seconds(shots), _LEAST), _QUICK)))
+        * shape.seconds(np.median(shots, keepdims=True))[0]
+        for shape in shapes
+    ]
+    return shapes[int(np.argmax(rooms))]
+
+
 def learnt(device_arn: str, shots: Floats, at_most: Floats, seen_low: Floats, seen_high: Floats) -> RunTimes:
     """The run times of a device from its own completed tasks, beside what is known of it.
 
@@ -119,10 +135,10 @@ def learnt(device_arn: str, shots: Floats, at_most: Floats, seen_low: Floats, se
     it by sights that do not depend on it, from the last of it waiting to the first of it started; NaN where there is none.
     """
     before = known(device_arn)
-    shape = before.usual
     if not len(shots):
-        return RunTimes(shape, np.nan, 1.0, np.inf, before)
-    usual = shape.seconds(shots)
+        return RunTimes(before.usual, np.nan, 1.0, np.inf, before)
+    shape = _shape(before.usual, shots, at_most)
+    usual = np.maximum(shape.seconds(shots), _LEAST)
     quick, quickest = (float(each) for each in np.quantile(at_most / usual, (_QUICK, _QUICKEST)))
     seen = seen_high - seen_low <= _NEAR * usual
     if np.count_nonzero(seen) >= MIN_SEEN:

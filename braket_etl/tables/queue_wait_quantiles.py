@@ -41,7 +41,6 @@ QUEUE_WAIT_QUANTILES = Table(
             "ci_lower_seconds",
             "Lower end of its confidence interval as a quantile of the queue; where status is not_informative, made of the "
             "certain bounds of tasks alone; NULL if not enough data",
-            (*INTERVALS, "waits.wait_seconds_lower"),
         ),
         seconds(
             "ci_upper_seconds",

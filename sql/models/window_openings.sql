@@ -26,13 +26,13 @@ first_created AS (
     SELECT device_arn, min(created_at) AS created_at FROM quantum_tasks GROUP BY device_arn
 ),
 days AS (
-    -- UTC days, from the one before, since a window whose end is before its start reaches past midnight
+    -- UTC days, from a week before, since what is closed as the first task is sent began when the last window ended
     SELECT
         l.device_arn,
         l.windows,
         unnest(l.windows) AS w,
         n.horizon,
-        date_trunc('day', least(l.first_poll_at, f.created_at) AT TIME ZONE 'UTC') - INTERVAL 1 DAY AS first_day
+        date_trunc('day', least(l.first_poll_at, f.created_at) AT TIME ZONE 'UTC') - INTERVAL 8 DAY AS first_day
     FROM lists AS l
     JOIN newest AS n ON n.device_arn = l.device_arn
     LEFT JOIN first_created AS f ON f.device_arn = l.device_arn

@@ -787,6 +787,13 @@ def test_no_task_starts_outside_the_windows_of_its_device(con):
     assert found["5"][:3] == (3800, 3900, "own_task")
 
 
+def test_a_closed_stretch_that_began_days_before_the_first_task_is_known(con):
+    # created on a Monday; the device opens on Tuesdays only
+    poll_device(con, DAY, windows=[window("Tuesday", "11:00", "14:59:59")])
+    seen(con, (2 * DAY, "COMPLETED", DAY + 3700), arn=f"{ARN}1")
+    assert bounds(con)["1"] == (DAY + 3599.5, DAY + 3700, "device_closed_assumed", "bounds_only")
+
+
 def test_windows_that_were_first_seen_later_are_assumed_until_a_task_refutes_them(con):
     poll_device(con, DAY, windows=[window("Everyday", "11:00", "23:59:59")])
     seen(con, (DAY, "COMPLETED", 3700), arn=f"{ARN}1")

@@ -150,6 +150,20 @@ def test_run_times_are_what_is_known_until_own_tasks_tell_more() -> None:
     assert [each[0] for each in seen] == pytest.approx([210, 250, 290], abs=10)
 
 
+def test_runs_that_were_seen_one_after_the_other_on_cepheus_lie_in_what_is_learnt_of_them() -> None:
+    rng = np.random.default_rng(1)
+    shots = rng.choice([100.0, 5_000, 10_000, 10_000, 10_000, 50_000], 120)
+    depth = rng.choice([1.0, 2, 200, 700], 120)
+    run = 0.14 + 0.000204 * shots + 16e-9 * shots * depth + rng.normal(0, 0.05, 120).clip(-0.1, 0.1)
+    nobody = np.full(120, np.nan)
+    cepheus = learnt(
+        "arn:aws:braket:us-west-1::device/qpu/rigetti/Cepheus-1-108Q", shots, run, nobody, nobody
+    )
+    low, usual, high = cepheus.ranges(shots)
+    assert np.mean((low <= run) & (run <= high)) > 0.95
+    assert np.median(np.abs(usual - run)) < 0.2
+
+
 @pytest.mark.parametrize(
     ("arn", "grade"),
     [
