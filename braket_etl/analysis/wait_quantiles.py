@@ -29,9 +29,9 @@ CI_METHOD = (
 )
 #: With fewer tasks than this no quantile is estimated, and with so few independent ones.
 MIN_TASKS, MIN_EFFECTIVE = 20, 10
-#: With fewer independent tasks than this above a quantile it is not told; the second number where most were sent together:
-#: how many independent ones they are is uncertain itself.
-MIN_ABOVE, MIN_BATCHED_ABOVE = 5, 10
+#: With fewer batches of tasks above a quantile than this it is not told, nor with fewer independent tasks than the second:
+#: how many those are is uncertain itself where there are few batches.
+BATCHES_ABOVE, MIN_ABOVE = 5, 3
 #: A quantile counts as known where what the data leave open, and what run times do, is within this part of it.
 OPEN_SHARE, RUN_SHARE = 0.25, 0.35
 #: From this part on what is left of turnarounds may not depend on run times, by more than so many standard errors.
@@ -161,7 +161,8 @@ def _estimates(told: Intervals, cancelled: Floats) -> list[dict[str, Any]]:
     if n < MIN_TASKS:
         return [{"quantile": p, "status": "not_enough_data", **counts} for p in QUANTILES]
     estimate = estimated(told.lower, told.upper, tolerance=TOLERANCE)
-    effective = n / excess_variance(told, estimate)
+    batches, excess = excess_variance(told, estimate)
+    effective = n / excess
     counts["n_effective"] = effective
     if effective < MIN_EFFECTIVE:
         return [{"quantile": p, "status": "not_enough_data", **counts} for p in QUANTILES]
@@ -171,7 +172,7 @@ def _estimates(told: Intervals, cancelled: Floats) -> list[dict[str, Any]]:
     hidden = moved[QUANTILES.index(0.5)].sum() > RUN_SHARE * estimate.quantile(0.5)[1]
     allowed = RUN_SHARE / 4 if hidden else RUN_SHARE
     return [
-        {**counts, **_quantile_row(told, estimate, p, effective, tuple(by), allowed, incidence)}
+        {**counts, **_quantile_row(told, estimate, p, (batches, effective), tuple(by), allowed, incidence)}
         for p, by in zip(QUANTILES, moved.tolist(), strict=True)
     ]
 
@@ -179,18 +180,16 @@ def _estimates(told: Intervals, cancelled: Floats) -> list[dict[str, Any]]:
 _SHARES = ("event", "polls", "turnaround")
 
 
-def excess_variance(told: Intervals, estimate: Estimate) -> float:
-    """By how much the variance of the estimate exceeds that of as many independent tasks; at least 1.
+def excess_variance(told: Intervals, estimate: Estimate) -> tuple[int, float]:
+    """The number of batches, and by how much the variance exceeds that of as many independent tasks; at least 1.
 
     For each quantile the chance of each task to lie below it is added up by batch: the squares of these sums by those of
     single tasks. One number for all quantiles, as far in the tail there are too few batches to tell.
     """
     order = np.argsort(told.batch, kind="stable")
     begins = np.flatnonzero(np.diff(told.batch[order], prepend=np.nan) != 0)
-    if len(begins) == len(order):
-        return 1.0
-    if len(begins) == 1:
-        return float(len(order))
+    if len(begins) in (1, len(order)):
+        return len(begins), len(order) / len(begins)
     lower, upper = told.lower[order], told.upper[order]
     below_lower, below_upper = estimate.reached(lower), estimate.reached(upper)
     width = below_upper - below_lower
@@ -201,7 +200,7 @@ def excess_variance(told: Intervals, estimate: Estimate) -> float:
     rest = (chance - chance.mean(axis=1, keepdims=True)) / np.sqrt(levels * (1 - levels))
     together, alone = (np.add.reduceat(rest, begins, axis=1) ** 2).sum(), (rest**2).sum()
     few = len(begins) / (len(begins) - 1)
-    return max(1.0, few * float(together / alone)) if alone else 1.0
+    return len(begins), max(1.0, few * float(together / alone)) if alone else 1.0
 
 
 def _within(row: dict[str, Any], lower: float, upper: float) -> dict[str, Any]:
@@ -223,13 +222,13 @@ def _quantile_row(
     told: Intervals,
     estimate: Estimate,
     p: float,
-    effective: float,
+    independent: tuple[int, float],
     moved: tuple[float, float],
     allowed: float,
     incidence: tuple[Floats, Floats],
 ) -> dict[str, Any]:
-    """One quantile; run times move it by so much down and up, and may by this part of it."""
-    down, up = moved
+    """One quantile, from so many batches, or independent tasks; run times move it down and up, and may by a part of it."""
+    (batches, effective), (down, up) = independent, moved
     left, right = estimate.quantile(p)
     if np.isinf(right):
         low = quantile_interval(estimate, p, _Z)[0]
@@ -239,8 +238,7 @@ def _quantile_row(
     by_runs = down + up > SOME_RUN_SHARE * right and depends_on_run(told, right, effective)
     if right - left > OPEN_SHARE * right or down + up > allowed * right or by_runs:
         return {"quantile": p, "status": "not_informative"}
-    least = MIN_ABOVE if effective > estimate.weight / 2 else MIN_BATCHED_ABOVE
-    if effective * (1 - p) < least or row["ci_upper_seconds"] is None:
+    if batches * (1 - p) < BATCHES_ABOVE or effective * (1 - p) < MIN_ABOVE:
         return {**row, "ci_upper_seconds": None, "status": "not_enough_data"}
     times, shares = incidence
     position = int(np.searchsorted(times, right, side="right"))

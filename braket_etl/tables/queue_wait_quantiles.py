@@ -108,8 +108,8 @@ QUEUE_WAIT_QUANTILES = Table(
         Column("run_seconds_per_shot", pa.float64(), "See run_seconds_base", reads=TURNAROUNDS),
         text(
             "status",
-            "ok; not_enough_data (under 20 tasks, under 10 independent ones, or too few of them above the quantile to bound "
-            "it: 5, or 10 where most were sent together); beyond_observed: too many were censored before the quantile; "
+            "ok; not_enough_data (under 20 tasks, under 10 independent ones, or too few of them above the quantile: "
+            "3, or 5 batches of them); beyond_observed: too many were censored before the quantile; "
             "not_informative: the data leave it open by more than a quarter, or run times do by more than 35 %, or what "
             "is left of turnarounds depends on them, so that only the certain bounds are known",
             required=True,
