@@ -14,7 +14,7 @@ from functools import lru_cache
 from typing import Any
 from urllib.parse import parse_qs
 
-from braket_emulator import render, search
+from braket_emulator import render, search, trail
 from braket_emulator.callers import Caller
 from braket_emulator.intake import Intake
 from braket_emulator.search import Filter
@@ -57,6 +57,7 @@ class Api:
             "CancelQuantumTask": self._cancel_task,
             "CreateJob": self._create_job,
             "CancelJob": self._cancel_job,
+            "LookupEvents": self._lookup_events,
         }
 
     def answer(self, call: Call) -> dict[str, Any]:
@@ -144,6 +145,10 @@ class Api:
         status = self.intake.cancel_job(job, call.now)
         return {"jobArn": job.arn, "cancellationStatus": status}
 
+    def _lookup_events(self, call: Call) -> dict[str, Any]:
+        request = _parsed(call)
+        return trail.lookup(self.world, call.caller, request, call.now, expired=call.token_expired)
+
 
 def _visible(record: R | None, call: Call) -> R:
     if (
@@ -169,12 +174,16 @@ def _asks_queue_info(operation: Operation, query: bytes) -> bool:
     return "QueueInfo" in asked.get("additionalAttributeNames", ())
 
 
-def _request(call: Call, **label: str) -> dict[str, Any]:
-    """The request's members: those of its body, and its label; ApiError where they do not fit the model."""
+def _parsed(call: Call) -> Any:
     try:
-        request = json.loads(call.body or b"{}")
+        return json.loads(call.body or b"{}")
     except (ValueError, RecursionError):
         raise ApiError("ValidationException", "The request body is not JSON") from None
+
+
+def _request(call: Call, **label: str) -> dict[str, Any]:
+    """The request's members: those of its body, and its label; ApiError where they do not fit the model."""
+    request = _parsed(call)
     if label and isinstance(request, dict):
         request |= label
     require_valid(call.operation.input, request)

@@ -25,7 +25,7 @@ from braket_emulator.faults import CONTENT, ERRORS, Fault, Faults, Target, spoil
 from braket_emulator.instants import http_date
 from braket_emulator.intake import Intake
 from braket_emulator.quotas import Quotas
-from braket_emulator.service_model import ApiError, Operation, Service, braket
+from braket_emulator.service_model import LOOKUP, ApiError, Operation, Service, braket, cloudtrail
 from braket_emulator.storage import PATH as STORAGE_PATH
 from braket_emulator.storage import Storage
 from braket_emulator.world import World
@@ -122,13 +122,14 @@ class EmulatorApp:
         label, _, action = rest.partition(b"/")
         operation = self.service.operation_at(
             scope["method"], path.decode("latin-1"), labelled=bool(label), action=action.decode("latin-1")
-        )
+        ) or cloudtrail().get((_header(scope, b"x-amz-target") or b"").decode("latin-1"))
         if operation is None:
             return _error_reply(404, ApiError("UnknownOperationException", "No such operation here")), []
         self.stats.count(operation.name)
         met: list[Fault] = []
         try:
-            caller = self.callers.caller(_header(scope, b"authorization"))
+            service = "cloudtrail" if operation.name == LOOKUP else "braket"
+            caller = self.callers.caller(_header(scope, b"authorization"), service)
             self.stats.by_region[caller.region] += 1
             call = Call(operation, caller, now, unquote(label.decode("latin-1")), scope["query_string"], body)
             self._admit(caller, operation)
@@ -155,7 +156,7 @@ class EmulatorApp:
                 account=call.caller.account,
                 region=call.caller.region,
                 arn=call.label,
-                has_page_token=b'"nextToken"' in call.body,
+                has_page_token=b'extToken"' in call.body,
             )
         )
 
@@ -243,4 +244,7 @@ async def _body(receive: Receive) -> bytes:
 
 
 def _error_reply(status: int, error: ApiError) -> Reply:
-    return Reply(status, json.dumps({"message": error.message}).encode(), error=error.code)
+    # Braket's clients read the code in a header, CloudTrail's in the body
+    return Reply(
+        status, json.dumps({"__type": error.code, "message": error.message}).encode(), error=error.code
+    )

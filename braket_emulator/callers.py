@@ -14,7 +14,7 @@ from dataclasses import dataclass
 from braket_emulator.service_model import ApiError
 
 _CREDENTIAL = re.compile(
-    rb"AWS4-HMAC-SHA256 +Credential=([\w.+=@-]+)/\d{8}/([a-z0-9-]+)/(braket|s3)/aws4_request\s*,"
+    rb"AWS4-HMAC-SHA256 +Credential=([\w.+=@-]+)/\d{8}/([a-z0-9-]+)/(braket|s3|cloudtrail)/aws4_request\s*,"
 )
 # An access key's characters after its four-letter prefix are base32; bits 7 to 46 of the first six bytes are
 # the account id. Widely known and used, though not in AWS's reference.

@@ -50,6 +50,7 @@ class Emulator:
         return {
             "AWS_ENDPOINT_URL_BRAKET": self.url,
             "AWS_ENDPOINT_URL_S3": self.s3_url,
+            "AWS_ENDPOINT_URL_CLOUDTRAIL": self.url,
             "AWS_ACCESS_KEY_ID": access_key_for(account or self._account),
             "AWS_SECRET_ACCESS_KEY": "dummy",
             "AWS_DEFAULT_REGION": self._region,

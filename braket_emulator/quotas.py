@@ -1,7 +1,8 @@
 """Request quotas as AWS documents them, per account and Region: token buckets on real time.
 
 Source of the numbers: the quota table of the Amazon Braket developer guide (requests a second, and burst).
-SearchSpendingLimits is not in that table and counts only against the rate of all requests together.
+SearchSpendingLimits is not in that table and counts only against the rate of all requests together. LookupEvents is
+CloudTrail's, whose reference tells two requests a second, and no burst.
 """
 
 from __future__ import annotations
@@ -31,7 +32,9 @@ QUOTAS = {
     "CancelQuantumTask": Quota(2, 20),
     "CreateJob": Quota(1, 5),
     "CancelJob": Quota(2, 5),
+    "LookupEvents": Quota(2, 2),
 }
+_OF_ANOTHER_SERVICE = frozenset({"LookupEvents"})
 
 
 class Bucket:
@@ -61,7 +64,8 @@ class Quotas:
         if not self.enabled:
             return True
         at = self.seconds()
-        needed = [self._bucket(account, region, "", ALL_REQUESTS, at)]
+        is_counted = operation not in _OF_ANOTHER_SERVICE
+        needed = [self._bucket(account, region, "", ALL_REQUESTS, at)] if is_counted else []
         if operation in QUOTAS:
             needed.append(self._bucket(account, region, operation, QUOTAS[operation], at))
         if any(bucket.tokens < 1 for bucket in needed):

@@ -31,6 +31,8 @@ OPERATIONS = (
     "CreateJob",
     "CancelJob",
 )
+#: What CloudTrail answers here, and the header that names it: its protocol is JSON 1.1, with one route for everything.
+LOOKUP = "LookupEvents"
 # Errors of the AWS front door, which no service model lists.
 _COMMON_ERRORS = {
     "MissingAuthenticationTokenException": 403,
@@ -87,7 +89,9 @@ class Operation:
         self.path = segments[0]
         self.label = segments[1].strip("{}") if len(segments) > 1 else None
         self.action = segments[2] if len(segments) > 2 else ""
-        self._errors = {shape.name: shape.metadata["error"]["httpStatusCode"] for shape in model.error_shapes}
+        self._errors = {
+            shape.name: shape.metadata.get("error", {}).get("httpStatusCode") for shape in model.error_shapes
+        }
 
     def error_status(self, code: str) -> int:
         """The HTTP status of an error of this operation."""
@@ -149,6 +153,13 @@ def braket() -> Service:
         (each.method, each.path, each.label is not None, each.action): each for each in operations.values()
     }
     return Service(operations, routes)
+
+
+@lru_cache(maxsize=1)
+def cloudtrail() -> dict[str, Operation]:
+    """CloudTrail's operations that are answered, by what the header X-Amz-Target says of each."""
+    model = ServiceModel(Loader().load_service_model("cloudtrail", "service-2"), "cloudtrail")
+    return {f"{model.metadata['targetPrefix']}.{LOOKUP}": Operation(model.operation_model(LOOKUP))}
 
 
 def violations(shape: Shape, value: Any, where: str = "", *, strict: bool = False) -> Iterator[str]:
