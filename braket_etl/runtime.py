@@ -17,6 +17,7 @@ from braket_etl.aws.sessions import Account, Sessions, Target, ambient_account, 
 from braket_etl.aws.shared_budget import SharedStates
 from braket_etl.aws.throttle import Budgets, Files, Place
 from braket_etl.pull.clock import Clock
+from braket_etl.pull.naming import Naming, naming
 from braket_etl.pull.puller import Progress, Puller
 from braket_etl.settings import Settings, load_settings
 from braket_etl.tables.redact import Redactor
@@ -75,6 +76,11 @@ class Runtime:
     def budgets(self) -> Budgets:
         """The request budgets that this machine's processes share, or all machines."""
         return Budgets(budget_place(self.settings), self.settings.quota_share)
+
+    @cached_property
+    def naming(self) -> Naming | None:
+        """What people are called in what is stored; None where nobody is kept. Raises OSError."""
+        return naming(self.settings.created_by, self.settings.home)
 
     def chosen_accounts(self, names: Sequence[str] | None = None) -> list[Account]:
         """The accounts that are named, or all; raises BadConfiguration for an unknown name."""

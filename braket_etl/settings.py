@@ -195,10 +195,10 @@ class Settings(BaseSettings):
         description="Feed of EventBridge's events: a folder, s3://bucket/prefix, or the URL of an SQS queue",
         examples=["https://sqs.us-east-1.amazonaws.com/111122223333/braket-state-changes"],
     )
-    created_by: Literal["off", "name"] = Field(
+    created_by: Literal["off", "name", "pseudonym"] = Field(
         "off",
-        description="Whether to keep who created a task or job, as CloudTrail's records in the feed of events tell: name, "
-        "or off, since it is personal data",
+        description="Whether to keep who created a task or job, as CloudTrail tells (LookupEvents, and records in the feed "
+        "of events): name, pseudonym (a keyed hash, always the same), or off, since it is personal data",
     )
     notify: Annotated[tuple[SecretStr, ...], NoDecode] = Field(
         (),

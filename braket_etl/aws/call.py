@@ -1,4 +1,4 @@
-"""The one function through which every request to Braket goes.
+"""The one function through which every request to Braket goes, and CloudTrail's LookupEvents.
 
 Belongs here: sending, waiting for the budget, judging an answer, trying again.
 Does not belong here: which operation is called for what (search.py, fetch.py).
@@ -204,7 +204,7 @@ def _capture(client: Any) -> None:
     """Let the client's answers pass through our handler; once a client, whichever of its threads comes first."""
     with _capturing_lock:
         if client not in _capturing:
-            client.meta.events.register("before-parse.braket.*", _keep_answer, unique_id="braket-etl-answer")
+            client.meta.events.register("before-parse.*.*", _keep_answer, unique_id="braket-etl-answer")
             _capturing.add(client)
 
 

@@ -1,4 +1,4 @@
-"""Braket's operations, as far as this program asks them: all that has to be known of each, once.
+"""Braket's operations, and one of CloudTrail's, as far as this program asks them: all that has to be known of each, once.
 
 Who asks, who counts requests, who checks an answer, the doctor and the policy read it here. A table says by its
 `operation` which of these gives its rows. What is done with an answer does not belong here.
@@ -21,12 +21,14 @@ class Quota:
 class Operation:
     """What every operation has.
 
-    `about` says in words what an answer is about. `arn_member` holds the ARN of a record: in the question and the
-    answer of a Get, in each entry of a Search. `quota` is None where only the quota for all is documented. `lost` is what
-    a run goes on without where the operation is not allowed; None where a Region cannot be pulled then.
+    `service` is what it belongs to. `about` says in words what an answer is about. `arn_member` holds the ARN of a
+    record: in the question and the answer of a Get, in each entry of a Search. `quota` is None where only the quota
+    for all is documented. `lost` is what a run goes on without where the operation is not allowed; None where a
+    Region cannot be pulled then.
     """
 
     name: str
+    service: str = "braket"
     about: str
     arn_member: str
     quota: Quota | None = None
@@ -35,7 +37,7 @@ class Operation:
     @property
     def action(self) -> str:
         """The IAM action that allows it."""
-        return f"braket:{self.name}"
+        return f"{self.service}:{self.name}"
 
     @property
     def is_needed(self) -> bool:
@@ -64,12 +66,13 @@ class Search(Operation):
 
     `entries` is the list in its answer, of whose entries only the members `needed` must be there: the rest comes with the
     record itself, and an entry that lacks more must not fail the search of all its neighbours. An entry is complete
-    that has `required` too, the others that the API's model wants.
+    that has `required` too, the others that the API's model wants. `next_page` is what leads to the next page.
     """
 
     entries: str
     needed: tuple[str, ...]
     required: tuple[str, ...] = ()
+    next_page: str = "nextToken"
 
     @property
     def is_dated(self) -> bool:
@@ -159,6 +162,18 @@ SEARCH_SPENDING_LIMITS = Search(
     entries="spendingLimits",
     needed=("spendingLimitArn",),
 )
+# https://docs.aws.amazon.com/awscloudtrail/latest/APIReference/API_LookupEvents.html: two a second in an account and Region.
+LOOKUP_EVENTS = Search(
+    name="LookupEvents",
+    service="cloudtrail",
+    about="who created tasks and jobs",
+    arn_member="EventId",
+    quota=Quota(2, 2),
+    lost="who created tasks and jobs is not known",
+    entries="Events",
+    needed=("EventId", "CloudTrailEvent"),
+    next_page="NextToken",
+)
 
 #: In the order of the policy's actions, and of the buckets in a budget that is kept (throttle.py).
 OPERATIONS: tuple[Get | Search, ...] = (
@@ -170,5 +185,5 @@ OPERATIONS: tuple[Get | Search, ...] = (
     GET_DEVICE,
     SEARCH_SPENDING_LIMITS,
 )
-BY_NAME = {operation.name: operation for operation in OPERATIONS}
+BY_NAME: dict[str, Get | Search] = {each.name: each for each in (*OPERATIONS, LOOKUP_EVENTS)}
 GETS = {operation.name: operation for operation in OPERATIONS if isinstance(operation, Get)}

@@ -7,19 +7,24 @@ from typing import Any
 from urllib.parse import urlsplit
 
 from braket_etl.aws.events import queue_region
-from braket_etl.aws.operations import GETS, OPERATIONS
+from braket_etl.aws.operations import GETS, LOOKUP_EVENTS, OPERATIONS
 
 #: The buckets that Braket's SDK makes.
 DEFAULT_BUCKETS = ("amazon-braket-*",)
 
 
 def policy(
-    buckets: Sequence[str] = DEFAULT_BUCKETS, *, may_list: bool = False, events: str | None = None
+    buckets: Sequence[str] = DEFAULT_BUCKETS,
+    *,
+    may_list: bool = False,
+    events: str | None = None,
+    callers: bool = False,
 ) -> dict[str, Any]:
     """The least that braket_etl needs as an IAM policy.
 
     Results are read from buckets of these names; with `may_list` they may be listed too, which `recover` needs and by
-    which a file that is missing is told from one that is forbidden. `events` is the feed of the settings.
+    which a file that is missing is told from one that is forbidden. `events` is the feed of the settings; `callers`
+    says that CloudTrail is asked who created tasks and jobs.
     """
     by_arn = {get.name: get for get in GETS.values() if get.arn_kind}
     statements = [
@@ -35,6 +40,8 @@ def policy(
         statements.append(_statement("OptionalReadResults", ["s3:GetObject"], [_objects(b) for b in buckets]))
     if buckets and may_list:
         statements.append(_statement("OptionalListResults", ["s3:ListBucket"], [_bucket(b) for b in buckets]))
+    if callers:
+        statements.append(_statement("OptionalLookUpCallers", [LOOKUP_EVENTS.action], "*"))
     return {"Version": "2012-10-17", "Statement": [*statements, *_feed(events or "")]}
 
 

@@ -157,6 +157,13 @@ class Sessions:
         """
         return self._client(target.account, "braket", target.region, attempts=1)
 
+    def cloudtrail(self, target: Target) -> Any:
+        """The CloudTrail client of a target; like that of Braket it never repeats a request itself.
+
+        Raises BadConfiguration, MissingCredentials.
+        """
+        return self._client(target.account, "cloudtrail", target.region, attempts=1)
+
     def principal(self, account: Account) -> str | None:
         """What tells credentials of one account from those of another, without asking anyone.
 

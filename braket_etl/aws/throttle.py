@@ -30,14 +30,16 @@ from pathlib import Path
 from typing import Protocol, TypeVar
 
 from braket_etl import holdups
-from braket_etl.aws.operations import OPERATIONS, QUOTA_FOR_ALL
+from braket_etl.aws.operations import BY_NAME, QUOTA_FOR_ALL
 from braket_etl.private_files import private_folder
 
 T = TypeVar("T")
 
 
 ALL_OPERATIONS = "*"
-QUOTAS = {ALL_OPERATIONS: QUOTA_FOR_ALL} | {each.name: each.quota for each in OPERATIONS if each.quota}
+QUOTAS = {ALL_OPERATIONS: QUOTA_FOR_ALL} | {each.name: each.quota for each in BY_NAME.values() if each.quota}
+#: What does not count against the quota for all of Braket's.
+_OF_OTHERS = frozenset(each.name for each in BY_NAME.values() if each.service != "braket")
 
 # Slots are spaced by our clock, yet requests come a little earlier or later: the rest of the burst is never
 # taken, so that a request that overtakes another still finds a token.
@@ -250,7 +252,9 @@ class Budget:
 
     def backing_off(self, operation: str) -> AbstractContextManager[None]:
         """While the block runs, a thread waits since Braket said that it comes too fast."""
-        return holdups.held_up(holdups.By.THROTTLE, lambda: f"throttled by Braket: {self._place(operation)}")
+        return holdups.held_up(
+            holdups.By.THROTTLE, lambda: f"throttled by {_by(operation)}: {self._place(operation)}"
+        )
 
     def report(self) -> list[OperationReport]:
         """What this process asked so far, one entry an operation."""
@@ -276,6 +280,8 @@ class Budget:
         return self._state.change(step)
 
     def _names(self, operation: str) -> tuple[str, ...]:
+        if operation in _OF_OTHERS:
+            return (operation,)
         return (operation, ALL_OPERATIONS) if operation in QUOTAS else (ALL_OPERATIONS,)
 
     def _limits(self, name: str) -> tuple[float, float]:
@@ -322,6 +328,10 @@ class Budgets:
         """What this process asked so far, by (account, Region)."""
         with self._lock:
             return {key: budget.report() for key, budget in self._budgets.items()}
+
+
+def _by(operation: str) -> str:
+    return "CloudTrail" if operation in _OF_OTHERS else "Braket"
 
 
 def pause(seconds: float, stop: threading.Event | None) -> None:

@@ -47,23 +47,23 @@ def json_object(text: str) -> dict[str, Any]:
 def body_check(operation: str, output_shape: Any) -> Check:
     """The check of an operation's body: it returns nothing, or raises ValueError naming the member."""
     match BY_NAME.get(operation):
-        case Search(entries=entries, needed=needed):
-            return _page_check(entries, needed)
+        case Search(entries=entries, needed=needed, next_page=next_page):
+            return _page_check(entries, needed, next_page)
         case Get(side_members=side_members):
             return _structure_check(output_shape, side_members)
         case _:
             return _structure_check(output_shape)
 
 
-def _page_check(list_name: str, members: tuple[str, ...]) -> Check:
+def _page_check(list_name: str, members: tuple[str, ...], next_page: str) -> Check:
     def check(body: Any) -> None:
         entries = body.get(list_name)
         if type(entries) is not list:
             raise ValueError(f"{list_name} is missing or no list")
         for index, entry in enumerate(entries):
             _check_entry(f"{list_name}[{index}]", entry, members)
-        if not isinstance(body.get("nextToken"), str | None):
-            raise ValueError("nextToken is no string")
+        if not isinstance(body.get(next_page), str | None):
+            raise ValueError(f"{next_page} is no string")
 
     return check
 

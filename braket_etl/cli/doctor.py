@@ -75,7 +75,9 @@ def _look_at_braket(settings: Settings, targets: Sequence[Target]) -> _Braket:
         return _Braket([Finding("Braket", "ok", "not asked: this home holds the demo's synthetic data")])
     sessions = hurried_sessions(dict.fromkeys(target.account for target in targets))
     identities = look_at_accounts(sessions, targets[0].region)
-    regions = look_at_regions(sessions, identities, targets, _budgets(settings))
+    regions = look_at_regions(
+        sessions, identities, targets, _budgets(settings), callers=settings.created_by != "off"
+    )
     return _Braket(
         [
             *(identity.finding for identity in identities),

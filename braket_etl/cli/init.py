@@ -20,8 +20,11 @@ _NEXT = """what now:
 
 def run_init(folder: Path, buckets: Sequence[str], *, may_list: bool, force: bool) -> int:
     """Write the starter files into the folder; raises SettingsError where one is there and `force` is not given."""
-    events = load_settings().events
-    files = starter_files(policy(buckets or DEFAULT_BUCKETS, may_list=may_list, events=events))
+    settings = load_settings()
+    callers = settings.created_by != "off"
+    files = starter_files(
+        policy(buckets or DEFAULT_BUCKETS, may_list=may_list, events=settings.events, callers=callers)
+    )
     there = [name for name in files if (folder / name).exists()]
     if there and not force:
         raise SettingsError(

@@ -78,8 +78,7 @@ def run_retry(arns: Sequence[str], *, as_json: bool) -> int:
     check_credentials(runtime, plan)
     run_id = open_run(runtime.warehouse, _KIND)
     with publishing_when_stopped(runtime.warehouse, run_id, group=runtime.settings.group):
-        with_callers = runtime.settings.created_by != "off"
-        done = retry_rejects(runtime.puller(run_id), plan, with_callers=with_callers)
+        done = retry_rejects(runtime.puller(run_id), plan, naming=runtime.naming)
         try:
             close_run(runtime.warehouse, run_id, _KIND, done.outcome, group=runtime.settings.group)
         except HeldBackError as held:

@@ -29,10 +29,11 @@ def run_dashboard(port: int) -> int:
 
     from braket_etl.runtime import Runtime
     from braket_etl.serving.dashboard import application
-    from braket_etl.serving.guard import kept_token, path_of
+    from braket_etl.serving.guard import path_of
+    from braket_etl.warehouse.secret_files import kept_secret
 
     runtime = Runtime()
-    token = kept_token(runtime.settings.home / "dashboard-token")
+    token = kept_secret(runtime.settings.home / "dashboard-token")
     with _bound(port) as listening:
         listening.listen()  # whoever reads the address may connect at once
         port = listening.getsockname()[1]

@@ -32,6 +32,7 @@ from braket_etl.aws.operations import (
     GET_DEVICE,
     GET_JOB,
     GET_TASK,
+    LOOKUP_EVENTS,
     OPERATIONS,
     SEARCH_DEVICES,
     SEARCH_JOBS,
@@ -130,14 +131,22 @@ def look_at_accounts(sessions: Sessions, region: str) -> list[Identity]:
 
 
 def look_at_regions(
-    sessions: Sessions, identities: Sequence[Identity], targets: Sequence[Target], budget_of: BudgetOf
+    sessions: Sessions,
+    identities: Sequence[Identity],
+    targets: Sequence[Target],
+    budget_of: BudgetOf,
+    *,
+    callers: bool = False,
 ) -> list[RegionAnswers]:
-    """Try every action in every Region of the accounts that are usable."""
+    """Try every action in every Region of the accounts that are usable; with `callers` CloudTrail's too."""
     ids = {identity.account: identity.account_id for identity in identities if not identity.problem}
     asked = [target for target in targets if target.account in ids]
     stop = threading.Event()
     looks = [
-        _RegionLook(sessions, target, ids[target.account], budget_of(target), stop).look for target in asked
+        partial(
+            _RegionLook(sessions, target, ids[target.account], budget_of(target), stop).look, callers=callers
+        )
+        for target in asked
     ]
     done = _side_by_side(looks, stop)
     return [
@@ -217,7 +226,7 @@ class _RegionLook:
         self._id = account_id
         self._found = RegionAnswers(target)
 
-    def look(self) -> RegionAnswers:
+    def look(self, *, callers: bool) -> RegionAnswers:
         try:
             tasks = self._search(SEARCH_TASKS)
             jobs = self._search(SEARCH_JOBS)
@@ -225,6 +234,9 @@ class _RegionLook:
             self._get(GET_JOB, jobs)
             self._get(GET_DEVICE, self._search(SEARCH_DEVICES))
             self._search(SEARCH_SPENDING_LIMITS)
+            if callers:
+                attribute = {"AttributeKey": "EventName", "AttributeValue": "CreateJob"}
+                self._try(LOOKUP_EVENTS, {"LookupAttributes": [attribute], "MaxResults": 1})
         except AwsProblem as problem:
             self._found.problem = problem
         return self._found
@@ -259,7 +271,8 @@ class _RegionLook:
         Raises AwsProblem for what the next operation would meet as well.
         """
         try:
-            client = self._sessions.braket(self._target)
+            of_another = operation.service == LOOKUP_EVENTS.service
+            client = (self._sessions.cloudtrail if of_another else self._sessions.braket)(self._target)
             response = call(
                 client, operation.name, parameters, self._budget, patience=CONNECT_SECONDS, stop=self._stop
             )

@@ -89,6 +89,7 @@ def pull_config(
             "pull": {"config": {name: value for name, value in pull.items() if value is not None}},
             "refresh_open_records": {"config": part},
             "read_task_results": {"config": part},
+            "look_up_callers": {"config": part},
         }
     }
 

@@ -32,7 +32,8 @@ from braket_etl.costs.seed import SEED_FILE
 from braket_etl.crew import Crew
 from braket_etl.orchestration.due import first_wanted_day
 from braket_etl.orchestration.instance import process_tags
-from braket_etl.orchestration.resources import KIND_TAG, OPEN_RECORDS, PUBLISHED
+from braket_etl.orchestration.resources import CALLER_LOOKUPS, KIND_TAG, OPEN_RECORDS, PUBLISHED
+from braket_etl.pull.callers import look_up_callers
 from braket_etl.pull.feed import read_feed
 from braket_etl.pull.outcome import News, Outcome
 from braket_etl.pull.plan import DAY, days_between
@@ -260,8 +261,18 @@ def _asked(
     if settings.events:
         yield quiet(
             "state_change_events",
-            read_feed(warehouse, runtime.sessions, runtime.accounts[0], settings.events, run_id),
+            read_feed(
+                warehouse,
+                runtime.sessions,
+                runtime.accounts[0],
+                settings.events,
+                run_id,
+                naming=runtime.naming,
+                redactor=puller.redactor,
+            ),
         )
+    if (naming := runtime.naming) is not None:
+        yield quiet(CALLER_LOOKUPS, look_up_callers(puller, targets, naming, seconds=_PATIENCE))
     with warehouse.writing("looking at days") as connection:
         if _seen(connection, known.since.date()) != known.seen:
             raise News("a day, a device, a spending limit or a reservation stands otherwise than it did")

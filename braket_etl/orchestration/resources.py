@@ -11,6 +11,7 @@ RuntimeResource = dg.ResourceParam[Runtime]
 #: Assets that are no tables.
 OPEN_RECORDS = "open_records"
 PUBLISHED = "published_warehouse"
+CALLER_LOOKUPS = "caller_lookups"
 
 #: The tag that says which settings-like choice started a run, shown in etl.runs.kind.
 KIND_TAG = "braket_etl/kind"

@@ -17,6 +17,7 @@ import pyarrow as pa
 
 from braket_etl.json_text import Unread
 from braket_etl.pull.event_forms import Created, Event, Other, found_in
+from braket_etl.pull.naming import Naming
 from braket_etl.tables.declaration import Table
 from braket_etl.tables.normalize import Reject, normalize, storable
 from braket_etl.tables.record_callers import RECORD_CALLERS, caller_body
@@ -77,13 +78,13 @@ def event_rows(
     contents: Iterable[bytes | str | tuple[str, bytes]],
     read_at: datetime,
     *,
-    with_callers: bool = False,
+    naming: Naming | None = None,
     redactor: Redactor = NOTHING_REDACTED,
 ) -> EventsRead:
     """Rows from what files and messages hold, in any form that AWS gives it; of a file its name and content.
 
     What is not understood, and events that lack an id, a time, a status or an ARN, become rejects with the text as payload;
-    the rest stays. Events of other kinds are counted, and so is who created a record, unless `with_callers`.
+    the rest stays. Events of other kinds are counted, and so is who created a record, unless `naming` says how to call them.
     """
     events, callers = _Rows(STATE_CHANGE_EVENTS), _Rows(RECORD_CALLERS)
     read = EventsRead(pa.table({}), pa.table({}))
@@ -95,12 +96,13 @@ def event_rows(
                 read.rejects += events.add(EventRecord(found.body, read_at))
             elif isinstance(found, Unread):
                 unread.append(found)
-            elif isinstance(found, Created) and with_callers:
+            elif isinstance(found, Created) and naming is not None:
                 try:
-                    record = EventRecord(caller_body(found.body), read_at)
-                    read.rejects += callers.add(record)
+                    body = caller_body(found.body)
+                    body["userIdentity"] = naming.named(body["userIdentity"])
+                    read.rejects += callers.add(EventRecord(body, read_at))
                 except ValueError as error:
-                    unread.append(Unread(json.dumps(found.body), str(error)))
+                    unread.append(Unread(json.dumps(naming.kept(found.body)), str(error)))
             else:
                 read.others[
                     found.kind if isinstance(found, Other) else f"{found.body['eventName']} via CloudTrail"

@@ -31,6 +31,7 @@ from braket_etl.display import printable
 from braket_etl.pull.event_forms import MOST_BYTES
 from braket_etl.pull.events import OPERATION, EventsRead, event_rows, rejected_content
 from braket_etl.pull.merge import store_rejects
+from braket_etl.pull.naming import Naming
 from braket_etl.pull.outcome import Outcome
 from braket_etl.tables import JOBS, QUANTUM_TASKS, RECORD_CALLERS, STATE_CHANGE_EVENTS
 from braket_etl.tables.bookkeeping import REJECTED_RECORDS
@@ -61,14 +62,14 @@ class Part:
 
 @dataclass(frozen=True)
 class Feed:
-    """Reads a feed into a warehouse. `with_callers` says that who created a record is kept too."""
+    """Reads a feed into a warehouse. `naming` says how who created a record is called; None keeps nobody."""
 
     warehouse: Warehouse
     sessions: Sessions
     account: Account
     source: str
     run_id: str
-    with_callers: bool = False
+    naming: Naming | None = None
     redactor: Redactor = NOTHING_REDACTED
     outcome: Outcome = field(default_factory=Outcome)
     _others: Counter[str] = field(default_factory=Counter)
@@ -90,12 +91,12 @@ class Feed:
 
     def _store(self, part: Part) -> None:
         read_at = datetime.now(UTC).replace(microsecond=0)
-        read = event_rows(part.contents, read_at, with_callers=self.with_callers, redactor=self.redactor)
+        read = event_rows(part.contents, read_at, naming=self.naming, redactor=self.redactor)
         self.outcome.rejected += len(read.rejects)
         self._others.update(read.others)
         with self.warehouse.writing("merging events") as connection, transaction(connection):
             if not self.outcome.counts:  # once a run
-                read_rejects_again(connection, with_callers=self.with_callers)
+                read_rejects_again(connection, naming=self.naming)
             for name, counts in store_events(connection, read, self.run_id).items():
                 self.outcome.counts[name] = self.outcome.counts.get(name, Counts()) + counts
         try:
@@ -164,7 +165,7 @@ class Feed:
         told = [f"{count:,} {printable(kind)[:80]}" for kind, count in kinds]
         if rest := self._others.total() - sum(count for _, count in kinds):
             told.append(f"{rest:,} more")
-        creates = not self.with_callers and any(kind in _CREATES for kind in self._others)
+        creates = self.naming is None and any(kind in _CREATES for kind in self._others)
         hint = "; BRAKET_ETL_CREATED_BY=name keeps who created tasks and jobs" if creates else ""
         return f"the event feed {self.source} also holds what is not kept: {', '.join(told)}{hint}"
 
@@ -179,11 +180,11 @@ def read_feed(
     source: str,
     run_id: str,
     *,
-    with_callers: bool = False,
+    naming: Naming | None = None,
     redactor: Redactor = NOTHING_REDACTED,
 ) -> Outcome:
     """Store what a feed holds; raises WarehouseError, and then nothing is deleted from a queue."""
-    return Feed(warehouse, sessions, account, source, run_id, with_callers, redactor).read()
+    return Feed(warehouse, sessions, account, source, run_id, naming, redactor).read()
 
 
 def store_events(connection: Connection, read: EventsRead, run_id: str) -> dict[str, Counts]:
@@ -194,12 +195,12 @@ def store_events(connection: Connection, read: EventsRead, run_id: str) -> dict[
     }
     if counts[RECORD_CALLERS.name].new:
         for table in (QUANTUM_TASKS, JOBS):
-            name_creators(connection, table)
+            name_creators(connection, table, only_incoming=True)
     store_rejects(connection, read.rejects, run_id)
     return counts
 
 
-def read_rejects_again(connection: Connection, *, with_callers: bool = False) -> int:
+def read_rejects_again(connection: Connection, *, naming: Naming | None = None) -> int:
     """Read rejected events again, which this version may understand; how many became rows. Inside a transaction."""
     rejects = connection.execute(
         f"SELECT arn, payload FROM {REJECTED_RECORDS.qualified_name} WHERE operation = ? AND payload IS NOT NULL",
@@ -208,7 +209,7 @@ def read_rejects_again(connection: Connection, *, with_callers: bool = False) ->
     read_at = datetime.now(UTC).replace(microsecond=0)
     healed = 0
     for arn, payload in rejects:
-        read = event_rows([rejected_content(payload)], read_at, with_callers=with_callers)
+        read = event_rows([rejected_content(payload)], read_at, naming=naming)
         if not read.rejects and not read.others:
             healed += 1
             store_events(connection, read, "")

@@ -9,6 +9,7 @@ from typing import Any
 from braket_etl.aws.sessions import Account, Sessions, Target
 from braket_etl.pull.events import OPERATION as EVENT
 from braket_etl.pull.feed import read_rejects_again
+from braket_etl.pull.naming import Naming
 from braket_etl.pull.outcome import News, Outcome
 from braket_etl.pull.owners import owners
 from braket_etl.pull.puller import Puller
@@ -133,13 +134,13 @@ def get_again(puller: Puller, plan: RetryPlan) -> Outcome:
     return outcome
 
 
-def retry_rejects(puller: Puller, plan: RetryPlan, *, with_callers: bool = False) -> Retried:
+def retry_rejects(puller: Puller, plan: RetryPlan, *, naming: Naming | None = None) -> Retried:
     """Ask for every record of the plan again, and read events again; what comes whole is stored and no reject any longer."""
     outcome = get_again(puller, plan)
     with puller.warehouse.writing("looking up rejects") as connection:
         if any(operation == EVENT for operation, _ in plan.attempts):
             with transaction(connection):
-                read_rejects_again(connection, with_callers=with_callers)
+                read_rejects_again(connection, naming=naming)
         now = {(row["operation"], row["arn"]): row["attempts"] for row in stored_rejects(connection)}
     left = {key: attempts for key, attempts in plan.attempts.items() if key in now}
     still = sum(now[key] > attempts or key[0] == EVENT for key, attempts in left.items())

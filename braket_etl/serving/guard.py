@@ -4,22 +4,15 @@ from __future__ import annotations
 
 import hashlib
 import hmac
-import secrets
 from collections.abc import Callable
 from dataclasses import dataclass
-from pathlib import Path
 
 from starlette.datastructures import MutableHeaders
 from starlette.requests import Request
 from starlette.responses import RedirectResponse, Response
 from starlette.types import ASGIApp, Message, Receive, Scope, Send
 
-from braket_etl.private_files import private_folder
-from braket_etl.warehouse.connection import replaced_atomically
-
 _COOKIE = "braket_etl"
-#: Of a token, in characters; whoever writes one of their own into the file cannot make it a guess.
-_LEAST_LENGTH = 32
 #: Nothing but the page itself, its style and its form; no frame, no script, no copy in a cache.
 _HEADERS = {
     "Content-Security-Policy": (
@@ -33,17 +26,6 @@ _HEADERS = {
     "X-Content-Type-Options": "nosniff",
     "X-Frame-Options": "DENY",
 }
-
-
-def kept_token(file: Path) -> str:
-    """The token that the file holds, with mode 0600; made on first use, and where none worth the name is in it.
-
-    Raises OSError.
-    """
-    private_folder(file.parent)
-    if not file.exists() or len(file.read_text("utf-8").strip()) < _LEAST_LENGTH:
-        replaced_atomically(file, secrets.token_urlsafe(32))
-    return file.read_text("utf-8").strip()
 
 
 @dataclass(frozen=True)

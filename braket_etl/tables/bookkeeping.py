@@ -157,6 +157,30 @@ SCHEMA_DRIFT = Table(
     ),
 )
 
+CALLER_LOOKUPS = Table(
+    name="caller_lookups",
+    schema="etl",
+    description=(
+        "What CloudTrail was asked of who created tasks and jobs, where BRAKET_ETL_CREATED_BY says so: one row a stretch of "
+        "time of an account, Region and name of event. CloudTrail tells the newest events first; where a run stopped, the "
+        "next one goes on from `reached`. A stretch that is whole is joined to the one before it."
+    ),
+    key=("account", "region", "event_name", "since"),
+    columns=(
+        text("account", "Account as named in the settings", required=True),
+        text("region", "Region", required=True),
+        text("event_name", "CreateQuantumTask or CreateJob", required=True),
+        instant("since", "From when on events are wanted", required=True),
+        instant("until", "Until when, by Braket's clock", required=True),
+        instant(
+            "reached",
+            "Events from here to `until` are stored; `since` where that is all of them",
+            required=True,
+        ),
+        text("problem", "Why the last run could not go on; NULL where it could"),
+    ),
+)
+
 MIGRATIONS = Table(
     name="migrations",
     schema="etl",
@@ -170,4 +194,13 @@ MIGRATIONS = Table(
     ),
 )
 
-BOOKKEEPING = (RUNS, WANTED, COVERAGE, UNSETTLED_RECORDS, REJECTED_RECORDS, SCHEMA_DRIFT, MIGRATIONS)
+BOOKKEEPING = (
+    RUNS,
+    WANTED,
+    COVERAGE,
+    UNSETTLED_RECORDS,
+    REJECTED_RECORDS,
+    SCHEMA_DRIFT,
+    CALLER_LOOKUPS,
+    MIGRATIONS,
+)

@@ -26,12 +26,15 @@ KINDS = {
     "AWSAccount": "account",
     "AWSService": "service",
 }
+#: Kinds that are no person, whose names are no pseudonyms either.
+NOBODY = frozenset({"root", "account", "service"})
 
 RECORD_CALLERS = Table(
     name="record_callers",
     description=(
-        "One row a task or job of which CloudTrail told who created it. Filled only where BRAKET_ETL_CREATED_BY says so: it "
-        "is personal data. `created_by` of quantum_tasks and jobs comes from here."
+        "One row a task or job of which CloudTrail told who created it, by LookupEvents or in the feed of events. "
+        "Filled only where BRAKET_ETL_CREATED_BY says so, since it is personal data. `created_by` of quantum_tasks and jobs "
+        "comes from here."
     ),
     key=("record_arn",),
     operation="CloudTrailEvent",
@@ -41,7 +44,7 @@ RECORD_CALLERS = Table(
         text(
             "caller",
             "Name of the caller: of an IAM user its name, of an assumed role the name of the session, by which single "
-            "sign-on names the person",
+            "sign-on names the person; or a pseudonym, where BRAKET_ETL_CREATED_BY wants one",
             "userIdentity.userName",
             required=True,
         ),
@@ -51,7 +54,12 @@ RECORD_CALLERS = Table(
             "userIdentity.type",
             required=True,
         ),
-        text("caller_arn", "ARN of the caller, with its role", "userIdentity.arn", side=True),
+        text(
+            "caller_arn",
+            "ARN of the caller, with its role; NULL beside a pseudonym",
+            "userIdentity.arn",
+            side=True,
+        ),
         text("event_id", "Id of the record in CloudTrail, or of the event that brought it", "eventID"),
         instant("event_time", "When the call was made, to the second", "eventTime", required=True),
         instant("fetched_at", "When the record was first read", required=True, content=False),

@@ -144,19 +144,25 @@ def insert_new(connection: Connection, table: Table, rows: pa.Table) -> Counts:
     return Counts(new=new, unchanged=rows.num_rows - new)
 
 
-def name_creators(connection: Connection, table: Table, created: Sequence[datetime] = ()) -> int:
+def name_creators(
+    connection: Connection, table: Table, created: Sequence[datetime] = (), *, only_incoming: bool = False
+) -> int:
     """Let `created_by` of tasks or jobs say what record_callers knows by now; how many rows that changed.
 
     A task in a job was created by the job's role, and takes whoever created the job. `created` bounds the times of creation
-    of the records that are looked at (aware UTC, both ends in).
+    of the records that are looked at (aware UTC, both ends in); `only_incoming` looks at those whose callers were just
+    inserted.
     """
     if not connection.execute(f"SELECT 1 FROM {RECORD_CALLERS.qualified_name} LIMIT 1").fetchall():
         return 0
+    callers = RECORD_CALLERS.qualified_name
+    if only_incoming:
+        callers = f"(FROM {callers} SEMI JOIN incoming USING (record_arn))"
     created_for = f"coalesce(t.job_arn, t.{table.key[0]})" if table is QUANTUM_TASKS else f"t.{table.key[0]}"
     return affected(
         connection,
         f"""UPDATE {table.qualified_name} AS t SET created_by = c.caller, created_by_kind = c.caller_kind
-        FROM {RECORD_CALLERS.qualified_name} AS c
+        FROM {callers} AS c
         WHERE c.record_arn = {created_for} AND t.created_by IS DISTINCT FROM c.caller
             AND t.{table.immutable} BETWEEN ? AND ?""",
         list(created or (_FIRST, _LAST)),

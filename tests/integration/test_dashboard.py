@@ -12,7 +12,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
-from braket_etl.serving.guard import kept_token
+from braket_etl.warehouse.secret_files import kept_secret
 from tests.conftest import Program
 from tests.dashboards import Served, dashboard
 
@@ -98,9 +98,9 @@ def test_the_token_is_kept_for_its_user_alone(home: Program, served: Served) -> 
 def test_a_token_that_is_none_is_made_anew(tmp_path: Path, left: str) -> None:
     file = tmp_path / "dashboard-token"
     file.write_text(left)
-    token = kept_token(file)
+    token = kept_secret(file)
     assert len(token) >= 40
-    assert kept_token(file) == token
+    assert kept_secret(file) == token
     assert stat.S_IMODE(file.stat().st_mode) == 0o600
 
 

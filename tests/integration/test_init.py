@@ -166,6 +166,7 @@ def test_a_folder_that_cannot_be_made_is_named(program: Program, tmp_path: Path)
 
 
 _OTHERS = {
+    "LookupEvents": "cloudtrail:LookupEvents",
     "GetObject": "s3:GetObject",
     "HeadObject": "s3:GetObject",
     "ListObjectsV2": "s3:ListBucket",

@@ -22,7 +22,7 @@ from braket_emulator import Emulator, running
 from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.instance import instance_in
 from braket_etl.orchestration.maintenance import forget_old_runs
-from braket_etl.orchestration.quiet import LOOKED_AT, in_order, looked
+from braket_etl.orchestration.quiet import LOOKED_AT, _made_with, in_order, looked
 from braket_etl.pull.outcome import News
 from braket_etl.runtime import Runtime
 from braket_etl.warehouse.unchanged import DisturbedError, Watched, numberless
@@ -259,6 +259,55 @@ def test_whatever_may_have_changed_makes_a_sync_whole(synced: Program, change: s
     make(synced)
     with pytest.raises(News, match=why):
         look(synced)
+
+
+def with_names(program: Program, monkeypatch: pytest.MonkeyPatch, **more: str) -> None:
+    """As if the last sync had been asked for names already."""
+    for name, value in {"BRAKET_ETL_CREATED_BY": "name", **more}.items():
+        program.env[name] = value
+        monkeypatch.setenv(name, value)
+    change_note(program, made_with=_made_with(Runtime().settings))
+
+
+def test_who_created_a_record_makes_a_sync_whole_and_is_looked_up_by_quiet_ones_too(
+    synced: Program, quiet_account: Emulator, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    with_names(synced, monkeypatch)
+    with pytest.raises(News, match="rows of record_callers are new"):
+        look(synced)
+    report = which(synced.home / "report.html")
+    synced.ok("sync")
+    unknown = "SELECT count(*) FROM allocated_charges WHERE owner_key = 'person' AND owner = '(unallocated)'"
+    assert synced.one("SELECT count(*) FROM allocated_charges WHERE owner_key = 'person'") > 0
+    assert synced.one(unknown) == 0
+    assert which(synced.home / "report.html") != report
+    quiet_account.reset_stats()
+    look(synced)
+    assert quiet_account.stats()["calls"]["LookupEvents"] > 0
+
+
+def test_who_created_a_record_is_read_from_the_feed_by_quiet_syncs_too(
+    synced: Program, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    arn = synced.one("SELECT min(quantum_task_arn) FROM quantum_tasks WHERE job_arn IS NULL")
+    record = {
+        "eventID": "1",
+        "eventSource": "braket.amazonaws.com",
+        "eventName": "CreateQuantumTask",
+        "eventTime": f"{ENDED:%Y-%m-%dT%H:%M:%SZ}",
+        "userIdentity": {"type": "IAMUser", "arn": "arn:aws:iam::123456789012:user/ada"},
+        "responseElements": {"quantumTaskArn": arn},
+    }
+    (tmp_path / "feed").mkdir()
+    (tmp_path / "feed" / "1.json").write_text(json.dumps(record))
+    with_names(synced, monkeypatch, BRAKET_ETL_EVENTS=str(tmp_path / "feed"))
+    with pytest.raises(News, match=r"^1 rows of record_callers are new"):
+        look(synced)
+    with synced_writer(synced) as connection:
+        named = connection.execute(
+            "SELECT created_by FROM quantum_tasks WHERE quantum_task_arn = ?", [arn]
+        ).fetchall()
+    assert named == [("ada",)]
 
 
 def test_what_braket_says_makes_a_sync_whole(synced: Program, monkeypatch: pytest.MonkeyPatch) -> None:

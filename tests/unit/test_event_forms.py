@@ -15,6 +15,7 @@ import pytest
 from braket_etl.json_text import Unread, json_values
 from braket_etl.pull import event_forms
 from braket_etl.pull.events import event_rows, rejected_content
+from braket_etl.pull.naming import Naming
 from braket_etl.tables.redact import Redactor
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
@@ -276,14 +277,14 @@ CALLERS = {
 
 def test_a_caller_of_another_account_without_a_name_is_that_account():
     identity = {"type": "AWSAccount", "principalId": "AIDA1", "accountId": "444455556666"}
-    (row,) = event_rows([of_cloudtrail(**identity)], NOW, with_callers=True).callers.to_pylist()
+    (row,) = event_rows([of_cloudtrail(**identity)], NOW, naming=Naming()).callers.to_pylist()
     assert (row["caller"], row["caller_kind"]) == ("444455556666", "account")
 
 
 @pytest.mark.parametrize("kind", CALLERS)
 def test_a_caller_is_named_by_its_user_or_its_session(kind):
     identity, name = CALLERS[kind]
-    (row,) = event_rows([of_cloudtrail(**identity)], NOW, with_callers=True).callers.to_pylist()
+    (row,) = event_rows([of_cloudtrail(**identity)], NOW, naming=Naming()).callers.to_pylist()
     assert (row["record_arn"], row["caller"], row["caller_kind"]) == (TASK, name, kind)
     assert (row["caller_arn"], row["event_id"]) == (identity.get("arn"), "ct-1")
 
@@ -298,7 +299,7 @@ def test_calls_of_cloudtrail_are_read_from_events_trails_and_look_ups():
             {"Events": [{"EventId": "ct-1", "EventName": "CreateJob", "CloudTrailEvent": json.dumps(job)}]}
         ),
     ]
-    read = event_rows(forms, NOW, with_callers=True)
+    read = event_rows(forms, NOW, naming=Naming())
     assert [(row["record_arn"], row["event_id"]) for row in read.callers.to_pylist()] == [
         (TASK, "event-7"),
         (JOB, "ct-1"),
@@ -318,14 +319,14 @@ def test_calls_of_cloudtrail_are_read_from_events_trails_and_look_ups():
     ],
 )
 def test_a_call_that_does_not_say_who_or_what_is_a_reject(changes, error):
-    read = event_rows([json.dumps(CREATED | changes)], NOW, with_callers=True)
+    read = event_rows([json.dumps(CREATED | changes)], NOW, naming=Naming())
     assert read.callers.num_rows == 0
     assert error in read.rejects[0].error
 
 
 def test_one_who_may_put_events_cannot_say_who_created_a_task():
     put = event(7, source="my.app", **{"detail-type": "AWS API Call via CloudTrail", "detail": CREATED})
-    read = event_rows([json.dumps(put)], NOW, with_callers=True)
+    read = event_rows([json.dumps(put)], NOW, naming=Naming())
     assert (read.callers.num_rows, read.others.total()) == (0, 1)
 
 
@@ -333,7 +334,7 @@ def test_secrets_in_a_reject_are_struck_out():
     call = CREATED | {"userIdentity": {}, "requestParameters": {"tags": {"api_key": "hunter2"}}}
     cut = json.dumps(call)[:-1]
     for content in (json.dumps(call), cut):
-        (reject,) = event_rows([content], NOW, with_callers=True, redactor=Redactor(["*apikey*"])).rejects
+        (reject,) = event_rows([content], NOW, naming=Naming(), redactor=Redactor(["*apikey*"])).rejects
         assert "hunter2" not in reject.payload
         assert "111122223333" in reject.payload
 

@@ -20,8 +20,8 @@ ALLOWED = {
         "cli/costs.py costs/billing.py costs/estimate.py costs/load.py costs/owner_files.py costs/seed.py"
     ),
     "which days, records and owners a pull has to ask for, and what it merged": (
-        "pull/day_counts.py pull/feed.py pull/merge.py pull/owners.py pull/plan.py pull/recover.py pull/reference.py "
-        "pull/rejects.py pull/results.py pull/wanted.py warehouse/unsettled.py warehouse/upsert.py"
+        "pull/callers.py pull/day_counts.py pull/feed.py pull/merge.py pull/owners.py pull/plan.py pull/recover.py "
+        "pull/reference.py pull/rejects.py pull/results.py pull/wanted.py warehouse/unsettled.py warehouse/upsert.py"
     ),
     "whether Dagster laid out its own files": "orchestration/storage.py",
     "Dagster's previews, due days and budgets": (

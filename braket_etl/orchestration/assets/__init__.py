@@ -8,7 +8,13 @@ import dagster as dg
 from braket_etl.orchestration.assets.external import EXTERNAL, from_its_origin
 from braket_etl.orchestration.assets.models import build_models
 from braket_etl.orchestration.assets.publish import PUBLISHED, published_warehouse
-from braket_etl.orchestration.assets.reference import devices, prices, spending_limits, state_change_events
+from braket_etl.orchestration.assets.reference import (
+    caller_lookups,
+    devices,
+    prices,
+    spending_limits,
+    state_change_events,
+)
 from braket_etl.orchestration.assets.source import open_records, pull, task_results
 from braket_etl.orchestration.metadata import with_code_references
 from braket_etl.orchestration.resources import OPEN_RECORDS
@@ -20,6 +26,7 @@ _MADE: list[dg.AssetsDefinition] = [
     devices,
     spending_limits,
     state_change_events,
+    caller_lookups,
     prices,
     build_models,
     published_warehouse,

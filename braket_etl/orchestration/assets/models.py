@@ -14,7 +14,7 @@ from braket_etl.analysis.stored import STATISTICS, as_of, compute_statistic
 from braket_etl.costs.owner_files import take_over
 from braket_etl.orchestration import metadata
 from braket_etl.orchestration.assets.common import OWNERS, note_in, results_of
-from braket_etl.orchestration.resources import OPEN_RECORDS, RuntimeResource
+from braket_etl.orchestration.resources import CALLER_LOOKUPS, OPEN_RECORDS, RuntimeResource
 from braket_etl.pull.outcome import Outcome
 from braket_etl.report.pictures import PICTURES, drawn, records_of
 from braket_etl.tables import JOB_EVENTS, JOBS, QUANTUM_TASKS, WAIT_FORECAST
@@ -44,10 +44,13 @@ def _reads(name: str) -> frozenset[str]:
 
 
 def upstream_of(model: Model) -> set[str]:
-    """The assets that a model's data comes from; whatever shows records also depends on their refresh."""
+    """The assets that a model's data comes from; whatever shows records also depends on their refresh.
+
+    Whatever shows who created them depends on CloudTrail too.
+    """
     deps = {name for name in model.reads if "." not in name}
     if deps & {QUANTUM_TASKS.name, JOBS.name, JOB_EVENTS.name}:
-        deps |= {OPEN_RECORDS}
+        deps |= {OPEN_RECORDS, *([CALLER_LOOKUPS] if "created_by" in model.sql else [])}
     return deps.union(*(_WRITTEN_WITH.get(name, ()) for name in model.reads))
 
 

@@ -3,13 +3,15 @@
 from collections.abc import Iterator
 
 import dagster as dg
+from pydantic import Field
 
 from braket_etl.costs.errors import CostError
 from braket_etl.costs.load import install_seed, is_fresh, refresh_prices
 from braket_etl.orchestration import metadata
 from braket_etl.orchestration.assets.common import OWNERS, note, reference_spec, result_of
 from braket_etl.orchestration.instance import refuse_another_home
-from braket_etl.orchestration.resources import RuntimeResource
+from braket_etl.orchestration.resources import CALLER_LOOKUPS, OPEN_RECORDS, RuntimeResource
+from braket_etl.pull.callers import SECONDS, look_up_callers
 from braket_etl.pull.feed import read_feed
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.reference import pull_devices, pull_spending_limits
@@ -75,12 +77,51 @@ def state_change_events(
             runtime.accounts[0],
             feed,
             context.run_id,
-            with_callers=runtime.settings.created_by != "off",
+            naming=runtime.naming,
             redactor=Redactor(runtime.settings.redact),
         )
     note(context, runtime, "state_change_events", outcome)
     for table in (STATE_CHANGE_EVENTS, RECORD_CALLERS):
         yield result_of(table, outcome)
+
+
+class LookUpConfig(dg.Config):
+    """Whom to ask, and for how long; left out means everything that the settings name."""
+
+    accounts: list[str] = Field(default_factory=list)
+    regions: list[str] = Field(default_factory=list)
+    seconds: float = SECONDS
+    """How long CloudTrail is asked at most; the next run goes on."""
+
+
+@dg.multi_asset(
+    name="look_up_callers",
+    specs=[
+        dg.AssetSpec(
+            CALLER_LOOKUPS,
+            description=(
+                "Who created tasks and jobs, as far as CloudTrail's LookupEvents was asked: it adds rows to record_callers, "
+                "and names to quantum_tasks and jobs. Nobody is asked unless BRAKET_ETL_CREATED_BY says so."
+            ),
+            group_name="reference",
+            kinds={"aws", "cloudtrail", "duckdb"},
+            owners=OWNERS,
+            deps=[metadata.asset_key(RECORD_CALLERS.operation or ""), RECORD_CALLERS.name, OPEN_RECORDS],
+        )
+    ],
+)
+def caller_lookups(
+    context: dg.AssetExecutionContext, config: LookUpConfig, runtime: RuntimeResource
+) -> Iterator[dg.MaterializeResult]:
+    """Ask CloudTrail for a while, after everything of Braket's was pulled; whatever it refuses is a warning."""
+    refuse_another_home(context.run, runtime.settings)
+    outcome = Outcome()
+    if (naming := runtime.naming) is not None:
+        targets = runtime.targets(config.accounts, config.regions)
+        outcome = look_up_callers(runtime.puller(context.run_id), targets, naming, seconds=config.seconds)
+    note(context, runtime, CALLER_LOOKUPS, outcome)
+    counts = outcome.counts.get(RECORD_CALLERS.name, Counts())
+    yield dg.MaterializeResult(asset_key=CALLER_LOOKUPS, metadata=metadata.count_metadata(counts, outcome))
 
 
 @dg.asset(
