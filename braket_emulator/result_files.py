@@ -13,6 +13,7 @@ import re
 from functools import lru_cache
 from random import Random
 from typing import Any
+from zlib import crc32
 
 from braket_emulator.instants import iso
 from braket_emulator.records import Task
@@ -78,11 +79,18 @@ def _gate_model_result(task: Task) -> str:
         "measuredQubits": list(range(_qubits(task))),
         "resultTypes": [],
         "taskMetadata": _task_metadata(task),
-        "additionalMetadata": _additional_metadata(task, task.source or _BELL),
+        "additionalMetadata": _additional_metadata(task, task.source or _program(task)),
     }
     if not task.shots:
         del result["measuredQubits"]
     return _with_measurements(result, _rows(_qubits(task), task.successful, task.arn) if task.shots else None)
+
+
+def _program(task: Task) -> dict[str, Any]:
+    """What a drawn task ran: mostly a program of its own, one time in five one that others ran too."""
+    chance = crc32(task.arn.encode())
+    angle = chance % 7 if chance % 5 == 0 else chance
+    return {**_BELL, "source": str(_BELL["source"]).replace("h q[0];", f"rx({angle / 1e9:.9f}) q[0];")}
 
 
 def _analog_result(task: Task) -> str:

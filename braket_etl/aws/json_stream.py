@@ -7,9 +7,11 @@ from __future__ import annotations
 
 import codecs
 import gzip
+import json
 import re
 import zlib
 from collections.abc import Iterator
+from hashlib import sha256
 from itertools import islice
 from typing import Any, BinaryIO, Protocol, cast
 
@@ -75,6 +77,16 @@ class Events:
             if depth == 0 and event != "map_key":
                 return
         raise EnoughRead
+
+    def digest(self) -> str | None:
+        """A hash of the next value: equal for the same values in the same order, whatever the blanks; None for null."""
+        seen, depth = sha256(), 0
+        while True:
+            event, value = next(self)
+            seen.update(f"{json.dumps([event, value])}\n".encode())
+            depth += {"start_map": 1, "start_array": 1, "end_map": -1, "end_array": -1}.get(event, 0)
+            if depth == 0:
+                return None if event == "null" else seen.hexdigest()
 
     def value(self) -> Any:
         """Build the next value. Raises ValueError for one that is too large, or too deep, to be metadata."""

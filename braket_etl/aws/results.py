@@ -56,7 +56,8 @@ class ResultMetadata:
 
     Instants are aware UTC; `execution_duration_ms` is the billed run time of a simulator in milliseconds;
     `device_parameters` is JSON text. `successful_shots` are told of program sets and of analog simulation, what stands
-    below it of program sets only. `executables` are what became of each, as `task_results` has them.
+    below it of program sets only. `executables` are what became of each, and `action_hash` tells one program from another,
+    as `task_results` has them.
     """
 
     arn: str
@@ -76,6 +77,7 @@ class ResultMetadata:
     program_count: int | None = None
     executable_count: int | None = None
     executables: list[dict[str, Any]] | None = None
+    action_hash: str | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -164,12 +166,14 @@ def _members(events: Events) -> dict[str, Any] | NotATask:
 
 
 def _of_the_device(events: Events) -> dict[str, Any]:
-    """What simulators and Aquila add in the additionalMetadata that come next; the programs beside are passed over."""
+    """What simulators and Aquila add in the additionalMetadata that come next, and a hash of the program that was run."""
     found: dict[str, Any] = {}
     if next(events)[0] == "start_map":
         for key in events.keys():  # noqa: SIM118 - as above
             if key in ("simulatorMetadata", "queraMetadata"):
                 found[key] = events.value()
+            elif key == "action":
+                found[key] = events.digest()
             else:
                 events.skip()
     return found
@@ -258,6 +262,7 @@ def _metadata(found: dict[str, Any]) -> ResultMetadata | NotATask:
         program_count=None if programs is None else len(programs),
         executable_count=None if executables is None else len(executables),
         executables=executables,
+        action_hash=_text(device, "action"),
     )
 
 

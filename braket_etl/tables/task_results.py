@@ -74,6 +74,12 @@ TASK_RESULTS = Table(
             "tried again; how many of its shots succeeded is told of all together only",
             reads=("taskMetadata.programMetadata",),
         ),
+        text(
+            "action_hash",
+            "Hash of the program with its inputs, as the file has it: equal hashes are the same program. NULL where the "
+            "file tells none, of program sets, and of files that an earlier version read; device parameters tell no program",
+            reads=("additionalMetadata.action",),
+        ),
         text("schema_name", "Name of the file's schema", reads=("braketSchemaHeader.name",)),
         text("schema_version", "Version of the file's schema", reads=("braketSchemaHeader.version",)),
         text("problem", "Why nothing could be read (no such file, damaged, of another task), else NULL"),

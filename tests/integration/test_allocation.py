@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import random
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -14,6 +15,9 @@ import pytest
 
 from braket_etl.costs.kept_files import read_reservations, replace_table
 from braket_etl.costs.owner_files import take_over
+from braket_etl.pull.events import event_rows
+from braket_etl.pull.feed import store_events
+from braket_etl.pull.naming import Naming
 from braket_etl.tables.reservations import RESERVATIONS
 from braket_etl.warehouse.checks import checks, run_check
 from tests.cost_cases import (
@@ -228,6 +232,7 @@ job_name = "course-*"
 owner = "p5"
 [defaults]
 project = "lab"
+person = "the lab"
 """
 
 
@@ -298,10 +303,30 @@ def draw(connection: duckdb.DuckDBPyConnection, folder: Path, seed: int) -> None
     store(connection, *bodies, fetched_at=datetime(2026, 11, 1, 3, tzinfo=UTC))
     see(connection, *[b for b in bodies if b["status"] == "RUNNING"], at=datetime(2026, 11, 1, 4, tzinfo=UTC))
     store_results(connection, *results)
-    for n, person in enumerate(people):
-        connection.execute(
-            "UPDATE quantum_tasks SET created_by = ? WHERE hash(quantum_task_arn) % 12 = ?", [person, n]
-        )
+    name_creators(connection, bodies, people, rng)
+
+
+def name_creators(
+    connection: duckdb.DuckDBPyConnection, bodies: list[dict[str, Any]], people: list[str], rng: random.Random
+) -> None:
+    """Let LookupEvents tell who created each task and job: people by sessions of a role, tasks in jobs by the job's role."""
+    events = []
+    for body in bodies:
+        name = "CreateQuantumTask" if "quantumTaskArn" in body else "CreateJob"
+        member = "quantumTaskArn" if "quantumTaskArn" in body else "jobArn"
+        who = "job-role/session" if "deviceArn" in body and "jobArn" in body else f"Lab/{rng.choice(people)}"
+        record = {
+            "eventSource": "braket.amazonaws.com",
+            "eventName": name,
+            "eventID": f"{name}-{len(events)}",
+            "eventTime": body["createdAt"],
+            "userIdentity": {"type": "AssumedRole", "arn": f"arn:aws:sts::{ACCOUNT}:assumed-role/{who}"},
+            "responseElements": {member: body[member]},
+        }
+        events.append({"EventName": name, "CloudTrailEvent": json.dumps(record)})
+    read = event_rows([json.dumps({"Events": events})], datetime(2026, 11, 1, 4, tzinfo=UTC), naming=Naming())
+    assert not read.rejects
+    store_events(connection, read, "run")
 
 
 @pytest.mark.parametrize("seed", range(3))
@@ -327,6 +352,13 @@ def test_every_cent_of_a_drawn_world_has_one_owner(
     rules = {row[2] for row in owned(priced)}
     assert {"tag", "tag of the job", "default owner", "simulations are shared"} < rules
     assert {"idle time: default owner", "use of the reservation: tag"} < rules
+    persons = owned(priced, "person")
+    assert {owner for owner, *_ in persons} == {f"person-{n}" for n in range(12)} | {"the lab"}
+    assert {rule for owner, _, rule in persons if owner != "the lab"} == {
+        "created_by",
+        "use of the reservation: created_by",
+    }
+    assert sum(amount for _, amount, _ in persons) == total
     # what ran over the month's end is in both, to the last digit what FOCUS has for each
     for month in ("2026-10", "2026-11"):
         parts = priced.execute(

@@ -89,7 +89,33 @@ def test_the_order_of_members_plays_no_part(last: str) -> None:
         execution_duration_ms=4,
         schema_name="braket.task_result.gate_model_task_result",
         schema_version="1",
+        action_hash=metadata(**document).action_hash,
     )
+
+
+def test_the_same_program_has_the_same_hash_whoever_ran_it() -> None:
+    def hashed(action: Any, **more: Any) -> str | None:
+        task = {**TASK, "id": f"{ARN[:-1]}6", "shots": 7} if more else TASK
+        document = {"taskMetadata": task, "additionalMetadata": {**more, "action": action}}
+        assert hashed_with_blanks(document) == metadata(**document).action_hash
+        return metadata(**document).action_hash
+
+    def hashed_with_blanks(document: Any) -> str | None:
+        result = read_metadata(io.BytesIO(json.dumps(document, indent=3).encode()))
+        assert isinstance(result, ResultMetadata)
+        return result.action_hash
+
+    action = {"source": "OPENQASM 3.0; h q[0];", "inputs": {"theta": 0.5}}
+    assert hashed(action) == hashed(action, simulatorMetadata={"executionDuration": 4}) is not None
+    others = [
+        {**action, "inputs": {"theta": 0.25}},
+        {"source": action["source"]},
+        {**action, "source": "x"},
+        "",
+    ]
+    assert len({hashed(action), *map(hashed, others)}) == 5
+    assert hashed(None) is None
+    assert metadata(taskMetadata=TASK).action_hash is None
 
 
 def test_a_qpu_task_has_no_execution_duration() -> None:
