@@ -281,13 +281,14 @@ def import_bill(
     """
     from braket_etl.costs.bill_delivery import local_delivery
     from braket_etl.costs.billing import import_bill as imported
-    from braket_etl.settings import load_settings
+    from braket_etl.runtime import Runtime
     from braket_etl.tables.redact import Redactor
 
     months = [_month(text) for text in period or ()]
-    warehouse = _warehouse()
+    warehouse, runtime = _warehouse(), Runtime()
+    principal = runtime.naming.principal if runtime.naming is not None else str
     delivery = _s3_delivery(path) if path.startswith("s3://") else local_delivery(Path(path).expanduser())
-    done = imported(warehouse, delivery, Redactor(load_settings().redact), months)
+    done = imported(warehouse, delivery, Redactor(runtime.settings.redact), months, principal)
     say(done.summary)
     for note in done.notes:
         warn(note)

@@ -73,11 +73,13 @@ def import_bill(
     delivery: Delivery,
     redactor: Redactor = NOTHING_REDACTED,
     months: Collection[str] = (),
+    principal: Callable[[str], str] = str,
 ) -> Imported:
     """Store a delivery: all files of an export that belong together, or, of those, `months` alone (2026-09).
 
-    It replaces what was stored in the same format of the same paying accounts and months, also where a month has no line
-    of Braket now; secrets in tags are struck out. Raises BillingFileError, WarehouseError; then nothing was changed.
+    It replaces what was stored in the same format of the same paying accounts and months, also where a month has no
+    line of Braket now; secrets in tags are struck out, and `principal` says what stands for the ARN of who called.
+    Raises BillingFileError, WarehouseError; then nothing was changed.
     """
     files, passed_over = bill_files(delivery, months)
     read = [found for file in files if (found := _ReadFile.of(file, months)) is not None]
@@ -88,6 +90,8 @@ def import_bill(
     rows = [row for file in read for row in file.rows]
     for row in rows:
         row["tags"] = redactor.tags(row["tags"])
+        if row["line_item_iam_principal"] is not None:
+            row["line_item_iam_principal"] = principal(row["line_item_iam_principal"])
         row["base_quantity"] = _base_quantity(row)
     _number_repeated(rows)
     with warehouse.writing("bill") as connection, transaction(connection):

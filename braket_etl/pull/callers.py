@@ -1,4 +1,4 @@
-"""Who created tasks and jobs, from CloudTrail's LookupEvents: what is due, in which order, and how far it got.
+"""Who created tasks and jobs, from CloudTrail's LookupEvents and from bills: what is due, in which order, how far it got.
 
 CloudTrail answers two pages of fifty a second, so that a large account takes hours: a run looks for a while and the next
 one goes on where it stopped (`etl.caller_lookups`). Whatever CloudTrail does is a warning: no record is missing for it.
@@ -6,6 +6,7 @@ one goes on where it stopped (`etl.caller_lookups`). Whatever CloudTrail does is
 
 from __future__ import annotations
 
+import json
 import queue
 import threading
 import time
@@ -26,9 +27,9 @@ from braket_etl.pull.feed import store_events
 from braket_etl.pull.naming import PSEUDONYM, Naming
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.puller import Puller
-from braket_etl.tables import JOBS, QUANTUM_TASKS, RECORD_CALLERS
+from braket_etl.tables import BILLED_LINE_ITEMS, JOBS, QUANTUM_TASKS, RECORD_CALLERS
 from braket_etl.tables.bookkeeping import CALLER_LOOKUPS
-from braket_etl.tables.record_callers import CREATES, NOBODY
+from braket_etl.tables.record_callers import BRAKET, CREATES, NOBODY
 from braket_etl.warehouse import future
 from braket_etl.warehouse.connection import Connection
 from braket_etl.warehouse.statements import transaction
@@ -44,6 +45,9 @@ _THREADS = 16
 _PATIENCE = 30.0
 #: Events that are stored together.
 _AT_ONCE = 2_000
+#: ARNs of tasks and jobs, and what tells the kind of a caller in the ARN that a bill has of it.
+_RECORD = r"arn:[^:]+:braket:[^:]+:\d{12}:(quantum-task|job)/.+"
+_PRINCIPALS = {":assumed-role/": "AssumedRole", ":user/": "IAMUser", ":federated-user/": "FederatedUser"}
 _LOST_PAGE = "InvalidNextTokenException"
 
 
@@ -149,6 +153,8 @@ def look_up_callers(
             desk.store()
         raise
     desk.store()
+    with puller.warehouse.writing("looking up whom bills name") as connection, transaction(connection):
+        desk.take_from_bills(connection)
     return desk.told()
 
 
@@ -274,6 +280,37 @@ class _Desk:
             )
         for table in (QUANTUM_TASKS, JOBS) if names else ():
             name_creators(connection, table)
+        bills, principal = BILLED_LINE_ITEMS.qualified_name, "line_item_iam_principal"
+        for (arn,) in connection.execute(
+            f"SELECT DISTINCT {principal} FROM {bills} WHERE NOT regexp_full_match({principal}, ?)",
+            [PSEUDONYM],
+        ).fetchall():
+            new = self.naming.principal(arn)
+            connection.execute(f"UPDATE {bills} SET {principal} = ? WHERE {principal} = ?", [new, arn])
+
+    def take_from_bills(self, connection: Connection) -> None:
+        """Take whom bills name for a task or job of which CloudTrail told nothing; inside the caller's transaction."""
+        found = connection.execute(
+            f"""SELECT resource_id, min(line_item_iam_principal), min(usage_start)
+            FROM {BILLED_LINE_ITEMS.qualified_name} AS b
+            ANTI JOIN {RECORD_CALLERS.qualified_name} AS c ON c.record_arn = b.resource_id
+            WHERE line_item_iam_principal IS NOT NULL AND regexp_full_match(resource_id, ?)
+            GROUP BY resource_id ORDER BY resource_id""",
+            [_RECORD],
+        ).fetchall()
+        names = {member: name for name, member in CREATES.items()}
+        records = []
+        for arn, principal, at in found:
+            member = "jobArn" if ":job/" in arn else "quantumTaskArn"
+            kind = next((kind for part, kind in _PRINCIPALS.items() if part in principal), None)
+            told = {"eventSource": BRAKET, "eventName": names[member], "eventTime": at.isoformat()}
+            who = {"type": kind, "arn": principal, "userName": principal}
+            records.append(json.dumps({**told, "userIdentity": who, "responseElements": {member: arn}}))
+        if records:
+            read = event_rows(records, datetime.now(UTC).replace(microsecond=0), naming=self.naming)
+            counts = store_events(connection, read, self.puller.run_id)[RECORD_CALLERS.name]
+            known = self._outcome.counts.get(RECORD_CALLERS.name, Counts())
+            self._outcome.counts[RECORD_CALLERS.name] = known + counts
 
     def told(self) -> Outcome:
         """What became of it: one warning a kind of problem, and how far back the next run begins."""

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import hashlib
 import hmac
+import re
 from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
@@ -31,11 +32,15 @@ class Naming:
         return {"type": caller["type"], "userName": self.pseudonym(caller["userName"])}
 
     def pseudonym(self, name: str) -> str:
-        """The pseudonym of a name, 64 bits of the hash; the name itself where none are given."""
-        if self.key is None:
+        """The pseudonym of a name, 64 bits of the hash; the name itself where none are given, or it is one already."""
+        if self.key is None or re.fullmatch(PSEUDONYM, name):
             return name
         digest = hmac.new(self.key.encode(), name.encode("utf-8", "surrogatepass"), hashlib.sha256)
         return f"person-{digest.hexdigest()[:_DIGITS]}"
+
+    def principal(self, arn: str) -> str:
+        """What stands for the ARN of a caller: with a key the pseudonym of its last part, by which callers are named."""
+        return arn if self.key is None else self.pseudonym(arn.rpartition("/")[2])
 
     def kept(self, record: Mapping[str, Any]) -> Mapping[str, Any]:
         """What is kept of a record of CloudTrail that names no caller or nothing that was created: with a key, nobody."""

@@ -32,7 +32,8 @@ NOBODY = frozenset({"root", "account", "service"})
 RECORD_CALLERS = Table(
     name="record_callers",
     description=(
-        "One row a task or job of which CloudTrail told who created it, by LookupEvents or in the feed of events. "
+        "One row a task or job of which CloudTrail told who created it, by LookupEvents or in the feed of events, or a "
+        "bill did by ARN. "
         "Filled only where BRAKET_ETL_CREATED_BY says so, since it is personal data. `created_by` of quantum_tasks and jobs "
         "comes from here."
     ),
@@ -61,7 +62,12 @@ RECORD_CALLERS = Table(
             side=True,
         ),
         text("event_id", "Id of the record in CloudTrail, or of the event that brought it", "eventID"),
-        instant("event_time", "When the call was made, to the second", "eventTime", required=True),
+        instant(
+            "event_time",
+            "When the call was made, to the second; as a bill tells it, when the use began",
+            "eventTime",
+            required=True,
+        ),
         instant("fetched_at", "When the record was first read", required=True, content=False),
     ),
 )

@@ -274,6 +274,31 @@ def test_people_are_pseudonyms_where_that_is_wanted(home: Path, endpoint: Emulat
     assert naming("off", home) is None
 
 
+def test_a_bill_names_whom_cloudtrail_does_not(home: Path, endpoint: Emulator) -> None:
+    first, second = rows(
+        home,
+        "SELECT quantum_task_arn, account_id FROM quantum_tasks WHERE job_arn IS NULL ORDER BY 1 LIMIT 2",
+    )
+    people = {first[0]: "arn:aws:iam::1:user/lab/ada", second[0]: "arn:aws:sts::1:assumed-role/Lab/grace"}
+    with here(home).warehouse.writing("a bill") as connection:
+        for arn, principal in {**people, "arn:aws:s3:::bucket": "arn:aws:iam::1:user/eve"}.items():
+            connection.execute(
+                "INSERT INTO billed_line_items BY NAME SELECT 'cur2' AS source_format, ? AS line_item_id, ? AS resource_id, "
+                "? AS line_item_iam_principal, now() AS billing_period_start, now() AS usage_start, 'usage' AS charge_kind, "
+                "1 AS billed_usd, 'x' AS source_file, now() AS imported_at",
+                [arn, arn, principal],
+            )
+    endpoint.set_faults([{"kind": "access_denied", "operations": ["LookupEvents"]}])
+    assert look_up(home).counts["record_callers"].new == 2
+    named = rows(
+        home,
+        "SELECT quantum_task_arn, created_by, created_by_kind FROM quantum_tasks WHERE created_by IS NOT NULL ORDER BY 1",
+    )
+    assert named == [(first[0], "ada", "user"), (second[0], "grace", "session")]
+    key = Naming("a key that nobody else has")
+    assert key.principal(people[first[0]]) == key.pseudonym("ada") == key.pseudonym(key.pseudonym("ada"))
+
+
 def test_a_sync_names_people_after_the_pull_and_warns_where_it_may_not(
     pulled: Program, emulator: Emulator
 ) -> None:
