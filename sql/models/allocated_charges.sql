@@ -28,7 +28,32 @@
 -- job_arn: the job; of a reservation, that of the task that used it
 -- used_by_arn: the task that used the reservation; empty for all else
 -- person: who created it; of a reservation, who created the task that used it
+-- price_source: where its prices come from, as in charges
+-- is_record: true on one row of each record, or use of a reservation, and owner of a key, of its last day: count these
 WITH
+-- The earliest start of tasks in a reservation: as task_latency has it, which would look at all tasks for these few.
+reserved AS (
+    SELECT quantum_task_arn, lower(reservation_arn) AS arn, job_arn, tags, created_by, created_at, ended_at
+    FROM quantum_tasks
+    WHERE reservation_arn IS NOT NULL AND is_terminal AND ended_at > created_at
+),
+waited AS (
+    SELECT quantum_task_arn, max(last_observed_at) AS seen_waiting_at
+    FROM task_observations
+    WHERE status IN ('CREATED', 'QUEUED')
+        AND quantum_task_arn IN (SELECT quantum_task_arn FROM quantum_tasks WHERE reservation_arn IS NOT NULL)
+    GROUP BY quantum_task_arn
+),
+begun AS (
+    SELECT
+        quantum_task_arn,
+        min(event_time) FILTER (status = 'RUNNING') AS started_at,
+        max(event_time) FILTER (status IN ('CREATED', 'QUEUED')) AS told_waiting_at
+    FROM state_changes
+    WHERE doubt IS NULL
+        AND quantum_task_arn IN (SELECT quantum_task_arn FROM quantum_tasks WHERE reservation_arn IS NOT NULL)
+    GROUP BY quantum_task_arn
+),
 -- All that was kept of each reservation: each task, and at the end all that is left of it.
 uses AS (
     SELECT
@@ -39,13 +64,15 @@ uses AS (
         t.job_arn,
         t.tags,
         t.created_by,
-        greatest(r.start_at, t.ended_at - to_microseconds((l.run_seconds_upper * 1000000)::BIGINT)) AS from_at,
+        greatest(
+            r.start_at, coalesce(b.started_at, greatest(t.created_at, w.seen_waiting_at, b.told_waiting_at))
+        ) AS from_at,
         least(r.end_at, t.ended_at) AS to_at,
         false AS is_idle
-    FROM quantum_tasks AS t
-    JOIN reservations AS r ON lower(r.reservation_arn) = lower(t.reservation_arn)
-    JOIN task_latency AS l ON l.quantum_task_arn = t.quantum_task_arn
-    WHERE t.reservation_arn IS NOT NULL AND l.is_reservation AND l.run_seconds_upper > 0
+    FROM reserved AS t
+    JOIN reservations AS r ON lower(r.reservation_arn) = t.arn
+    LEFT JOIN waited AS w ON w.quantum_task_arn = t.quantum_task_arn
+    LEFT JOIN begun AS b ON b.quantum_task_arn = t.quantum_task_arn
     UNION ALL
     SELECT reservation_arn, start_at, end_at, '', NULL, NULL, NULL, start_at, end_at, true
     FROM reservations
@@ -73,7 +100,9 @@ days AS (
         c.account_id,
         c.device_arn,
         c.device_name,
+        c.price_source,
         k.*,
+        c.charge_date = make_timestamp(epoch_us(k.to_at) - 1)::DATE AS is_record,
         greatest(epoch_ms(c.charge_date::TIMESTAMP), epoch_ms(k.start_at)) AS day_from,
         least(epoch_ms(c.charge_date::TIMESTAMP) + 86400000, epoch_ms(k.end_at)) AS day_to,
         greatest(least(epoch_ms(k.to_at), day_to) - greatest(epoch_ms(k.from_at), day_from), 0) AS own_ms
@@ -102,23 +131,28 @@ parts AS (
     FROM used
     WHERE until_ms > before_ms
 ),
-shares AS (
+-- Parts of reservations are sorted, and come first, for clients of DuckDB 1.4, as in charges; all rows would be dear to sort.
+of_reservations AS (
     SELECT
-        charge_date, record_arn, record_kind, meter, account_id, device_arn, device_name, job_arn,
-        NULL AS reservation_arn, '' AS used_by_arn, tags, created_by, '' AS how,
-        net_usd, accrued_usd, committed_usd
-    FROM charges
-    WHERE record_kind <> 'reservation' AND cost_status IN ('priced', 'pending')
-    UNION ALL
-    SELECT
-        charge_date, record_arn, 'reservation', 'reservation', account_id, device_arn, device_name, job_arn,
-        record_arn, quantum_task_arn, tags, created_by,
-        CASE WHEN is_idle THEN 'idle time: ' ELSE 'use of the reservation: ' END,
-        TRY((net * until_ms // whole_ms - net * before_ms // whole_ms) * 0.000000000001)::DECIMAL(38, 12),
-        NULL,
+        charge_date, record_arn, 'reservation' AS record_kind, 'reservation' AS meter, account_id, device_arn, device_name,
+        job_arn, record_arn AS reservation_arn, quantum_task_arn AS used_by_arn, tags, created_by, price_source, is_record,
+        CASE WHEN is_idle THEN 'idle time: ' ELSE 'use of the reservation: ' END AS how,
+        TRY((net * until_ms // whole_ms - net * before_ms // whole_ms) * 0.000000000001)::DECIMAL(38, 12) AS net_usd,
+        NULL::DECIMAL(38, 12) AS accrued_usd,
         TRY((committed * until_ms // whole_ms - committed * before_ms // whole_ms) * 0.000000000001)::DECIMAL(38, 12)
+            AS committed_usd
     FROM parts
     WHERE net <> 0 OR committed <> 0
+    ORDER BY charge_date
+),
+shares AS (
+    SELECT * FROM of_reservations
+    UNION ALL
+    SELECT
+        charge_date, record_arn, record_kind, meter, account_id, device_arn, device_name, job_arn, NULL, '', tags, created_by,
+        price_source, is_record, '', net_usd, accrued_usd, committed_usd
+    FROM charges
+    WHERE record_kind <> 'reservation' AND cost_status IN ('priced', 'pending')
 ),
 -- The rules of a key as a list, so that no join has to find the first that fits.
 rules AS (
@@ -216,7 +250,7 @@ SELECT
     device_name,
     job_arn,
     used_by_arn,
-    created_by AS person
+    created_by AS person,
+    price_source,
+    is_record
 FROM owned
--- sorted for readers that stream: what is made on the way below a UNION ALL can wait for ever there, see charges
-ORDER BY charge_date, record_arn, owner_key

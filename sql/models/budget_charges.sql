@@ -18,6 +18,7 @@
 -- job_arn: the job; of a reservation, that of the task that used it
 -- used_by_arn: the task that used the reservation; empty for all else
 -- person: who created it
+-- is_record: true on one row of each record, or use of a reservation, of its last day: count these
 WITH asked AS (
     SELECT
         *,
@@ -39,7 +40,8 @@ SELECT
     a.device_name,
     a.job_arn,
     a.used_by_arn,
-    a.person
+    a.person,
+    a.is_record
 FROM allocated_charges AS a
 JOIN asked AS b
     ON b.owner_key = a.owner_key

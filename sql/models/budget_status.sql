@@ -22,26 +22,7 @@
 -- days_left: days of it that are yet to come after as_of
 -- as_of: UTC day of the newest answer
 -- thresholds: shares of which people are told
-WITH newest AS (
-    SELECT timezone('UTC', max(seen_at))::DATE AS today
-    FROM (
-        SELECT max(fetched_at) AS seen_at FROM quantum_tasks
-        UNION ALL
-        SELECT max(fetched_at) FROM jobs
-        UNION ALL
-        SELECT max(c.searched_at) FROM etl.coverage AS c
-    )
-),
-dated AS (
-    SELECT
-        b.*,
-        n.today,
-        coalesce(b.first_day, date_trunc('month', n.today)::DATE) AS period_from,
-        coalesce(b.last_day, last_day(n.today)) AS period_to
-    FROM budgets AS b
-    CROSS JOIN newest AS n
-),
-by_day AS (
+WITH by_day AS (
     SELECT
         budget,
         charge_date,
@@ -61,7 +42,7 @@ summed AS (
         least(28, coalesce(d.today - min(c.charge_date), 0)) AS n_days,
         coalesce(sum(c.amount_usd::DOUBLE) FILTER (c.charge_date BETWEEN d.today - 28 AND d.today - 1), 0) AS lately,
         coalesce(sum(c.amount_usd::DOUBLE * c.amount_usd::DOUBLE) FILTER (c.charge_date BETWEEN d.today - 28 AND d.today - 1), 0) AS squares
-    FROM dated AS d
+    FROM budget_periods AS d
     LEFT JOIN by_day AS c ON c.budget = d.budget
     GROUP BY d.budget, d.today
 ),
@@ -74,7 +55,7 @@ rated AS (
         CASE WHEN s.n_days > 0 THEN s.lately / s.n_days ELSE 0 END AS per_day,
         CASE WHEN s.n_days > 1 THEN sqrt(greatest(s.squares - s.lately * s.lately / s.n_days, 0) / (s.n_days - 1)) ELSE 0 END
             AS spread
-    FROM dated AS d
+    FROM budget_periods AS d
     JOIN summed AS s ON s.budget = d.budget
 ),
 forecast AS (

@@ -12,9 +12,9 @@ WITH spent AS (
         coalesce(c.device_name, '(no device)') AS device,
         coalesce(j.job_name, CASE WHEN c.record_kind = 'reservation' THEN '(reservation)' ELSE '(no job)' END) AS job,
         sum(coalesce(c.amount_usd, 0) + coalesce(c.accrued_usd, 0)) AS spent_usd,
-        count(DISTINCT c.record_arn) AS records
+        count(*) FILTER (c.is_record) AS records
     FROM budget_charges AS c
-    JOIN budget_status AS s ON s.budget = c.budget AND c.charge_date BETWEEN s.period_from AND s.period_to
+    JOIN budget_periods AS s ON s.budget = c.budget AND c.charge_date BETWEEN s.period_from AND s.period_to
     LEFT JOIN jobs AS j ON j.job_arn = c.job_arn
     WHERE (getvariable('budget') IS NULL OR c.budget = getvariable('budget')::VARCHAR)
     GROUP BY ALL

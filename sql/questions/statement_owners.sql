@@ -9,18 +9,18 @@
 WITH shares AS (
     SELECT
         owner,
-        record_arn,
         record_kind,
+        record_arn,
         CASE WHEN record_kind = 'task' THEN record_arn ELSE nullif(used_by_arn, '') END AS task_arn,
-        any_value(share)::DOUBLE AS share,
-        sum(amount_usd) AS amount_usd,
-        sum(accrued_usd) AS accrued_usd,
-        sum(committed_usd) AS committed_usd
+        is_record AND amount_usd IS NOT NULL AS is_priced,
+        share::DOUBLE AS share,
+        amount_usd,
+        accrued_usd,
+        committed_usd
     FROM allocated_charges
     WHERE owner_key = coalesce(getvariable('key'), 'project')
         AND (getvariable('first') IS NULL OR charge_date >= getvariable('first')::DATE)
         AND (getvariable('last') IS NULL OR charge_date <= getvariable('last')::DATE)
-    GROUP BY owner, record_arn, record_kind, task_arn
 ),
 summed AS (
     SELECT
@@ -29,17 +29,17 @@ summed AS (
         coalesce(sum(s.accrued_usd), 0)::DECIMAL(38, 12) AS accrued_usd,
         coalesce(sum(s.committed_usd), 0)::DECIMAL(38, 12) AS committed_usd,
         count(DISTINCT s.record_arn) FILTER (s.record_kind = 'job') AS n_jobs,
-        count(DISTINCT s.task_arn) FILTER (s.amount_usd IS NOT NULL) AS n_tasks,
+        count(s.task_arn) FILTER (s.is_priced) AS n_tasks,
         (sum(s.amount_usd) FILTER (s.task_arn IS NOT NULL))::DOUBLE AS of_tasks,
-        sum(s.share) FILTER (s.amount_usd IS NOT NULL AND s.task_arn IS NOT NULL) AS tasks,
-        sum(t.shots) FILTER (s.amount_usd IS NOT NULL) AS n_shots,
-        sum(t.shots * s.share) FILTER (s.amount_usd IS NOT NULL) AS shots,
-        CASE WHEN bool_and(t.num_successful_shots IS NOT NULL) FILTER (s.amount_usd IS NOT NULL AND s.task_arn IS NOT NULL)
-            THEN sum(t.num_successful_shots * s.share) FILTER (s.amount_usd IS NOT NULL) END AS successful_shots,
-        sum(coalesce(t.action_metadata_executable_count, 1) * s.share)
-            FILTER (s.amount_usd IS NOT NULL AND s.task_arn IS NOT NULL) AS circuits
+        sum(s.share) FILTER (s.is_priced AND s.task_arn IS NOT NULL) AS tasks,
+        sum(t.shots) FILTER (s.is_priced) AS n_shots,
+        sum(t.shots * s.share) FILTER (s.is_priced) AS shots,
+        CASE WHEN bool_and(t.num_successful_shots IS NOT NULL) FILTER (s.is_priced AND s.task_arn IS NOT NULL)
+            THEN sum(t.num_successful_shots * s.share) FILTER (s.is_priced) END AS successful_shots,
+        sum(coalesce(t.action_metadata_executable_count, 1) * s.share) FILTER (s.is_priced AND s.task_arn IS NOT NULL)
+            AS circuits
     FROM shares AS s
-    LEFT JOIN quantum_tasks AS t ON t.quantum_task_arn = s.task_arn
+    LEFT JOIN quantum_tasks AS t ON t.quantum_task_arn = CASE WHEN s.is_priced THEN s.task_arn END
     GROUP BY s.owner
 )
 SELECT

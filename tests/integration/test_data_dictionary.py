@@ -27,6 +27,7 @@ NOT_ASKED = {
     "device_open_hours",
     "allocations",
     "budget_charges",
+    "budget_periods",
     "budgets",
     "charge_sums",
     "discounts",

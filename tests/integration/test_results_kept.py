@@ -182,7 +182,7 @@ def test_a_sync_that_finds_nothing_new_derives_nothing_and_one_that_does_derives
             "wait_forecast",
             "open_task_forecast",
         }
-        everything -= {"day_coverage", "budget_status"}  # each search is noted
+        everything -= {"day_coverage", "budget_periods", "budget_status"}  # each search is noted
         sums = {check.name for check in model_checks()}
         assert not synced()
         report, mark = tmp_path / "report.html", "<!-- of the first sync -->"
