@@ -359,11 +359,19 @@ def statement(
     output: Annotated[
         Optional[Path], typer.Option("--output", "-o", help="Write to a file; one that is there is replaced.")
     ] = None,
+    close: Annotated[
+        bool,
+        typer.Option(
+            "--close", help="Keep it as it is by now: what changes later is a correction in the next one."
+        ),
+    ] = False,
 ) -> int:
     """Say what each owner spent in a month or some days, on what, and by which rule it is theirs."""
     from braket_etl.cli.statement import run_statement
 
-    return run_statement(by, month, first and first.date(), last and last.date(), format_, output)
+    return run_statement(
+        by, month, first and first.date(), last and last.date(), format_, output, is_to_close=close
+    )
 
 
 app.add_typer(costs.prices, name="prices")

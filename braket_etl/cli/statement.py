@@ -16,19 +16,28 @@ from pyarrow import parquet
 
 from braket_etl.cli.output import cell, is_terminal, plain, say, warn
 from braket_etl.costs.owner_files import not_taken_over
-from braket_etl.report.statement import Period, Statement, page, statement
+from braket_etl.report.statement import Period, Statement, close_statement, page, statement
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
 from braket_etl.tables.declaration import MONEY
+from braket_etl.warehouse.closed_statements import closed
 from braket_etl.warehouse.connection import replaced_atomically
 from braket_etl.warehouse.door import held_back, refusal
 from braket_etl.warehouse.export import FORMULA
+from braket_etl.warehouse.publish import publish
 
 
 def run_statement(
-    key: str, month: str | None, first: date | None, last: date | None, style: str | None, output: Path | None
+    key: str,
+    month: str | None,
+    first: date | None,
+    last: date | None,
+    style: str | None,
+    output: Path | None,
+    *,
+    is_to_close: bool = False,
 ) -> int:
-    """Write the statement to a file, or its lines to the screen."""
+    """Write the statement to a file, or its lines to the screen; close it before, where that is asked for."""
     period = _period(month, first, last)
     style = style or ("html" if output is not None and output.suffix in (".html", ".htm") else "csv")
     if output is None and style != "csv":
@@ -38,6 +47,8 @@ def run_statement(
     if output is not None and output.is_dir():
         raise SettingsError(f"--output {output} is a folder; name a file in it")
     runtime = Runtime()
+    if is_to_close:
+        _close(runtime, key, period)
     with runtime.warehouse.reading() as connection:
         made = statement(connection, key, period)
         settings = runtime.settings
@@ -58,11 +69,27 @@ def run_statement(
             "`braket-etl sql @cost_by_tag_key` lists them"
         )
     where = f"wrote {output}: " if output else ""
+    closed = f", as closed on {made.closed_at:%Y-%m-%d %H:%M} UTC" if made.closed_at else ""
     say(
         f"{where}{period.first} to {period.last} by {key}: {made.total_usd:,.2f} USD, of which "
-        f"{made.unallocated_usd:,.2f} USD have no owner"
+        f"{made.unallocated_usd:,.2f} USD have no owner{closed}"
     )
+    if made.corrections.rows:
+        say(
+            f"earlier closed statements are corrected by {made.corrected_usd:,.2f} USD: the page lists it, and so does "
+            f"`braket-etl sql @statement_corrections --param key={key} --param first={period.first}`"
+        )
     return 0
+
+
+def _close(runtime: Runtime, key: str, period: Period) -> None:
+    """Keep the statement as it is by now, and show that to readers; raises StatementError where it cannot be."""
+    with runtime.warehouse.writing("closing a statement") as connection:
+        was_closed = closed(connection, key, period.first, period.last) is not None
+        made = close_statement(connection, key, period)
+        publish(runtime.warehouse, connection, group=runtime.settings.group)
+    if was_closed:
+        warn(f"it was closed on {made.closed_at:%Y-%m-%d %H:%M} UTC and stays as it was")
 
 
 def _period(month: str | None, first: date | None, last: date | None) -> Period:

@@ -15,7 +15,7 @@ from braket_etl.warehouse.coverage import missing
 from braket_etl.warehouse.queries import Value, answer, named_query
 
 #: The column that says when a row came, by which it is there first.
-_CAME = ("fetched_at", "computed_at", "loaded_at", "read_at", "imported_at")
+_CAME = ("fetched_at", "computed_at", "loaded_at", "read_at", "imported_at", "closed_at")
 _OPEN = ("quantum_tasks", "jobs")
 
 

@@ -6,7 +6,7 @@ The page is one file of its own, without scripts; every text in it is escaped.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
 from itertools import groupby
@@ -17,6 +17,7 @@ import jinja2
 from braket_etl import __version__
 from braket_etl.display import heading, printable
 from braket_etl.report.values import Cell, cell
+from braket_etl.warehouse.closed_statements import Closed, close, closed
 from braket_etl.warehouse.connection import Connection
 from braket_etl.warehouse.queries import Answer, Value, answer, named_query
 
@@ -46,13 +47,24 @@ class Period:
 
 @dataclass(frozen=True)
 class Statement:
-    """The lines of @statement, the sums of @statement_owners, and what each owner had spent in the period before."""
+    """The lines of @statement, the sums of @statement_owners, and what each owner had spent in the period before.
+
+    Of a closed statement these are what they were then, and `closed_at` (UTC) says when. `corrections` are those of
+    @statement_corrections.
+    """
 
     key: str
     period: Period
     lines: Answer
     owners: Answer
     before: Mapping[str, Decimal]
+    corrections: Answer
+    closed_at: datetime | None = None
+
+    @property
+    def corrected_usd(self) -> Decimal:
+        """By how much earlier closed statements are corrected, all owners together."""
+        return sum((row["amount_usd"] for row in self.corrections.records()), Decimal(0))
 
     @property
     def total_usd(self) -> Decimal:
@@ -68,14 +80,35 @@ class Statement:
 
 
 def statement(connection: Connection, key: str, period: Period) -> Statement:
-    """The statement of these days by an owner key: account, person, or the key of a tag."""
+    """The statement of these days by an owner key (account, person, or the key of a tag), as it was where it is closed."""
 
     def asked(question: str, days: Period) -> Answer:
         values: dict[str, Value] = {"key": key, "first": days.first, "last": days.last}
         return answer(connection, named_query(question), values)
 
-    before = {row["owner"]: row["amount_usd"] for row in asked("statement_owners", period.before).records()}
-    return Statement(key, period, asked("statement", period), asked("statement_owners", period), before)
+    def kept(days: Period) -> Closed | None:
+        return closed(connection, key, days.first, days.last)
+
+    found, last = kept(period), kept(period.before)
+    owners_before = last.owners if last else asked("statement_owners", period.before)
+    before = {row["owner"]: row["amount_usd"] for row in owners_before.records()}
+    if found:
+        return Statement(key, period, found.lines, found.owners, before, found.corrections, found.at)
+    corrections = answer(
+        connection, named_query("statement_corrections"), {"key": key, "first": period.first}
+    )
+    return Statement(
+        key, period, asked("statement", period), asked("statement_owners", period), before, corrections
+    )
+
+
+def close_statement(connection: Connection, key: str, period: Period) -> Statement:
+    """The statement, closed by now: where it was closed before, as it was then. Raises StatementError."""
+    made = statement(connection, key, period)
+    if made.closed_at is not None:
+        return made
+    parts = (each.records() for each in (made.owners, made.lines, made.corrections))
+    return replace(made, closed_at=close(connection, key, period.first, period.last, *parts))
 
 
 def page(made: Statement) -> str:
@@ -111,6 +144,9 @@ def page(made: Statement) -> str:
                 "a_thousand_successful_shots_usd",
                 "a_circuit_usd",
             ),
+        ),
+        corrections=_table(
+            made.corrections.records(), ("owner", "charged_from", "charged_to", "amount_usd", "why")
         ),
         parts=[
             (

@@ -5,6 +5,7 @@ Declarations and the flattening of responses belong here; AWS calls, SQL and Dag
 
 from braket_etl.tables.billed_line_items import BILLED_LINE_ITEMS
 from braket_etl.tables.bookkeeping import BOOKKEEPING
+from braket_etl.tables.closed_statements import CLOSED_STATEMENT_LINES, CLOSED_STATEMENTS
 from braket_etl.tables.devices import DEVICE_OBSERVATIONS, DEVICES
 from braket_etl.tables.job_events import JOB_EVENTS
 from braket_etl.tables.jobs import JOBS
@@ -43,6 +44,8 @@ MAIN = (
     USAGE_TYPES,
     ALLOCATIONS,
     BUDGETS,
+    CLOSED_STATEMENTS,
+    CLOSED_STATEMENT_LINES,
     BILLED_LINE_ITEMS,
 )
 ALL = (*MAIN, *BOOKKEEPING)

@@ -30,6 +30,7 @@ NOT_ASKED = {
     "budget_periods",
     "budgets",
     "charge_sums",
+    "closed_statement_lines",
     "discounts",
     "job_duration_unit",
     "job_meters",

@@ -14,9 +14,10 @@ import duckdb
 import pytest
 from pyarrow import parquet
 
-from braket_etl.report.statement import Period, page, statement
+from braket_etl.report.statement import Period, close_statement, page, statement
+from braket_etl.warehouse.closed_statements import StatementError
 from tests.conftest import Program
-from tests.cost_cases import load, store, task, usd, warehouse
+from tests.cost_cases import load, qpu, store, task, usd, warehouse
 from tests.integration.test_allocation import PRICES, RULES, draw, keep_rules
 
 OCTOBER = Period(date(2026, 10, 1), date(2026, 10, 31))
@@ -96,6 +97,76 @@ def test_unit_costs_are_of_tasks(priced: duckdb.DuckDBPyConnection) -> None:
     assert row["a_thousand_shots_usd"] == pytest.approx(0.8175 * 5)
     assert row["a_thousand_successful_shots_usd"] == pytest.approx(0.8175 / 0.15)
     assert row["a_circuit_usd"] == pytest.approx(0.8175 / 2)
+
+
+DECEMBER = Period(date(2026, 12, 1), date(2026, 12, 31))
+
+
+def search(connection: duckdb.DuckDBPyConnection, at: str) -> None:
+    """Note that Braket was searched."""
+    connection.execute(
+        "INSERT INTO etl.coverage BY NAME SELECT '1' AS account, 'us-east-1' AS region, 'quantum_tasks' AS table_name, "
+        "CAST(? AS TIMESTAMPTZ)::DATE AS day, CAST(? AS TIMESTAMPTZ) AS searched_at, 0 AS listed, 0 AS stored, "
+        "0 AS rejected, '1' AS run_id",
+        [at, at],
+    )
+
+
+def ended(n: int, at: str, project: str = "a") -> dict[str, object]:
+    """A task of 0.445 USD, at the prices of September."""
+    return task(n, tags={"project": project}, createdAt=f"{at}T00:00:00Z", endedAt=f"{at}T00:00:00Z")
+
+
+def test_a_closed_statement_stays_and_what_changes_is_a_correction_of_the_next(
+    priced: duckdb.DuckDBPyConnection,
+) -> None:
+    store(priced, ended(1, "2026-10-02"), ended(2, "2026-11-02"), ended(3, "2026-10-03", "b"))
+    with pytest.raises(StatementError, match="sync"):
+        close_statement(priced, "project", OCTOBER)
+    search(priced, "2027-01-01T01:00:00Z")
+    first = close_statement(priced, "project", OCTOBER)
+    assert (first.total_usd, first.closed_at is not None) == (2 * usd("0.445"), True)
+    assert statement(priced, "project", NOVEMBER).corrections.rows == []
+    # a later list says that a shot had cost more, and one task more is found
+    load(priced, qpu("Garnet", "0.30", "0.00245", "eu-north-1"), published="2026-11-20")
+    store(priced, ended(4, "2026-10-09", "b"))
+    kept = statement(priced, "project", OCTOBER)
+    assert (kept.total_usd, kept.closed_at) == (first.total_usd, first.closed_at)
+    assert kept.lines.records() == first.lines.records()
+    assert kept.lines.columns == first.lines.columns
+    assert kept.owners.records()[0]["a_task_usd"] == first.owners.records()[0]["a_task_usd"]
+    november = close_statement(priced, "project", NOVEMBER)
+    assert november.before == {"a": usd("0.445"), "b": usd("0.445")}  # as closed
+    dearer = usd("0.1")
+    found = {each["owner"]: (each["amount_usd"], each["why"]) for each in november.corrections.records()}
+    assert found["a"] == (dearer, "price: price_list 2026-09-11 then, price_list 2026-11-20 now")
+    assert found["b"] == (dearer + usd("0.545"), "more or fewer records are known")
+    assert november.corrected_usd == 2 * dearer + usd("0.545")
+    assert "Corrections of earlier closed statements" in page(november)
+    assert f"Closed on {november.closed_at:%Y-%m-%d}" in page(november)
+    # what a closed statement corrected is corrected
+    assert statement(priced, "project", DECEMBER).corrections.rows == []
+    kept_too = statement(priced, "project", NOVEMBER).corrections.records()
+    assert {each["owner"]: (each["amount_usd"], each["why"]) for each in kept_too} == found
+    # what is given to somebody else is taken from who had it
+    store(priced, ended(1, "2026-10-02", "c"))
+    moved = {each["owner"]: each for each in statement(priced, "project", DECEMBER).corrections.records()}
+    assert {owner: each["amount_usd"] for owner, each in moved.items()} == {
+        "a": -usd("0.545"),
+        "c": usd("0.545"),
+    }
+
+
+def test_a_day_is_closed_once(priced: duckdb.DuckDBPyConnection) -> None:
+    store(priced, ended(1, "2026-10-02"))
+    search(priced, "2027-01-01T01:00:00Z")
+    with pytest.raises(StatementError, match="nothing was charged"):
+        close_statement(priced, "project", NOVEMBER)
+    first = close_statement(priced, "project", OCTOBER)
+    assert close_statement(priced, "project", OCTOBER).closed_at == first.closed_at
+    with pytest.raises(StatementError, match="2026-10-01 to 2026-10-31 is closed by project"):
+        close_statement(priced, "project", Period(date(2026, 10, 10), date(2026, 11, 9)))
+    assert close_statement(priced, "account", OCTOBER).total_usd == first.total_usd
 
 
 @pytest.mark.parametrize(

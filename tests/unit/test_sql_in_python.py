@@ -17,7 +17,8 @@ ALLOWED = {
         "analysis/stored.py analysis/wait_intervals.py costs/spend.py"
     ),
     "an estimate, prices and bills: values of one command are bound": (
-        "cli/costs.py costs/billing.py costs/estimate.py costs/load.py costs/owner_files.py costs/seed.py"
+        "cli/costs.py costs/billing.py costs/estimate.py costs/load.py costs/owner_files.py costs/seed.py "
+        "warehouse/closed_statements.py"
     ),
     "which days, records and owners a pull has to ask for, and what it merged": (
         "pull/callers.py pull/day_counts.py pull/feed.py pull/merge.py pull/owners.py pull/plan.py pull/recover.py "

@@ -12,6 +12,8 @@ from braket_etl.tables import (
     ALLOCATIONS,
     BILLED_LINE_ITEMS,
     BUDGETS,
+    CLOSED_STATEMENT_LINES,
+    CLOSED_STATEMENTS,
     DISCOUNTS,
     MAIN,
     RESERVATIONS,
@@ -37,8 +39,17 @@ _ORIGINS = {
     ),
     "ResultsFile": ("The results.json of a quantum task, in the bucket that it names.", {"aws", "s3"}),
 }
-#: Tables that are filled from a file that somebody keeps.
-_BY_HAND = (RESERVATIONS, DISCOUNTS, USAGE_TYPES, ALLOCATIONS, BUDGETS, BILLED_LINE_ITEMS)
+#: Tables that are filled from a file that somebody keeps, or when somebody closes a statement.
+_BY_HAND = (
+    RESERVATIONS,
+    DISCOUNTS,
+    USAGE_TYPES,
+    ALLOCATIONS,
+    BUDGETS,
+    BILLED_LINE_ITEMS,
+    CLOSED_STATEMENTS,
+    CLOSED_STATEMENT_LINES,
+)
 
 
 def origin_spec(origin: str) -> dg.AssetSpec:
@@ -54,7 +65,7 @@ def origin_spec(origin: str) -> dg.AssetSpec:
 
 
 def by_hand_spec(table: Table) -> dg.AssetSpec:
-    """The asset of a table that `braket-etl prices` and `billing` fill from files."""
+    """The asset of a table that `braket-etl prices`, `billing` and `statement --close` fill."""
     return dg.AssetSpec(
         table.name,
         description=table.description,
