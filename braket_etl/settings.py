@@ -219,6 +219,18 @@ class Settings(BaseSettings):
         "budgets.toml",
         description="File of what may be spent, by tag, account, device or person; a relative path is below home",
     )
+    statements: Annotated[tuple[str, ...], NoDecode] = Field(
+        (),
+        description="Keys by which statements of each month are made on the third of the next: project, person, account or "
+        "keys of tags, with commas between them; none makes none",
+        examples=["project"],
+    )
+    close_statements: bool = Field(
+        False, description="Whether those are closed as they are made, so that they stay what they were"
+    )
+    digest: Literal["off", "weekly"] = Field(
+        "off", description="Whether a message about the last week goes to notify once a week: weekly, or off"
+    )
     results: Literal["auto", "off"] = Field(
         "auto",
         description="Whether to read results.json metadata of simulator tasks and program sets from S3",
@@ -322,6 +334,13 @@ class Settings(BaseSettings):
                 raise ValueError("off strikes out nothing, so no pattern can stand beside it")
             return ()
         return tuple(each for part in parts for each in (REDACT_DEFAULT if part == "default" else (part,)))
+
+    @field_validator("statements", mode="before")
+    @classmethod
+    def _key_list(cls, value: Any) -> Any:
+        if isinstance(value, str):
+            value = [part.strip() for part in value.split(",")]
+        return tuple(dict.fromkeys(part for part in value if part))
 
     @field_validator("accounts", "spend_alerts", mode="before")
     @classmethod

@@ -11,16 +11,19 @@ from dagster._core.definitions.job_base import InMemoryJob
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 from dagster._core.execution.execute_in_process import core_execute_in_process
 
-from braket_etl.orchestration.assets import OPEN_RECORDS, PUBLISHED
+from braket_etl.orchestration.assets import OPEN_RECORDS, PUBLISHED, STATEMENTS
 from braket_etl.orchestration.assets.source import SYNC_NAME
 from braket_etl.orchestration.executors import EXECUTOR
 from braket_etl.orchestration.maintenance import MAINTAIN
-from braket_etl.orchestration.partitions import CREATION_DAYS
+from braket_etl.orchestration.partitions import CREATION_DAYS, MONTHS
 from braket_etl.tables import DEVICE_OBSERVATIONS, DEVICES, JOB_OBSERVATIONS, TASK_OBSERVATIONS
+
+#: All that a pull brings, and what is made of it.
+_ALL = dg.AssetSelection.all() - dg.AssetSelection.assets(STATEMENTS)
 
 SYNC = dg.define_asset_job(
     SYNC_NAME,
-    selection=dg.AssetSelection.all(),
+    selection=_ALL,
     partitions_def=CREATION_DAYS,
     executor_def=EXECUTOR,
     description="Pull the days that are due and every open record, compute the models, publish.",
@@ -29,7 +32,7 @@ SYNC = dg.define_asset_job(
 
 BACKFILL = dg.define_asset_job(
     "backfill",
-    selection=dg.AssetSelection.all(),
+    selection=_ALL,
     partitions_def=CREATION_DAYS,
     executor_def=EXECUTOR,
     description="Search the chosen days again, whatever is known of them; records stored in a final state are kept.",
@@ -57,7 +60,21 @@ OBSERVE = dg.define_asset_job(
     description="Poll the open records, keep what was seen of their queue positions, publish.",
 )
 
-JOBS: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = [SYNC, BACKFILL, OBSERVE, MAINTAIN]
+MONTHLY = dg.define_asset_job(
+    "statements_of_a_month",
+    selection=dg.AssetSelection.assets(STATEMENTS),
+    partitions_def=MONTHS,
+    executor_def=EXECUTOR,
+    description="Make the statements of a month by the keys of the settings.",
+)
+
+JOBS: list[dg.JobDefinition | UnresolvedAssetJobDefinition] = [
+    SYNC,
+    BACKFILL,
+    OBSERVE,
+    MAINTAIN,
+    MONTHLY,
+]
 
 
 def pull_config(

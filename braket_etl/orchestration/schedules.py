@@ -9,7 +9,7 @@ import dagster as dg
 from dagster import RunsFilter
 
 from braket_etl.orchestration.instance import UNFINISHED, close_dead_runs
-from braket_etl.orchestration.jobs import MAINTAIN, OBSERVE, OBSERVE_CONFIG, SYNC, pull_config
+from braket_etl.orchestration.jobs import MAINTAIN, MONTHLY, OBSERVE, OBSERVE_CONFIG, SYNC, pull_config
 from braket_etl.orchestration.quiet import quiet_poll, quiet_tick
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.pull.outcome import News
@@ -73,6 +73,26 @@ def nightly_maintenance(
     return _DEMO if runtime.settings.is_demo else _unless_running(context, MAINTAIN.name)
 
 
+@dg.schedule(
+    job=MONTHLY,
+    cron_schedule="17 5 3 * *",
+    execution_timezone="UTC",
+    default_status=dg.DefaultScheduleStatus.RUNNING,
+    description="On the third of a month: the statements of the month before, where the settings name keys.",
+)
+def monthly_statements(
+    context: dg.ScheduleEvaluationContext, runtime: RuntimeResource
+) -> dg.RunRequest | dg.SkipReason:
+    """One run a month: two days after its end each record has had its last look."""
+    settings = runtime.settings
+    if settings.is_demo:
+        return _DEMO
+    if not settings.statements:
+        return dg.SkipReason("no key is named in BRAKET_ETL_STATEMENTS")
+    month = (context.scheduled_execution_time.replace(day=1) - timedelta(days=1)).strftime("%Y-%m-01")
+    return dg.RunRequest(run_key=month, partition_key=month)
+
+
 def _unless_running(
     context: dg.ScheduleEvaluationContext, job: str, run_config: Mapping[str, Any] | None = None
 ) -> dg.RunRequest | dg.SkipReason:
@@ -104,4 +124,4 @@ def _unless_quiet(
         return wanted
 
 
-SCHEDULES = [hourly_sync, observe_open_records, nightly_maintenance]
+SCHEDULES = [hourly_sync, observe_open_records, nightly_maintenance, monthly_statements]

@@ -6,13 +6,16 @@ warning there and breaks nothing.
 
 import json
 from collections.abc import Sequence
+from datetime import UTC
 from logging import Logger
 
 import dagster as dg
 import duckdb
 
+from braket_etl.analysis.stored import as_of
 from braket_etl.notify import Message, tell
 from braket_etl.orchestration.budget_alerts import budgets
+from braket_etl.orchestration.digest import digest, week_before
 from braket_etl.orchestration.failures import failure_lines, step_failures
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.orchestration.spend_alerts import Watched, watched
@@ -108,6 +111,36 @@ def tell_of_budgets(
     )
 
 
+@dg.sensor(
+    name="tell_of_the_week",
+    minimum_interval_seconds=1800,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells once a week, where the settings ask for it, of spending, budgets, waits and what is missing.",
+)
+def tell_of_the_week(
+    context: dg.SensorEvaluationContext, runtime: RuntimeResource
+) -> dg.SensorResult | dg.SkipReason:
+    """One message a week, once something was pulled after its end; the cursor holds the first day of the last one told."""
+    if runtime.settings.is_demo:
+        return _DEMO
+    if runtime.settings.digest == "off":
+        return dg.SkipReason("nobody asks for it: BRAKET_ETL_DIGEST is off")
+    try:
+        with runtime.warehouse.reading() as connection:
+            newest = as_of(connection)
+            if newest is None:
+                return dg.SkipReason("no task was pulled yet")
+            week = week_before(newest.astimezone(UTC).date())
+            if context.cursor and week.first.isoformat() <= context.cursor:
+                return dg.SkipReason(f"the week from {context.cursor} was told")
+            message = digest(connection, week)
+    except (NotPublishedError, DamagedError, duckdb.Error) as error:
+        return dg.SkipReason(f"the published copy cannot be asked: {error}")
+    if not _told(context.log, runtime, message):
+        return dg.SkipReason("nobody could be told; it is tried again")
+    return dg.SensorResult(skip_reason=f"told of the week from {week.first}", cursor=week.first.isoformat())
+
+
 def spend_message(reached: Watched) -> Message:
     """What people are told of a spend that reached its alert's amount."""
     alert, period, spend = reached.alert, reached.period, reached.spend
@@ -196,4 +229,4 @@ def _told(log: Logger, runtime: Runtime, message: Message) -> bool:
     return not addresses or len(problems) < len(addresses)
 
 
-SENSORS = [tell_of_failed_runs, tell_of_spend, tell_of_budgets]
+SENSORS = [tell_of_failed_runs, tell_of_spend, tell_of_budgets, tell_of_the_week]

@@ -16,6 +16,7 @@ from braket_etl.orchestration.assets.reference import (
     state_change_events,
 )
 from braket_etl.orchestration.assets.source import open_records, pull, task_results
+from braket_etl.orchestration.assets.statements import STATEMENTS, statements
 from braket_etl.orchestration.metadata import with_code_references
 from braket_etl.orchestration.resources import OPEN_RECORDS
 
@@ -30,6 +31,7 @@ _MADE: list[dg.AssetsDefinition] = [
     prices,
     build_models,
     published_warehouse,
+    statements,
 ]
 
 ASSETS: list[dg.AssetsDefinition | dg.AssetSpec] = [
@@ -37,4 +39,4 @@ ASSETS: list[dg.AssetsDefinition | dg.AssetSpec] = [
     *EXTERNAL,
 ]
 
-__all__ = ["ASSETS", "OPEN_RECORDS", "PUBLISHED"]
+__all__ = ["ASSETS", "OPEN_RECORDS", "PUBLISHED", "STATEMENTS"]
