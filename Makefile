@@ -167,7 +167,7 @@ ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
 
 lock: ## Lock the dependencies anew, with hashes and without index addresses (needs uv)
 	uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header \
-	  --python-version 3.11 --extra dev --extra lake --extra cluster --extra mcp -c requirements/constraints.txt pyproject.toml -o $(LOCK)
+	  --python-version 3.11 --extra dev --extra lake --extra excel --extra cluster --extra mcp -c requirements/constraints.txt pyproject.toml -o $(LOCK)
 	{ echo '# The lowest versions that pyproject.toml allows, made by "make lock"; "make test-lowest" runs on them.'; \
 	  uv pip compile --resolution lowest-direct --no-emit-index-url --no-header --no-annotate --python-version 3.11 \
 	  --extra dev --extra cluster --extra mcp pyproject.toml; } > requirements/lowest.txt

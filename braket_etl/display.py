@@ -104,10 +104,22 @@ def did_you_mean(name: str, known: Iterable[str], *, before: str = "") -> str:
 
 
 def plain(value: Any) -> Any:
-    """A decimal as its digits, zero dollars being 0.000000000000 and not 0E-12; maps, lists and structures as JSON."""
+    """A value of a CSV file: decimals as their digits (zero dollars are 0.000000000000 and not 0E-12), yes and no as SQL
+    writes them, instants as `instant`; maps, lists and structures as JSON."""
     if isinstance(value, Mapping | list | tuple):
         return as_json(value)
+    if isinstance(value, bool):
+        return str(value).lower()
+    if isinstance(value, datetime):
+        return instant(value)
     return f"{value:f}" if isinstance(value, Decimal) else value
+
+
+def instant(value: datetime) -> str:
+    """An instant as ISO 8601 in UTC, with no more digits than it has: 2026-11-20T12:00:00Z; one without a zone as it is."""
+    aware = value.tzinfo is not None
+    text = (value.astimezone(UTC) if aware else value).replace(tzinfo=None).isoformat()
+    return (text.rstrip("0") if "." in text else text) + ("Z" if aware else "")
 
 
 def as_json(value: Any, *, indent: int | None = None) -> str:
@@ -126,4 +138,6 @@ def _jsonable(value: Any) -> Any:
 def _json_text(value: Any) -> str:
     if isinstance(value, Decimal):
         return f"{value:f}"
+    if isinstance(value, datetime):
+        return instant(value)
     return str(value.isoformat()) if hasattr(value, "isoformat") else str(value)

@@ -28,3 +28,6 @@ RETIRED = frozenset(
         *("aspen-m", "borealis", "harmony", "ionqdevice", "lucy", "tn1"),
     ]
 )
+
+#: After so long without a search what is stored is out of date: a schedule asks every hour.
+STALE = timedelta(hours=24)

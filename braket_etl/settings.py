@@ -314,6 +314,8 @@ class Settings(BaseSettings):
     def _region_list(cls, value: Any) -> Any:
         if isinstance(value, str):
             value = [part.strip() for part in value.split(",")]
+        if not isinstance(value, list | tuple) or not all(isinstance(part, str) for part in value):
+            raise ValueError("give names of Regions, with commas between them, or a list of them")
         parts = tuple(part for part in value if part)
         if not parts:
             raise ValueError("name at least one Region, a glob such as us-*, or all")
@@ -527,7 +529,7 @@ def load_settings(**flags: Any) -> Settings:
 
 
 def _explained(problem: Any, file: Path | None) -> str:
-    detail = str(problem["msg"]).removeprefix("Value error, ")
+    detail = _detail(problem)
     if not problem["loc"]:
         return detail  # of settings that do not go together: it names them
     name = str(problem["loc"][0])
@@ -536,4 +538,38 @@ def _explained(problem: Any, file: Path | None) -> str:
     if problem["type"] == "extra_forbidden" and not inner:
         return f"{file}: there is no setting {name!r}" + _meant(name, Settings.model_fields)
     where = variable if variable in os.environ else f"{name} in {file}" if file else variable
+    if problem["type"] == "extra_forbidden":
+        detail += _meant(str(problem["loc"][-1]), _ELEMENTS[name].model_fields)
     return f"{where}{f' ({inner})' if inner else ''}: {detail}"
+
+
+#: What the values of a list are.
+_ELEMENTS: dict[str, type[BaseModel]] = {"accounts": AccountSettings, "spend_alerts": SpendAlert}
+#: What to say of a kind of mistake, by how the name that pydantic has for it begins; the first that fits.
+_MISTAKES = {
+    "value_error": "{error}",
+    "missing": "it is missing",
+    "extra_forbidden": "there is no such key",
+    "literal_error": "choose one of {expected}",
+    "greater_than": "it has to be more than {gt}",
+    "less_than_equal": "it can be {le} at most",
+    "date": "a day is written like 2026-11-01",
+    "float": "a number is written like 0.5",
+    "decimal": "an amount is written like 500 or 12.50",
+    "finite_number": "it has to be a finite number",
+    "string_too_short": "it is empty",
+    "string_pattern_mismatch": "it has another form: {pattern}",
+    "model": "it has to be a table of names and values",
+    "tuple": "it has to be a list",
+    "string": "it has to be a text",
+    "path": "it has to be a path",
+}
+
+
+def _detail(problem: Any) -> str:
+    """What is wrong with a value, in words for whoever set it; what was given may be a secret and is not shown."""
+    kind = str(problem["type"])
+    told = next(
+        (words for begins, words in _MISTAKES.items() if kind.startswith(begins)), str(problem["msg"])
+    )
+    return told.format_map(problem.get("ctx", {}))

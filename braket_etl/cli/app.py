@@ -111,11 +111,19 @@ def doctor(regions: Regions = None, account: Accounts = None, as_json: Json = Fa
 
 @app.command()
 @verb
-def status(as_json: Json = False) -> int:
-    """Show on one screen what is stored and how fresh, what is open, spent, waiting and wrong."""
+def status(
+    as_json: Json = False,
+    may_fail: Annotated[
+        bool,
+        typer.Option(
+            "--fail", help="Exit 1, and say why, where something is missing, out of date or failed."
+        ),
+    ] = False,
+) -> int:
+    """Show on one screen what is stored and how fresh, what is open, spent, waiting and wrong, and the schedules."""
     from braket_etl.cli.status import run_status
 
-    return run_status(as_json=as_json)
+    return run_status(as_json=as_json, may_fail=may_fail)
 
 
 @app.command()
@@ -230,17 +238,24 @@ def sql(
     ] = None,
     list_: Annotated[bool, typer.Option("--list", help="List the ready questions.")] = False,
     format_: Annotated[
-        Optional[Literal["table", "csv", "json", "markdown", "parquet"]],
+        Optional[Literal["table", "csv", "json", "markdown", "parquet", "xlsx"]],
         typer.Option("--format", help="How to print; a table on a terminal, CSV in a pipe."),
     ] = None,
-    output: Annotated[Optional[Path], typer.Option("--output", "-o", help="Write to a file.")] = None,
+    output: Annotated[
+        Optional[Path],
+        typer.Option("--output", "-o", help="Write to a file, in the format that its name ends with."),
+    ] = None,
+    all_columns: Annotated[
+        bool,
+        typer.Option("--all-columns", help="On a terminal, also the columns that there is no room for."),
+    ] = False,
 ) -> int:
     """Ask the published warehouse a question; it is opened read-only."""
     from braket_etl.cli.query import run_list, run_sql
 
     if list_ or query == "@":
         return run_list(format_)
-    return run_sql(query, file, param or [], format_, output)
+    return run_sql(query, file, param or [], format_, output, all_columns=all_columns)
 
 
 @rejects.command(name="list")

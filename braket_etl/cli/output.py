@@ -8,6 +8,8 @@ from __future__ import annotations
 import os
 import sys
 from collections.abc import Collection, Iterable, Sequence
+from dataclasses import dataclass
+from datetime import UTC, datetime
 from decimal import Decimal
 from typing import Any, Literal
 
@@ -23,6 +25,8 @@ from braket_etl.display import plain
 _PIPE_WIDTH = 10_000
 #: Characters to which a column of texts may be folded before a table is no table any more.
 _FOLDED = 12
+#: So few rows are shown over several lines where they are too wide, rather than not whole; and the most that ever are.
+_FEW, _RECORDS = 3, 10
 
 err = Console(stderr=True, highlight=False)
 out = Console(highlight=False, width=None if sys.stdout.isatty() else _PIPE_WIDTH)
@@ -61,11 +65,16 @@ def show_table(
     note: str = "",
     *,
     as_in_report: bool = False,
+    first: Sequence[str] = (),
+    is_whole: bool = False,
+    rest: str = "a wider terminal shows them",
 ) -> None:
     """A table on standard output; numbers are set to the right and rounded to what a person reads.
 
     Money and lengths of time stand in the form that the report gives them; with `as_in_report` so does all else, and the
-    names of columns are words. Where it is too wide for the terminal, each row is shown over several lines instead.
+    names of columns are words. Where it is too wide for the terminal, columns are left out, at first those that are not
+    among `first`, and named on standard error with what shows the `rest`. A few rows, or the first ten where it has to be
+    `is_whole`, are shown over several lines instead.
     """
     body = [
         [
@@ -74,46 +83,113 @@ def show_table(
         ]
         for row in rows
     ]
-    raw = list(zip(*body, strict=True)) if body else [() for _ in columns]
-    numeric = [
-        bool(values) and (display.is_amount(name) or all(_is_number(value) for value in values if value))
-        for name, values in zip(columns, raw, strict=True)
+    shown = [
+        _column(name, values, as_in_report)
+        for name, values in zip(columns, _turned(body, columns), strict=True)
     ]
-    columns = [display.heading(name) for name in columns] if as_in_report else columns
-    if body and _least_width(columns, raw, numeric) > out.width:
-        if title:
-            out.print(Text(title))
-        _show_records(columns, body)
-        if note:
-            out.print(Text(note))
-        return
-    table = Table(title=title or None, title_justify="left", caption=note or None, caption_justify="left")
-    for name, is_number in zip(columns, numeric, strict=True):
-        justify: Literal["left", "right"] = "right" if is_number else "left"
-        table.add_column(printable(name), justify=justify, overflow="fold", no_wrap=is_number)
-    for row in body:
-        table.add_row(*(Text(value) for value in row))
+    if title:
+        out.print(Text(title))
+    fitting = _fitting(shown, first, out.width)
+    if len(fitting) == len(shown) or (len(body) > _FEW and not is_whole):
+        _print_table(fitting, len(body))
+        if left := [each.heading for each in shown if each not in fitting]:
+            say(f"left out for want of room: {', '.join(left)}; {rest}")
+    else:
+        names = [each.heading for each in shown]
+        _show_records(names, body[:_RECORDS])
+        if len(body) > _RECORDS:
+            say(f"the first {_RECORDS} rows; {rest}")
+    if note:
+        out.print(Text(note))
+
+
+@dataclass(frozen=True, eq=False)
+class _Column:
+    """A column as it is printed; numbers are never broken over lines, texts and headings not below a few characters."""
+
+    name: str
+    heading: str
+    values: Sequence[str]
+    is_number: bool
+
+    @property
+    def widest(self) -> int:
+        return max([len(self.heading), *map(len, self.values)])
+
+    @property
+    def least(self) -> int:
+        words = [min(len(word), _FOLDED) for word in self.heading.split()]
+        values = (len(each) if self.is_number else min(len(each), _FOLDED) for each in self.values)
+        return max([1, *words, *values])
+
+    @property
+    def tells_what_is_not_known(self) -> bool:
+        return self.name == "n_unknown" and any(each.strip("0") for each in self.values)
+
+
+def _turned(body: Sequence[Sequence[str]], columns: Sequence[str]) -> list[Sequence[str]]:
+    return list(zip(*body, strict=True)) if body else [() for _ in columns]
+
+
+def _column(name: str, values: Sequence[str], as_in_report: bool) -> _Column:
+    is_number = bool(values) and (
+        display.is_amount(name) or all(_is_number(value) for value in values if value)
+    )
+    return _Column(name, printable(display.heading(name) if as_in_report else name), values, is_number)
+
+
+def _fitting(columns: Sequence[_Column], first: Sequence[str], room: int) -> list[_Column]:
+    """All columns where they fit; else as many as do, but for those that are not among `first` where any is named.
+
+    What tells that something is not known is never left out, and so is not what comes first.
+    """
+    if _least_width(columns) <= room:
+        return list(columns)
+    named = {each.name: each for each in columns}
+    order = [named[name] for name in first if name in named] or list(columns)
+    order += [each for each in columns if each.tells_what_is_not_known and each not in order]
+    kept: list[_Column] = []
+    for each in sorted(order, key=lambda one: (one is not order[0], not one.tells_what_is_not_known)):
+        if not kept or _least_width([*kept, each]) <= room:
+            kept.append(each)
+    return [each for each in order if each in kept]
+
+
+def _least_width(columns: Sequence[_Column]) -> int:
+    return sum(each.least for each in columns) + _lines_between(columns)
+
+
+def _lines_between(columns: Sequence[_Column]) -> int:
+    return 3 * len(columns) + 1
+
+
+def _print_table(columns: Sequence[_Column], n_rows: int) -> None:
+    table = Table()
+    for each, width in zip(columns, _widths(columns, out.width), strict=True):
+        justify: Literal["left", "right"] = "right" if each.is_number else "left"
+        table.add_column(each.heading, justify=justify, overflow="fold", width=width)
+    for place in range(n_rows):
+        table.add_row(*(Text(each.values[place]) for each in columns))
     out.print(table)
 
 
-def _least_width(columns: Sequence[str], values: Sequence[Sequence[str]], numeric: Sequence[bool]) -> int:
-    """How wide a table is at least: numbers are never broken, texts and names not below a few characters."""
-    widths = [
-        max(
-            [
-                min(len(name), _FOLDED),
-                *(len(each) if is_number else min(len(each), _FOLDED) for each in cells),
-            ]
-        )
-        for name, cells, is_number in zip(columns, values, numeric, strict=True)
-    ]
-    return sum(widths) + 3 * len(widths) + 1
+def _widths(columns: Sequence[_Column], room: int) -> list[int]:
+    """The least width of each column, and what is left of the room for those that want more, the narrowest first."""
+    widths = [each.least for each in columns]
+    wanted = [each.widest for each in columns]
+    for _ in range(room - _least_width(columns)):
+        want = [place for place, width in enumerate(widths) if width < wanted[place]]
+        if not want:
+            break
+        widths[min(want, key=lambda place: widths[place])] += 1
+    return widths
 
 
 def _show_records(columns: Sequence[str], rows: Sequence[Sequence[str]]) -> None:
     for number, row in enumerate(rows, 1):
         show_columns(
-            [(name, value) for name, value in zip(columns, row, strict=True) if value], f"row {number}"
+            [(name, value) for name, value in zip(columns, row, strict=True) if value],
+            f"row {number}" if len(rows) > 1 else None,
         )
 
 
@@ -148,6 +224,8 @@ def _shown(column: str, value: Any) -> str:
     """A value in a table for people: amounts as in the report, small prices to six digits, no idle zeros."""
     if (amount := display.amount(column, value)) is not None:
         return amount
+    if isinstance(value, datetime):
+        return f"{value.astimezone(UTC) if value.tzinfo else value:%Y-%m-%d %H:%M:%S}"
     if not isinstance(value, Decimal) or not value.is_finite():
         return cell(value)
     places = max(4, 5 - value.adjusted())

@@ -5,7 +5,7 @@ from __future__ import annotations
 import csv
 import json
 import sys
-from collections.abc import Callable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass
 from functools import cached_property
@@ -14,37 +14,60 @@ from typing import Any, TextIO
 
 import duckdb
 
-from braket_etl.cli.output import as_json, cell, err, fail, is_terminal, plain, say, show_table
+from braket_etl.cli.output import as_json, cell, err, fail, is_terminal, plain, say, show_table, warn
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
+from braket_etl.tables.declaration import identifier, quoted
 from braket_etl.warehouse.connection import Connection
-from braket_etl.warehouse.queries import Query, QueryError, named_query, queries, set_variables
+from braket_etl.warehouse.extensions import packaged_extension
+from braket_etl.warehouse.queries import (
+    Query,
+    QueryError,
+    named_query,
+    queries,
+    set_variables,
+    unknown_values,
+)
 from braket_etl.warehouse.query_errors import explained
+from braket_etl.warehouse.statements import asked
 
 _TERMINAL_ROWS = 200
 _ROWS_AT_A_TIME = 10_000
 
 
 def run_sql(
-    query: str | None, file: Path | None, params: Sequence[str], style: str | None, output: Path | None
+    query: str | None,
+    file: Path | None,
+    params: Sequence[str],
+    style: str | None,
+    output: Path | None,
+    *,
+    all_columns: bool = False,
 ) -> int:
     """Run the query and print its rows; 1 where it fails."""
-    style = style or ("table" if is_terminal() and output is None else "csv")
-    if style == "parquet" and output is None:
-        raise SettingsError("Parquet goes to a file: add --output FILE")
+    style = style or (_by_ending(output) if output else "table" if is_terminal() else "csv")
+    if style in _IN_FILES and output is None:
+        raise SettingsError(f"{style} goes to a file: add --output FILE")
+    if style == "table" and output is not None:
+        raise SettingsError(f"a table goes to the screen: choose --format {_any_of(_FORMATS)}")
     given = dict(_parameter(text) for text in params)
     named = _named(query) if query and file is None else None
     statement = named.sql if named else _statement(query, file)
     with Runtime().warehouse.reading() as connection:
         try:
-            variables = {name: value for name, value in given.items() if not name.isdecimal()}
-            set_variables(connection, named.values_of(given) if named else variables)
+            if named:
+                values = named.values_of(given)
+                for told in unknown_values(connection, named, values):
+                    warn(told)
+            else:
+                values = {name: value for name, value in given.items() if not name.isdecimal()}
+            set_variables(connection, values)
             if named and is_terminal():
                 say(named.title, "bold")
                 say(named.read[:1].upper() + named.read[1:])
             if (rows := _rows(connection, statement, given)) is not None:
                 if style == "table":
-                    _as_table(rows, output, as_in_report=named is not None)
+                    _as_table(rows, named, is_whole=all_columns)
                 else:
                     _FORMATS[style](rows, output)
         except QueryError as error:
@@ -55,6 +78,21 @@ def run_sql(
             fail(explained(error, connection))
             return 1
     return 0
+
+
+def _by_ending(output: Path) -> str:
+    """The format that a file's name ends with; raises SettingsError for one that is none."""
+    style = _ENDINGS.get(output.suffix.lower())
+    if style is None:
+        raise SettingsError(
+            f"--output {output}: its ending says no format: choose {_any_of(_ENDINGS)}, or --format"
+        )
+    return style
+
+
+def _any_of(names: Iterable[str]) -> str:
+    *others, last = names
+    return f"{', '.join(others)} or {last}"
 
 
 def run_list(style: str | None) -> int:
@@ -124,9 +162,7 @@ class _Rows:
     @cached_property
     def columns(self) -> list[str]:
         """Their names; asking for them runs the statement."""
-        return [
-            name for name, *_ in self.connection.execute(self.statement, self.parameters).description or ()
-        ]
+        return asked(self.connection, self.statement, self.parameters)
 
     @property
     def are_none(self) -> bool:
@@ -167,15 +203,21 @@ def _parameters_of(statement: duckdb.Statement, given: Mapping[str, str]) -> dic
     return {name: given[name] for name in statement.named_parameters} or None
 
 
-def _as_table(rows: _Rows, output: Path | None, *, as_in_report: bool) -> None:
-    if output is not None:
-        raise SettingsError("a table goes to the screen: choose --format csv, json, markdown or parquet")
+def _as_table(rows: _Rows, named: Query | None, *, is_whole: bool) -> None:
     limit = _TERMINAL_ROWS if is_terminal() else None
     columns = rows.columns
     shown = next(rows.pages(limit + 1), []) if limit else [row for page in rows.pages() for row in page]
-    show_table("", columns, shown[:limit], as_in_report=as_in_report)
+    show_table(
+        "",
+        columns,
+        shown[:limit],
+        as_in_report=named is not None,
+        first=named.columns if named else (),
+        is_whole=is_whole,
+        rest="a file has all, `-o FILE.csv`" if is_whole else "`--all-columns` shows them",
+    )
     if limit is not None and len(shown) > limit:
-        say(f"the first {limit} rows; `--format csv` or a pipe gives all")
+        say(f"the first {limit} rows; a file or a pipe gets all, `-o FILE.csv`")
 
 
 def _as_csv(rows: _Rows, output: Path | None) -> None:
@@ -210,6 +252,45 @@ def _as_markdown(rows: _Rows, output: Path | None) -> None:
 def _as_parquet(rows: _Rows, output: Path | None) -> None:
     rows.connection.sql(rows.statement, params=rows.parameters).write_parquet(str(output), compression="zstd")
     err.print(f"wrote {output}", markup=False)
+
+
+def _as_xlsx(rows: _Rows, output: Path | None) -> None:
+    """A sheet: amounts are numbers of 15 digits there, instants are UTC. Raises SettingsError without the extension."""
+    if rows.statement.type != duckdb.StatementType.SELECT:
+        raise SettingsError("a sheet is made of the rows of a query: SELECT … or FROM …")
+    _load_excel(rows.connection)
+    query = f"({rows.statement.query.strip().rstrip(';')}\n)"
+    described = rows.connection.execute(f"SELECT * FROM {query} LIMIT 0", rows.parameters).description or []
+    names = [identifier(name) for name in distinct_names([name for name, *_ in described])]
+    cells = (
+        f"c{n} AS {name}"
+        if str(kind).startswith(_IN_SHEETS)
+        else f"regexp_replace(c{n}::VARCHAR, '{_NOT_IN_XML}', '\ufffd', 'g') AS {name}"
+        for n, (name, (_, kind, *_)) in enumerate(zip(names, described, strict=True))
+    )
+    columns = ", ".join(f"c{n}" for n in range(len(names)))
+    rows.connection.execute(
+        f"COPY (SELECT {', '.join(cells)} FROM {query} AS t({columns})) TO {quoted(str(output))} "
+        "(FORMAT xlsx, HEADER true)",
+        rows.parameters,
+    )
+    err.print(f"wrote {output}", markup=False)
+
+
+def _load_excel(connection: Connection) -> None:
+    """Load DuckDB's extension from its package, or from where DuckDB keeps those it has downloaded before."""
+    try:
+        file = packaged_extension("excel")
+    except ModuleNotFoundError:
+        file = None
+    try:
+        connection.execute(f"LOAD {quoted(str(file)) if file else 'excel'}")
+    except duckdb.Error:
+        others = _any_of(name for name in _ENDINGS if name != ".xlsx")
+        raise SettingsError(
+            f"a sheet needs the extension excel of DuckDB {duckdb.__version__}, which is not here: "
+            f"`pip install 'braket-etl[excel]'` brings that of DuckDB 1.5.5; or choose {others}"
+        ) from None
 
 
 def distinct_names(columns: Sequence[str]) -> list[str]:
@@ -251,4 +332,13 @@ _FORMATS: dict[str, Callable[[_Rows, Path | None], None]] = {
     "json": _as_json,
     "markdown": _as_markdown,
     "parquet": _as_parquet,
+    "xlsx": _as_xlsx,
 }
+#: Kinds of values that a sheet has itself; all others are texts, and what XML has no way to write is shown as �.
+_IN_SHEETS = (
+    *("BOOLEAN", "DATE", "TIME", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT"),
+    *("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "UBIGINT", "UINTEGER", "USMALLINT", "UTINYINT"),
+)
+_NOT_IN_XML = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
+_IN_FILES = ("parquet", "xlsx")
+_ENDINGS = {**{f".{name}": name for name in _FORMATS}, ".md": "markdown"}

@@ -10,7 +10,9 @@ import duckdb
 from rich.text import Text
 
 from braket_etl.cli.output import as_json as to_json
-from braket_etl.cli.output import duration, printable, say, show_columns, warn
+from braket_etl.cli.output import duration, fail, printable, say, show_columns, warn
+from braket_etl.facts import STALE
+from braket_etl.health.schedules import Schedules, schedules
 from braket_etl.health.standing import Budget, Run, Spent, Standing, Stored, Waiting, standing
 from braket_etl.health.units import ago
 from braket_etl.runtime import Runtime
@@ -23,36 +25,79 @@ _STYLES = {"success": "green", "warning": "yellow", "failure": "bold red", "runn
 _LISTED = 6  # devices that are listed; the rest is a line
 
 
-def run_status(*, as_json: bool) -> int:
-    """Show freshness, open records, problems, spending, waits and runs; 0 also where nothing was pulled yet."""
-    warehouse = Runtime().warehouse
+def run_status(*, as_json: bool, may_fail: bool = False) -> int:
+    """Show freshness, open records, problems, spending, waits, runs and schedules.
+
+    0 also where something is wrong or nothing was pulled yet, unless it `may_fail`: then 1, and why.
+    """
+    runtime = Runtime()
+    warehouse = runtime.warehouse
     held = held_back(warehouse)
     refused = {"held_back": asdict(held)} if held else {}
     try:
         with warehouse.reading() as connection:
             found = standing(connection)
     except NotPublishedError:
+        wrong = ["nothing is published"]
         if as_json:
-            print(to_json({"published": None, **refused}))
+            print(to_json({"published": None, **refused, **({"wrong": wrong} if may_fail else {})}))
         if held is not None:
             warn(refusal(warehouse, held))
         else:
             say(
                 f"nothing was pulled yet: there is no {warehouse.place}. Run `braket-etl sync`, or `braket-etl demo`."
             )
-        return 0
+        return _told(wrong) if may_fail else 0
     except duckdb.Error as error:
         raise WarehouseError(
             f"{warehouse.place} is of another version of braket_etl ({first_line(error)}); "
             "the next `braket-etl sync` brings it up to date"
         ) from None
-    if as_json:
-        print(to_json({"published": warehouse.place, **refused, **asdict(found)}, indent=2))
-    else:
+    if not as_json:
         if held is not None:
             warn(f"what is shown is not all that is stored. {refusal(warehouse, held)}")
         _show(found)
-    return 0
+    started = schedules(runtime.settings)
+    wrong = [*(["publishing is held back"] if held else []), *_wrong(found, started)]
+    if as_json:
+        told = {"published": warehouse.place, **refused, **asdict(found), **asdict(started), "wrong": wrong}
+        print(to_json(told, indent=2))
+    elif started.schedules:
+        show_columns(list(_schedule_rows(started, found.at)), "schedules")
+    return _told(wrong) if may_fail else 0
+
+
+def _wrong(found: Standing, started: Schedules) -> Iterator[str]:
+    """What somebody has to look at: what is missing or out of date, a run or a schedule that failed."""
+    yield from found.missing
+    if found.rejects:
+        yield f"{found.rejects:,} records could not become a row: `braket-etl rejects list` shows them"
+    if found.searched and found.at - found.searched[0].at > STALE:
+        oldest = found.searched[0]
+        yield f"{oldest.account}/{oldest.region} was last searched {ago(oldest.at, found.at)}"
+    ended = [each for each in found.runs if each.seconds is not None]
+    if ended and ended[0].outcome == "failure":
+        yield f"the last run, {ended[0].kind}, failed"
+    for each in started.schedules:
+        if each.last_tick == "failure":
+            yield f"the last tick of the schedule {each.name} failed"
+
+
+def _told(wrong: Sequence[str]) -> int:
+    for line in wrong:
+        fail(line)
+    return 1 if wrong else 0
+
+
+def _schedule_rows(started: Schedules, now: datetime) -> Iterator[Sequence[str | Text]]:
+    alive = "the daemon is alive"
+    if not started.daemon_is_alive:
+        alive = f"no daemon runs, so none starts; it was last alive {ago(started.daemon_at or now, now)}"
+    yield _head("schedule", "is", "last tick", f"which was ({alive})")
+    for each in started.schedules:
+        style = "" if each.last_tick != "failure" else "bold red"
+        at = ago(each.last_tick_at, now) if each.last_tick_at else "never"
+        yield each.name, "on" if each.is_on else "off", at, Text(each.last_tick, style)
 
 
 def _show(found: Standing) -> None:

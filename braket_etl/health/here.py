@@ -217,13 +217,14 @@ def _dagster(settings: Settings) -> Finding:
         daemon_last_alive,
         dagster_home,
         instance_in,
+        is_laid_out,
         why_unusable,
     )
 
     home = dagster_home(settings)
     if problem := why_unusable(home):
         return Finding("Dagster", "fail", problem, USABLE_HOME)
-    if not (home / "dagster.yaml").is_file() or not any(home.glob(".laid_out_by_*")):
+    if not is_laid_out(home):
         return Finding("Dagster", "ok", f"{home}: will be laid out by the first run")
     with instance_in(home) as instance:
         last, is_running = daemon_last_alive(instance), daemon_is_alive(instance)

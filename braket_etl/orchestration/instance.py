@@ -108,6 +108,11 @@ def ready_instance(settings: Settings) -> dg.DagsterInstance:
     return instance
 
 
+def is_laid_out(home: Path) -> bool:
+    """Whether an instance of ours has used a Dagster home."""
+    return (home / "dagster.yaml").is_file() and any(home.glob(".laid_out_by_*"))
+
+
 def instance_in(home: Path) -> dg.DagsterInstance:
     """The instance of a Dagster home that is laid out, whichever home DAGSTER_HOME names."""
     before = os.environ.get("DAGSTER_HOME")

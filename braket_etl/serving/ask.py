@@ -26,6 +26,7 @@ from braket_etl.warehouse.connection import Connection, Warehouse, confined
 from braket_etl.warehouse.errors import WarehouseError
 from braket_etl.warehouse.queries import Value, assignments
 from braket_etl.warehouse.query_errors import explained
+from braket_etl.warehouse.statements import asked
 
 #: The longest that a question may take, in seconds.
 SECONDS = 30.0
@@ -108,11 +109,12 @@ def _answered(warehouse: Warehouse, request: Mapping[str, Any]) -> dict[str, Any
         for each in request["before"]:
             connection.execute(each)
         try:
-            cursor = connection.execute(_only_query(connection, request["statement"]))
-            columns = [name for name, *_ in cursor.description or ()]
+            columns = asked(connection, _only_query(connection, request["statement"]))
             rows: list[list[Any]] = []
             length = 0
-            while len(rows) <= request["rows"] and length <= _MOST_CHARACTERS and (row := cursor.fetchone()):
+            while (
+                len(rows) <= request["rows"] and length <= _MOST_CHARACTERS and (row := connection.fetchone())
+            ):
                 text = as_json(list(row))
                 length += len(text)
                 rows.append(json.loads(text))

@@ -17,7 +17,6 @@ from contextlib import contextmanager, suppress
 from dataclasses import dataclass, field
 from datetime import datetime
 from functools import cached_property
-from importlib import resources
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, TypeVar
 
@@ -46,6 +45,7 @@ from braket_etl.warehouse.errors import (
     NotPublishedError,
     WarehouseError,
 )
+from braket_etl.warehouse.extensions import packaged_extension
 from braket_etl.warehouse.lock import Holder, folder_locked, holder_of, waited
 from braket_etl.warehouse.migrate import migrate
 from braket_etl.warehouse.outcomes import Compaction, HeldBack, Restored
@@ -655,11 +655,10 @@ def _new_one() -> Connection:
 def _load(connection: Connection, extension: str) -> None:
     """Load an extension from its wheel; nothing is downloaded and nothing is installed."""
     try:
-        wheel = resources.files(f"duckdb_extension_{extension}")
+        file = packaged_extension(extension)
     except ModuleNotFoundError:
         raise LakeError(f"a DuckLake needs more packages: {INSTALL}") from None
-    file = wheel.joinpath("extensions", f"v{duckdb.__version__}", f"{extension}.duckdb_extension")
-    if not file.is_file():
+    if file is None:
         raise LakeError(
             f"this is DuckDB {duckdb.__version__}, for which the extension {extension} is not installed: {INSTALL} "
             "installs the version of DuckDB that has it"

@@ -16,7 +16,10 @@ means; names that a question had before go on working:
     -- limits: first, last, account, region, device, tag
     -- also: spending_by_tag
 
-One that asks for nothing but what is still open says so, `-- only: open`, and needs no period.
+One that asks for nothing but what is still open says so, `-- only: open`, and needs no period. One whose answer is too wide
+for a terminal names the columns that are shown there, `-- columns: device, cost_usd`. What a parameter can be is the
+first column of another question where that is named, `-- param key (default team, of @tag_keys): the tag's key`; of
+`@choices`, the values of its kind.
 
 A question that stands on the page of the report says where, and how it is shown there:
 
@@ -68,9 +71,12 @@ CHAPTERS = (
     "What is not known",
 )
 _TAG = "tag"
-_FIELDS = "title|question|read|chapter|also|limits|only|report|chart|form|with|empty"
+#: The question that lists what there is to choose from by kind, those of its kinds that limit others, and how many values
+#: an error names.
+_CHOICES, _CHOSEN, _MOST_NAMED = "choices", ("account", "region", "device"), 20
+_FIELDS = "title|question|read|chapter|also|limits|only|columns|report|chart|form|with|empty"
 _FIELD = re.compile(rf"({_FIELDS}|param\s+[^:]+):\s*(.*)")
-_PARAMETER = re.compile(r"param\s+(\w+)(?:\s+\(default\s+(.*)\))?")
+_PARAMETER = re.compile(r"param\s+(\w+)(?:\s+\((?:default\s+(.*?))?(?:,?\s*of @(\w+))?\))?")
 _NUMBER = re.compile(r"[+-]?\d+(\.\d+)?")
 
 
@@ -80,11 +86,15 @@ class QueryError(Exception):
 
 @dataclass(frozen=True)
 class Parameter:
-    """One parameter: `default` as it is written in the comment, empty where all counts that is not ruled out."""
+    """One parameter: `default` as it is written in the comment, empty where all counts that is not ruled out.
+
+    `of` is the question that lists what it can be, empty where it can be anything.
+    """
 
     name: str
     default: str
     meaning: str
+    of: str = ""
 
     @property
     def is_limit(self) -> bool:
@@ -142,6 +152,7 @@ class Query:
     also: tuple[str, ...] = ()
     page: OnPage = field(default_factory=OnPage)
     only: str = ""
+    columns: tuple[str, ...] = ()
 
     @property
     def statement(self) -> str:
@@ -208,6 +219,33 @@ def answer(
         return Answer([column for column, *_ in cursor.description or ()], rows)
 
 
+def unknown_values(connection: Connection, query: Query, values: Mapping[str, Value]) -> Iterator[str]:
+    """What to say of each value that no task or job has, given or by default, such as of a device or a tag's key."""
+    for param in query.params:
+        value = values.get(param.name, param.default)
+        if not param.of or not isinstance(value, str) or value in ("", "all"):
+            continue
+        known = _known(connection, param)
+        for each in _listed(value) if param.is_limit else [value]:
+            if each not in known:
+                yield f"parameter {param.name}: {_there_is_none(each, known)}"
+
+
+def _there_is_none(value: str, known: Sequence[str]) -> str:
+    more = len(known) - _MOST_NAMED
+    there = ", ".join(known[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
+    meant = did_you_mean(value, known)
+    return f"no task or job has {value}{f', {meant}' if meant else ''}; there is {there or 'none yet'}"
+
+
+def _known(connection: Connection, param: Parameter) -> list[str]:
+    """What a parameter can be, those of most records first."""
+    found = answer(connection, named_query(param.of)).rows
+    if param.of == _CHOICES:
+        return [value for kind, value, *_ in found if kind == param.name]
+    return [str(value) for value, *_ in found]
+
+
 @contextmanager
 def _variables(connection: Connection, values: Mapping[str, Value]) -> Iterator[None]:
     set_variables(connection, values)
@@ -241,7 +279,10 @@ def query_from(path: Path) -> Query:
     for name, value in _fields(text):
         said[name] = f"{said[name]} {value}" if name in said else value
     params = (
-        *(Parameter(name, "", LIMITS[name]) for name in _listed(said.get("limits", ""))),
+        *(
+            Parameter(name, "", LIMITS[name], _CHOICES if name in _CHOSEN else "")
+            for name in _listed(said.get("limits", ""))
+        ),
         *(_parameter(name, value) for name, value in said.items() if name.startswith("param")),
     )
     chapter, place = _placed(said.get("chapter", ""))
@@ -257,6 +298,7 @@ def query_from(path: Path) -> Query:
         tuple(_listed(said.get("also", ""))),
         _on_page(said, params) if "report" in said else OnPage(),
         said.get("only", ""),
+        tuple(_listed(said.get("columns", ""))),
     )
 
 
@@ -297,4 +339,4 @@ def _parameter(field: str, meaning: str) -> Parameter:
     found = _PARAMETER.fullmatch(field)
     if found is None:
         raise ValueError(f"not a parameter's head: {field!r}")
-    return Parameter(found[1], found[2] or "", meaning)
+    return Parameter(found[1], found[2] or "", meaning, found[3] or "")

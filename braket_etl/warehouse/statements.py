@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from contextlib import contextmanager, suppress
 from typing import Any
 
@@ -65,3 +65,25 @@ def is_lake(connection: Connection) -> bool:
         "SELECT type FROM duckdb_databases() WHERE database_name = current_database()"
     ).fetchall()
     return found == [("ducklake",)]
+
+
+def asked(
+    connection: Connection, statement: duckdb.Statement, parameters: Mapping[str, str] | None = None
+) -> list[str]:
+    """Run a statement; the names of its columns. Its rows are fetched from the connection.
+
+    An INTERVAL comes as text, `1 month`, since Python's own type would make 30 days of it.
+    """
+    described = connection.execute(statement, parameters).description or []
+    kinds = [str(kind) for _, kind, *_ in described]
+    if statement.type == duckdb.StatementType.SELECT and any("INTERVAL" in kind for kind in kinds):
+        names = [f"c{n}" for n in range(len(kinds))]
+        as_text = (
+            f"{name}::VARCHAR" if "INTERVAL" in kind else name
+            for name, kind in zip(names, kinds, strict=True)
+        )
+        query = statement.query.strip().rstrip(";")
+        connection.execute(
+            f"SELECT {', '.join(as_text)} FROM ({query}\n) AS t({', '.join(names)})", parameters
+        )
+    return [name for name, *_ in described]

@@ -3,7 +3,7 @@
 -- read: bounds on the median wait of tasks sent in that hour (UTC); hours with fewer than 5 tasks are left out.
 --   open_share is the part of the hour inside the device's execution windows. @wait_heatmap is a week of the busiest
 --   QPUs, of a period of your own.
--- param device (default all): name of one device, or all
+-- param device (default all, of @choices): name of one device, or all
 -- chapter: How long it waits, 50
 SELECT
     regexp_extract(device_arn, '[^/]*$') AS device,

@@ -6,6 +6,7 @@
 --   `braket-etl billing close 2026-09` shows the same.
 -- param month: the month of the bill, 2026-09; otherwise the newest
 -- param format: form of the bill, where there is more than one: cur2, cur1 or focus; otherwise the one imported last
+-- columns: part, kind, product_family, expected_usd, billed_usd, amount_usd, n_unknown, do
 -- chapter: What is not known, 32
 WITH bills AS (
     SELECT source_format, timezone('UTC', billing_period_start)::DATE AS billing_period, max(imported_at) AS imported_at

@@ -3,6 +3,7 @@
 -- read: open_usd above 0: billed less than expected; below 0: billed more. cause says how they differ, as in
 --   cost_reconciliation. What is explained (free tier, discounts, rounding, usage billed a day later, jobs billed at their
 --   end) is left out. `braket-etl billing close 2026-09` also says what to do. Empty until `braket-etl billing import`.
+-- columns: charge_date, product_family, expected_usd, billed_usd, open_usd, cause
 -- chapter: What is not known, 30
 SELECT
     charge_date, account_id, region, product_family, device_key, record_arn, expected_usd, billed_usd, open_usd, explanation,

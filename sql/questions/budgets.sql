@@ -3,6 +3,7 @@
 -- read: what is spent and what runs so far, as a share of the amount; the forecast adds what is committed and the days
 --   that are left at the mean of the last 28, low and high are where 8 of 10 would lie if days were alike. Costs that are
 --   not known are in none of it: @cost_not_known.
+-- columns: budget, scope, amount_usd, spent_usd, accrued_usd, used_share, forecast_usd, period_to
 -- chapter: What it will cost, 38
 -- report: Commitments and limits, 15
 -- empty: No budget is kept: docs/cost.md says how to write budgets.toml.

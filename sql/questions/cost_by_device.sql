@@ -3,6 +3,7 @@
 -- read: what is paid for on each device. Jobs on an embedded simulator stand under its name. Where unknown is not 0, the
 --   device cost more than is shown. @cost_by_month_and_device says it month by month.
 -- limits: first, last, account, region, device, tag
+-- columns: device, cost_usd, n_tasks, n_jobs, tasks_and_shots_usd, run_time_usd, job_instances_usd
 -- chapter: What it cost, 14
 -- report: Spending, 20
 -- chart: cost_by_device

@@ -4,6 +4,7 @@
 --   while any part is not known; cost_status says which. Parts that are known stand by themselves.
 -- limits: first, last, account, region, device, tag
 -- param rows: how many to show; without it, all
+-- columns: job_name, cost_usd, cost_status, instance_cost_usd, task_cost_usd, n_tasks
 -- chapter: What it cost, 50
 -- report: Spending, 60
 -- with: rows=15

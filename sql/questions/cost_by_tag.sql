@@ -2,7 +2,7 @@
 -- question: Which team, project or other tag spent how much?
 -- read: every key adds up to the same total; (untagged) is what does not bear the key. Where n_unknown is not 0, the
 --   value cost more than is shown. @cost_by_tag_key shows which keys there are.
--- param key (default team): the tag's key
+-- param key (default team, of @tag_keys): the tag's key
 -- chapter: What it cost, 30
 SELECT
     tag_value,

@@ -2,7 +2,8 @@
 -- question: What did every task cost, by which price and which rule?
 -- read: cost_usd is at list price; where it is empty, cost_status says why and the bounds say what is known.
 --   `braket-etl sql @cost_by_task --format csv` makes a spreadsheet of it.
--- param device (default all): name of one device, or all
+-- param device (default all, of @choices): name of one device, or all
+-- columns: created_at, device_name, status, cost_usd, cost_status, billed_shots
 -- chapter: What it cost, 40
 SELECT
     t.account_id,

@@ -3,7 +3,7 @@
 -- read: the same number of tasks and of shots, at list price in the Region where the price is lowest; times is against
 --   the device itself. QPUs that Braket lists and has not retired, if they have a price. Prices only: whether a program
 --   fits the other device, in kind, qubits and shots, is not known here, nor how many shots its noise would take.
--- param device (default Garnet): the device that the tasks ran on
+-- param device (default Garnet, of @choices): the device that the tasks ran on
 -- chapter: Where money can be saved, 10
 WITH sent AS (
     SELECT count(*) AS tasks, sum(c.billed_shots)::BIGINT AS shots

@@ -5,6 +5,7 @@
 --   @days_not_whole lists those that are missing.
 -- limits: first, last, account, region
 -- param rows: how many to show; without it, all
+-- columns: account, region, kind, n_whole_days, n_not_whole, n_lost, last_searched_at
 -- chapter: What is not known, 45
 -- report: What these numbers leave out, 50
 -- with: rows=100

@@ -2,7 +2,7 @@
 -- question: Which reasons make tasks fail, and how much time and work goes with them?
 -- read: failed tasks are not billed, so what is lost is their time: hours from creation to end, queue included.
 --   share is of all tasks of the device that have ended. @failure_reasons has those of jobs too.
--- param device (default all): name of one device, or all
+-- param device (default all, of @choices): name of one device, or all
 -- chapter: Where money can be saved, 70
 WITH ended AS (
     SELECT device_name, count(*) AS n FROM quantum_tasks WHERE is_terminal GROUP BY device_name

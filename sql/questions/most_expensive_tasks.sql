@@ -5,7 +5,8 @@
 -- also: dearest_tasks
 -- limits: first, last, account, region, device, tag
 -- param tasks (default 20): how many to show
--- param key (default team): the tag's key that says whose a task is
+-- param key (default team, of @tag_keys): the tag's key that says whose a task is
+-- columns: cost_usd, device, tag_value, status, created_at, billed_shots
 -- chapter: What it cost, 60
 -- report: Spending, 50
 -- with: tasks=15

@@ -3,7 +3,8 @@
 -- read: half of such tasks start between p25 and p75, nine tenths between p05 and p95. held_50 and held_90 say how
 --   often that was true in weeks that the forecast had not seen: near 0.5 and 0.9, believe it. Method depth is for the
 --   present (hour_utc -1), method hour for a task sent at that hour.
--- param device (default all): name of one device, or all
+-- param device (default all, of @choices): name of one device, or all
+-- columns: device, method, hour_utc, status, p50_minutes, p95_minutes, n, held_90
 -- chapter: How long it waits, 40
 SELECT
     regexp_extract(device_arn, '[^/]*$') AS device,

@@ -3,7 +3,7 @@
 -- read: committed is what they cost at list price if all their shots succeed; n_unknown of them have no such amount
 --   (simulators, or no price). Old ones in a queue may have been forgotten by those who sent them. @open_by_device
 --   has jobs and reservations too.
--- param key (default team): the tag's key that says whose a task is
+-- param key (default team, of @tag_keys): the tag's key that says whose a task is
 -- chapter: What it will cost, 30
 SELECT
     coalesce(t.tags[coalesce(getvariable('key'), 'team')], '(untagged)') AS tag_value,

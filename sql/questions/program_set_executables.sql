@@ -2,7 +2,8 @@
 -- question: How many executables of program sets succeed, and why do the others fail?
 -- read: an executable is one program with one set of its inputs. Braket tells for each whether it failed, why and whether it
 --   may be tried again, and the successful shots of all together only: shots are those requested, in equal parts.
--- param device (default all): name of one device, or all
+-- param device (default all, of @choices): name of one device, or all
+-- columns: device, outcome, failure_reason, is_retryable, executables, program_sets
 -- chapter: Where money can be saved, 72
 SELECT
     t.device_name AS device,

@@ -7,6 +7,7 @@
 --   waiting: they are counted as having waited longer than seen. n_effective: so many independent tasks tell as much,
 --   as those that are sent together wait alike. Below 20 tasks there is no estimate.
 -- limits: device
+-- columns: device, quantile, wait_seconds, ci_low_seconds, ci_high_seconds, status, n
 -- chapter: How long it waits, 10
 -- report: Waits, 30
 -- chart: wait_estimates

@@ -5,6 +5,7 @@
 --   count alike. n_unknown tasks in the period have no known cost. Empty where no limit is set.
 -- limits: account, region, device
 -- param rows: how many to show; without it, all
+-- columns: device, period_end, spending_limit_usd, our_total_usd, remaining_usd, used_share
 -- chapter: What it will cost, 40
 -- report: Commitments and limits, 20
 -- with: rows=20

@@ -6,6 +6,7 @@
 --   a file of it. Empty where nothing was charged in the period.
 -- limits: first, last
 -- param key (default project): account, person, or the key of a tag
+-- columns: owner, kind, device, job, records, amount_usd
 -- chapter: What it cost, 27
 WITH lines AS (
     SELECT

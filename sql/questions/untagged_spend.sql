@@ -2,7 +2,7 @@
 -- question: Which devices and accounts have spending that lacks a tag, and how much is it?
 -- read: of everything charged for, the part whose record does not bear the key. Tags of a job do not pass on to its
 --   tasks, so tasks in jobs are shown apart. Where n_unknown is not 0, it was more.
--- param key (default team): the tag's key
+-- param key (default team, of @tag_keys): the tag's key
 -- chapter: What is not known, 20
 SELECT
     account_id,

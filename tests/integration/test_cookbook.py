@@ -36,6 +36,9 @@ OTHER = {
     "last": "2026-11-10",
     "account": "123456789012,1",
     "month": "2026-10",
+    "jobs": 3,
+    "job": "none",
+    "minutes": 5,
     "format": "focus",
     "region": "us-east-1,eu-north-1",
     "tags": 3,
@@ -210,6 +213,11 @@ def test_what_a_question_is_asked_with_is_gone_when_it_was_answered(demo: duckdb
             ask(session, query, {"first": "soon"})
         assert ask(session, query).rows == everything
         assert session.sql("SELECT count(*) FROM duckdb_variables()").fetchall() == [(0,)]
+
+
+@EVERY
+def test_what_a_terminal_shows_first_is_in_the_answer(query: Query, demo: duckdb.DuckDBPyConnection) -> None:
+    assert set(query.columns) <= {name for name, *_ in demo.execute(query.sql).description or ()}
 
 
 @EVERY

@@ -6,6 +6,7 @@ import csv
 import io
 import json
 import re
+import shutil
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -14,6 +15,7 @@ import duckdb
 import pytest
 
 from braket_etl.report.values import cell
+from braket_etl.warehouse.extensions import packaged_extension
 from braket_etl.warehouse.queries import OnPage, Parameter, QueryError, queries, query_from
 from tests.conftest import Program
 from tests.processes import on_terminal
@@ -106,6 +108,116 @@ def test_a_row_too_wide_for_the_terminal_is_shown_over_lines(with_warehouse: Pro
     assert [line.split() for line in shown if "column_" in line] == [
         [f"column_{n}", str(n * 1_000_000_000)] for n in range(10, 30)
     ]
+
+
+def test_many_rows_too_wide_for_the_terminal_are_a_table_of_what_fits(pulled: Program) -> None:
+    shown = lines_on_terminal(pulled, "sql", "@cost_by_task")
+    table = [line for line in shown if line.startswith(("┃", "│"))]
+    assert max(map(len, table)) <= 80
+    words = " ".join("".join(line) for line in table[:4]).split()
+    assert {"created,", "device", "status", "cost,"} <= set(words)
+    assert not any(line.startswith("row ") for line in shown)
+    told = " ".join(shown)
+    assert "left out for want of room: " in told
+    assert "--all-columns" in told
+    whole = lines_on_terminal(pulled, "sql", "@cost_by_task", "--all-columns")
+    assert sum(line.startswith("row ") for line in whole) == 10
+    assert any(line.startswith("quantum task") for line in whole)
+
+
+def test_what_tells_that_a_cost_is_not_known_is_never_left_out(with_warehouse: Program) -> None:
+    rows = "FROM range(9) AS t(x)"
+    wide = ", ".join(f"repeat('x', 30) AS text_{n}" for n in range(9))
+    shown = "\n".join(lines_on_terminal(with_warehouse, "sql", f"SELECT {wide}, x AS n_unknown {rows}"))
+    assert "n_unknown" in shown.split("left out")[0]
+    assert (
+        "n_unknown"
+        in "\n".join(lines_on_terminal(with_warehouse, "sql", f"SELECT {wide}, 0 AS n_unknown {rows}")).split(
+            "left out"
+        )[1]
+    )
+
+
+@pytest.mark.parametrize("ending", ["csv", "json", "parquet", "md"])
+def test_a_file_is_of_the_format_that_its_name_ends_with(
+    with_warehouse: Program, tmp_path: Path, ending: str
+) -> None:
+    target = tmp_path / f"out.{ending}"
+    with_warehouse.ok("sql", "SELECT device_name AS name FROM quantum_tasks", "-o", str(target))
+    if ending == "md":
+        assert target.read_text().startswith("| name |")
+        return
+    with duckdb.connect() as connection:
+        assert connection.execute(f"SELECT count(*), count(name) FROM '{target}'").fetchall() == [(3, 3)]
+
+
+def test_an_ending_that_says_no_format_is_refused(with_warehouse: Program, tmp_path: Path) -> None:
+    done = with_warehouse.run("sql", "SELECT 1", "-o", str(tmp_path / "out.txt"))
+    assert done.returncode == 2
+    assert ".csv, .json, .markdown, .parquet, .xlsx or .md" in done.stderr
+    assert with_warehouse.run("sql", "SELECT 1", "-o", "out.txt", "--format", "table").returncode == 2
+
+
+def test_a_sheet_is_written_or_refused_with_what_it_needs(with_warehouse: Program, tmp_path: Path) -> None:
+    target = tmp_path / "out.xlsx"
+    done = with_warehouse.run("sql", "SELECT * FROM quantum_tasks ORDER BY usd;", "-o", str(target))
+    try:
+        has_extension = packaged_extension("excel") is not None
+    except ModuleNotFoundError:
+        has_extension = False
+    if not has_extension:
+        assert done.returncode == 2
+        assert "needs the extension excel" in done.stderr
+        return
+    assert done.returncode == 0, done.stderr
+    with duckdb.connect() as connection:
+        connection.execute(f"LOAD '{packaged_extension('excel')}'")
+        found = connection.execute(
+            f"SELECT usd, note FROM read_xlsx('{target}', header = true, all_varchar = true)"
+        ).fetchall()
+    assert found == [("1.5", None), ("2", "x"), ("3", "<script>")]
+
+
+def test_no_value_is_written_as_python_has_it(with_warehouse: Program) -> None:
+    query = (
+        "SELECT INTERVAL 1 MONTH AS month, [INTERVAL 90 MINUTE] AS parts, true AS yes, "
+        "TIMESTAMPTZ '2026-11-20 12:00:00.5+00' AS at, TIMESTAMPTZ '2026-11-20 12:00:00+00' AS whole, "
+        "TIMESTAMP '2026-11-20 12:00:00' AS naive"
+    )
+    [record] = json.loads(with_warehouse.ok("sql", query, "--format", "json"))
+    assert record == {
+        "month": "1 month",
+        "parts": "['01:30:00']",
+        "yes": True,
+        "at": "2026-11-20T12:00:00.5Z",
+        "whole": "2026-11-20T12:00:00Z",
+        "naive": "2026-11-20T12:00:00",
+    }
+    [row] = list(csv.DictReader(io.StringIO(with_warehouse.ok("sql", query, "--format", "csv"))))
+    assert row == {**record, "yes": "true"}
+    table = with_warehouse.ok("sql", query, "--format", "table")
+    assert "2026-11-20 12:00:00" in table
+    assert not re.search(r"True|\+00|\.500000", table)
+
+
+def test_what_no_record_has_is_told_with_what_there_is(pulled: Program) -> None:
+    done = pulled.run("sql", "@cost_by_tag", "--param", "key=tema")
+    assert done.returncode == 0
+    assert "no task or job has tema, did you mean team?; there is " in done.stderr
+    assert "project" in done.stderr
+    done = pulled.run("sql", "@spent", "--param", "device=Garnet,Granet")
+    assert done.returncode == 0
+    assert "no task or job has Granet, did you mean Garnet?" in done.stderr
+
+
+def test_a_default_that_no_record_has_is_told(program: Program, pulled_home: Path) -> None:
+    program.home.mkdir()
+    shutil.copy(pulled_home / "warehouse.duckdb", program.published)
+    with duckdb.connect(str(program.published)) as connection:
+        connection.execute("UPDATE quantum_tasks SET tags = MAP {'lab': 'x'}; UPDATE jobs SET tags = MAP {}")
+    done = program.run("sql", "@most_expensive_tasks", "--format", "csv")
+    assert done.returncode == 0
+    assert "no task or job has team; there is lab" in done.stderr
 
 
 @pytest.mark.parametrize(
@@ -254,6 +366,12 @@ def test_the_comment_on_top_says_what_a_query_is(tmp_path: Path) -> None:
         """SET VARIABLE "rows" = 3;""",
         "SELECT 1",
     ]
+    file.write_text(
+        "-- columns: b, a\n-- param key (default team, of @tag_keys): k\n-- param x (of @choices): x\nSELECT 1"
+    )
+    query = query_from(file)
+    assert query.columns == ("b", "a")
+    assert query.params == (Parameter("key", "team", "k", "tag_keys"), Parameter("x", "", "x", "choices"))
     file.write_text("-- only words\nSELECT 1")
     assert (query_from(file).title, query_from(file).read) == ("Some query", "only words")
 

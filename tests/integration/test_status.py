@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import shutil
 from collections.abc import Iterator
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
@@ -12,6 +13,9 @@ import duckdb
 import pytest
 
 from braket_emulator import Emulator, running
+from braket_etl.health.schedules import OURS, Schedules, schedules
+from braket_etl.orchestration.schedules import SCHEDULES
+from braket_etl.settings import Settings
 from tests.conftest import Program
 
 
@@ -111,3 +115,32 @@ def test_a_copy_of_another_version_is_told_without_a_traceback(program: Program)
     assert done.returncode == 1
     assert "another version" in done.stderr
     assert "Traceback" not in done.stderr
+
+
+def test_a_monitor_gets_an_exit_code_and_the_reason(program: Program, synced: Program) -> None:
+    assert program.run("status", "--fail").returncode == 1
+    assert synced.run("status", "--fail").returncode == 1  # an answer of Braket is missing
+    assert synced.run("status").returncode == 0
+    told = synced.run("status", "--fail", "--json")
+    assert json.loads(told.stdout)["wrong"] == [
+        line.removeprefix("error: ") for line in told.stderr.splitlines()
+    ]
+    program.home.mkdir()
+    shutil.copy(synced.published, program.published)
+    with duckdb.connect(str(program.published)) as connection:
+        connection.execute("DELETE FROM etl.rejected_records; UPDATE etl.coverage SET stored = listed")
+    assert program.ok("status", "--fail")
+    with duckdb.connect(str(program.published)) as connection:
+        connection.execute("UPDATE etl.coverage SET searched_at = searched_at - INTERVAL 25 HOUR")
+        connection.execute("UPDATE etl.runs SET outcome = 'failure'")
+    done = program.run("status", "--fail")
+    assert done.returncode == 1
+    assert "was last searched 25 h ago" in done.stderr
+    assert "the last run, sync, failed" in done.stderr
+
+
+def test_where_the_schedules_stand(program: Program) -> None:
+    """A tick is noted as the daemon does it."""
+    settings = Settings(home=program.home)
+    assert schedules(settings) == Schedules(False, None, ())
+    assert set(OURS) == {schedule.name for schedule in SCHEDULES}

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 from datetime import date, timedelta
 from pathlib import Path
 
@@ -69,12 +70,15 @@ def test_accounts_come_as_json_or_toml(tmp_path: Path, monkeypatch: pytest.Monke
     ("name", "value", "said"),
     [
         ("QUOTA_SHARE", "3", "BRAKET_ETL_QUOTA_SHARE"),
-        ("QUOTA_SHARE", "0", "greater than 0"),
+        ("QUOTA_SHARE", "0", "it has to be more than 0"),
+        ("QUOTA_SHARE", "much", "a number is written like 0.5"),
         ("REGIONS", " , ", "at least one Region"),
-        ("START_DATE", "soon", "BRAKET_ETL_START_DATE"),
+        ("START_DATE", "soon", "BRAKET_ETL_START_DATE: a day is written like 2026-11-01"),
+        ("EXECUTOR", "thread", "choose one of 'in_process', 'multiprocess' or 'celery'"),
+        ("SPEND_ALERTS", '[{"name": "a", "usd": "lots"}]', "an amount is written like"),
         ("ACCOUNTS", "[{]", "not a JSON list"),
-        ("ACCOUNTS", '[{"profile": "p"}]', "name"),
-        ("ACCOUNTS", '[{"name": "a", "role": "r"}]', "role"),
+        ("ACCOUNTS", '[{"profile": "p"}]', r"\(0.name\): it is missing"),
+        ("ACCOUNTS", '[{"name": "a", "profil": "r"}]', "there is no such key: did you mean profile"),
         ("ACCOUNTS", '[{"name": "a"}, {"name": "a"}]', "differ"),
         ("ACCOUNTS", '[{"name": "a", "external_id": "x"}]', "role_arn"),
         ("WAREHOUSE", "ducklake:sqlite:x", "DuckLake"),
@@ -87,11 +91,15 @@ def test_what_is_wrong_is_named(name: str, value: str, said: str, monkeypatch: p
     with pytest.raises(SettingsError, match=said) as raised:
         load_settings()
     assert "BRAKET_ETL_SETTINGS" not in str(raised.value)
+    assert not re.search("[Ii]nput|[Ff]ield required|valid (?!TOML)", str(raised.value))
 
 
 def test_an_unknown_setting_in_the_file_is_named(tmp_path: Path) -> None:
     (tmp_path / "braket_etl.toml").write_text("region = 'us-east-1'\n")
     with pytest.raises(SettingsError, match="there is no setting 'region'"):
+        load_settings()
+    (tmp_path / "braket_etl.toml").write_text("regions = 5\n")
+    with pytest.raises(SettingsError, match="give names of Regions"):
         load_settings()
     (tmp_path / "braket_etl.toml").write_text("regions = [\n")
     with pytest.raises(SettingsError, match="not valid TOML"):

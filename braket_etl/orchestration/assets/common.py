@@ -5,6 +5,7 @@ from datetime import timedelta
 
 import dagster as dg
 
+from braket_etl.facts import STALE
 from braket_etl.orchestration import metadata
 from braket_etl.orchestration.instance import run_process
 from braket_etl.orchestration.resources import KIND_TAG
@@ -18,7 +19,7 @@ from braket_etl.warehouse.upsert import Counts
 
 OWNERS = ["team:platform"]
 #: A sync runs every hour: three that brought nothing want a look, a day without one is a failure.
-FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=timedelta(hours=24), warn_window=timedelta(hours=3))
+FRESHNESS = dg.FreshnessPolicy.time_window(fail_window=STALE, warn_window=timedelta(hours=3))
 
 
 #: Jobs that repeat by themselves. Whoever runs something else wants it computed.
