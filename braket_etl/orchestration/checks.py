@@ -5,8 +5,10 @@ sums are shown beside what is right. The published copy has its checks in the st
 whose tables have not changed answers with what it found last; a check that someone runs is always asked.
 """
 
-from collections.abc import Iterator, Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from datetime import UTC, datetime, timedelta
+from typing import Any
 
 import dagster as dg
 
@@ -57,17 +59,42 @@ def yesterday_spec(table: Table) -> dg.AssetCheckSpec:
     )
 
 
+def _selected(context: dg.AssetCheckExecutionContext) -> set[dg.AssetCheckKey]:
+    """The checks that are asked for, by the names of their assets alone: a project may have put a prefix before them."""
+    return {
+        dg.AssetCheckKey(dg.AssetKey(key.asset_key.path[-1]), key.name)
+        for key in context.selected_asset_check_keys
+    }
+
+
+def _under_own_keys(
+    step: Callable[..., Iterator[dg.AssetCheckResult]],
+) -> Callable[..., Iterator[dg.AssetCheckResult]]:
+    """The step; its results bear the keys that their assets have in the project."""
+
+    @functools.wraps(step)
+    def told(
+        context: dg.AssetCheckExecutionContext, *args: Any, **kwargs: Any
+    ) -> Iterator[dg.AssetCheckResult]:
+        keys = {key.asset_key.path[-1]: key.asset_key for key in context.selected_asset_check_keys}
+        for each in step(context, *args, **kwargs):
+            yield each._replace(asset_key=keys[each.asset_key.path[-1]]) if each.asset_key else each
+
+    return told
+
+
 @dg.multi_asset_check(
     name="check_records",
     specs=[*map(spec_of, record_checks()), *map(yesterday_spec, _BY_DAY)],
     can_subset=True,
 )
+@_under_own_keys
 def check_records(
     context: dg.AssetCheckExecutionContext, runtime: RuntimeResource
 ) -> Iterator[dg.AssetCheckResult]:
     """Look at what was pulled and refreshed, before anything is made of it; fails where that may not be published."""
     yesterday = datetime.now(UTC).date() - timedelta(days=1)
-    selected = context.selected_asset_check_keys
+    selected = _selected(context)
     with runtime.warehouse.writing("checking records") as connection:
         results = results_of(context, connection, STEP)
         known: Rows = {}
@@ -90,6 +117,7 @@ def check_records(
 
 
 @dg.multi_asset_check(name="check_models", specs=[*map(spec_of, model_checks())], can_subset=True)
+@_under_own_keys
 def check_models(
     context: dg.AssetCheckExecutionContext, runtime: RuntimeResource
 ) -> Iterator[dg.AssetCheckResult]:
@@ -97,7 +125,7 @@ def check_models(
     with runtime.warehouse.writing("checking models") as connection:
         settle(connection)
         results = results_of(context, connection, "check_models")
-        yield from _asked(results, model_checks(), context.selected_asset_check_keys, {})
+        yield from _asked(results, model_checks(), _selected(context), {})
 
 
 def _asked(

@@ -17,6 +17,7 @@ from dagster._core.events import AssetMaterializationPlannedData
 from dagster._core.storage.partition_status_cache import AssetPartitionStatus
 
 from braket_etl.orchestration.partitions import CREATION_DAYS
+from braket_etl.orchestration.resources import own_key
 from braket_etl.pull.day_counts import DayCounts
 
 #: An output that bears it makes no event: the one way to let what comes after a step go on without turning its days green.
@@ -32,7 +33,7 @@ def has_partitions(context: dg.AssetExecutionContext) -> bool:
 def red_days(context: dg.AssetExecutionContext, asset: str, days: Sequence[date]) -> frozenset[date]:
     """Those of the days that a run failed and none has materialized since."""
     keys = {day.isoformat(): day for day in days}
-    known = context.instance.get_status_by_partition(dg.AssetKey(asset), list(keys), CREATION_DAYS) or {}
+    known = context.instance.get_status_by_partition(own_key(context, asset), list(keys), CREATION_DAYS) or {}
     return frozenset(keys[key] for key, status in known.items() if status is AssetPartitionStatus.FAILED)
 
 
@@ -51,7 +52,7 @@ def tell_days(
     Region that it waited for may have been left out. `will_fail` where something could not be had: then days that are over
     and not whole turn red with the run.
     """
-    by_partition = has_partitions(context)
+    by_partition, key = has_partitions(context), own_key(context, asset)
     told = {
         day: counts
         for day, counts in by_day.items()
@@ -61,12 +62,12 @@ def tell_days(
     for day, counts in told.items():
         partition, of_day = day.isoformat(), _of_day(counts)
         if counts.state != "whole":
-            context.log_event(dg.AssetObservation(asset, partition=partition, metadata=of_day))
+            context.log_event(dg.AssetObservation(key, partition=partition, metadata=of_day))
         elif by_partition and is_each_whole:
-            context.add_asset_metadata(of_day, asset_key=asset, partition_key=partition)
+            context.add_asset_metadata(of_day, asset_key=key, partition_key=partition)
         else:
             metadata = {**of_day, **of_run} if by_partition else of_day
-            context.log_event(dg.AssetMaterialization(asset, partition=partition, metadata=metadata))
+            context.log_event(dg.AssetMaterialization(key, partition=partition, metadata=metadata))
     if by_partition and not is_each_whole:
         yield dg.Output(None, output_name=asset, metadata=_NO_EVENT)
         return
@@ -100,6 +101,6 @@ def _turn_red(context: dg.AssetExecutionContext, asset: str, days: Sequence[date
         planned = dg.DagsterEvent.build_asset_materialization_planned_event(
             context.job_name,
             context.op_execution_context.op.name,
-            AssetMaterializationPlannedData(dg.AssetKey(asset), day.isoformat()),
+            AssetMaterializationPlannedData(own_key(context, asset), day.isoformat()),
         )
         context.instance.report_dagster_event(planned, context.run_id, logging.DEBUG)

@@ -45,16 +45,19 @@ OBSERVE_CONFIG = {
     }
 }
 
+#: The assets that a poll of what is open makes.
+OBSERVED = (
+    OPEN_RECORDS,
+    TASK_OBSERVATIONS.name,
+    JOB_OBSERVATIONS.name,
+    DEVICES.name,
+    DEVICE_OBSERVATIONS.name,
+    PUBLISHED,
+)
+
 OBSERVE = dg.define_asset_job(
     "observe",
-    selection=dg.AssetSelection.assets(
-        OPEN_RECORDS,
-        TASK_OBSERVATIONS.name,
-        JOB_OBSERVATIONS.name,
-        DEVICES.name,
-        DEVICE_OBSERVATIONS.name,
-        PUBLISHED,
-    ),
+    selection=dg.AssetSelection.assets(*OBSERVED),
     config=OBSERVE_CONFIG,
     executor_def=EXECUTOR,
     description="Poll the open records, keep what was seen of their queue positions, publish.",

@@ -13,6 +13,7 @@ from braket_etl.orchestration.jobs import MAINTAIN, MONTHLY, OBSERVE, OBSERVE_CO
 from braket_etl.orchestration.quiet import quiet_poll, quiet_tick
 from braket_etl.orchestration.resources import RuntimeResource
 from braket_etl.pull.outcome import News
+from braket_etl.runtime import Runtime
 
 #: Open records that a tick polls itself: at half the quota, seconds.
 _MOST_POLLED = 200
@@ -31,7 +32,7 @@ def hourly_sync(
     """One run at a time for the days that are due; none where a look finds that it would find nothing."""
     if runtime.settings.is_demo:
         return _DEMO
-    wanted = _unless_running(context, SYNC.name, pull_config(only_due=True))
+    wanted = unless_running(context, SYNC.name, pull_config(only_due=True))
     return _unless_quiet(context, wanted, lambda: quiet_tick(context.instance, runtime))
 
 
@@ -46,17 +47,10 @@ def observe_open_records(
     """Nothing is asked of Braket while nothing is open; what is open is polled here, and by a run once it has changed."""
     if runtime.settings.is_demo:
         return _DEMO
-    if not runtime.warehouse.is_published:
-        return dg.SkipReason("nothing was pulled yet")
-    with runtime.warehouse.reading() as connection:
-        still_open = connection.execute(
-            "SELECT (SELECT count(*) FROM quantum_tasks WHERE NOT is_terminal AND expired_at IS NULL) "
-            "+ (SELECT count(*) FROM jobs WHERE NOT is_terminal AND expired_at IS NULL)"
-        ).fetchall()[0][0]
-    if not still_open:
-        return dg.SkipReason("no task and no job is open")
-    wanted = _unless_running(context, OBSERVE.name, OBSERVE_CONFIG)
-    if still_open > _MOST_POLLED:
+    if nothing := nothing_to_observe(runtime):
+        return nothing
+    wanted = unless_running(context, OBSERVE.name, OBSERVE_CONFIG)
+    if _open_records(runtime) > _MOST_POLLED:
         return wanted
     return _unless_quiet(context, wanted, lambda: quiet_poll(runtime))
 
@@ -70,7 +64,7 @@ def nightly_maintenance(
     context: dg.ScheduleEvaluationContext, runtime: RuntimeResource
 ) -> dg.RunRequest | dg.SkipReason:
     """One run at a time."""
-    return _DEMO if runtime.settings.is_demo else _unless_running(context, MAINTAIN.name)
+    return _DEMO if runtime.settings.is_demo else unless_running(context, MAINTAIN.name)
 
 
 @dg.schedule(
@@ -93,7 +87,23 @@ def monthly_statements(
     return dg.RunRequest(run_key=month, partition_key=month)
 
 
-def _unless_running(
+def nothing_to_observe(runtime: Runtime) -> dg.SkipReason | None:
+    """Why no open record need be polled; None where one has to be."""
+    if not runtime.warehouse.is_published:
+        return dg.SkipReason("nothing was pulled yet")
+    return None if _open_records(runtime) else dg.SkipReason("no task and no job is open")
+
+
+def _open_records(runtime: Runtime) -> int:
+    with runtime.warehouse.reading() as connection:
+        count: int = connection.execute(
+            "SELECT (SELECT count(*) FROM quantum_tasks WHERE NOT is_terminal AND expired_at IS NULL) "
+            "+ (SELECT count(*) FROM jobs WHERE NOT is_terminal AND expired_at IS NULL)"
+        ).fetchall()[0][0]
+    return count
+
+
+def unless_running(
     context: dg.ScheduleEvaluationContext, job: str, run_config: Mapping[str, Any] | None = None
 ) -> dg.RunRequest | dg.SkipReason:
     """A run of the job, unless one waits or runs: a first sync of hours would fill the queue, and nothing could poll.

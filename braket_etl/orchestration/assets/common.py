@@ -1,14 +1,16 @@
 """What the assets share: how a table becomes an asset, and how a step tells what it did."""
 
-from collections.abc import Sequence
+import functools
+from collections.abc import Callable, Iterator, Sequence
 from datetime import timedelta
+from typing import Any
 
 import dagster as dg
 
 from braket_etl.facts import STALE
 from braket_etl.orchestration import metadata
 from braket_etl.orchestration.instance import run_process
-from braket_etl.orchestration.resources import KIND_TAG
+from braket_etl.orchestration.resources import KIND_TAG, ROUTINE_TAG, own_key
 from braket_etl.pull.outcome import Outcome
 from braket_etl.runtime import Runtime
 from braket_etl.tables.declaration import Table
@@ -28,7 +30,23 @@ _ROUTINE = frozenset({"sync", "observe"})
 
 def is_routine(run: dg.DagsterRun) -> bool:
     """Whether a run may answer with what an earlier one made, where nothing has changed since."""
-    return run.job_name in _ROUTINE
+    return run.job_name in _ROUTINE or ROUTINE_TAG in run.tags
+
+
+def under_own_keys(step: Callable[..., Iterator[Any]]) -> Callable[..., Iterator[Any]]:
+    """The step; its results, told by the names of their assets, bear the keys that these have in the project."""
+
+    @functools.wraps(step)
+    def told(context: Any, *args: Any, **kwargs: Any) -> Iterator[Any]:
+        for each in step(context, *args, **kwargs):
+            if not isinstance(each, dg.MaterializeResult) or each.asset_key is None:
+                yield each
+                continue
+            key = own_key(context, each.asset_key.path[-1])
+            checks = [one._replace(asset_key=key) for one in each.check_results or ()]
+            yield each._replace(asset_key=key, check_results=checks)
+
+    return told
 
 
 def results_of(

@@ -13,7 +13,7 @@ from braket_etl import stopping
 from braket_etl.analysis.stored import STATISTICS, as_of, compute_statistic
 from braket_etl.costs.owner_files import take_over
 from braket_etl.orchestration import metadata
-from braket_etl.orchestration.assets.common import OWNERS, note_in, results_of
+from braket_etl.orchestration.assets.common import OWNERS, note_in, results_of, under_own_keys
 from braket_etl.orchestration.resources import CALLER_LOOKUPS, OPEN_RECORDS, RuntimeResource
 from braket_etl.pull.outcome import Outcome
 from braket_etl.report.pictures import PICTURES, drawn, records_of
@@ -92,6 +92,7 @@ def computes_check(name: str) -> dg.AssetCheckSpec:
     check_specs=[computes_check(name) for name in (*_MODELS, *STATISTICS)],
     can_subset=True,
 )
+@under_own_keys
 def build_models(
     context: dg.AssetExecutionContext, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:

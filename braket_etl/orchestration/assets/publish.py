@@ -5,7 +5,7 @@ from collections.abc import Iterator
 import dagster as dg
 
 from braket_etl.analysis.stored import STATISTICS
-from braket_etl.orchestration.assets.common import FRESHNESS, OWNERS
+from braket_etl.orchestration.assets.common import FRESHNESS, OWNERS, under_own_keys
 from braket_etl.orchestration.assets.report import RENDERS, REPORT, made_report, report_spec
 from braket_etl.orchestration.quiet import note_unchanged
 from braket_etl.orchestration.resources import OPEN_RECORDS, PUBLISHED, RuntimeResource
@@ -55,6 +55,7 @@ _PUBLISHED_SPEC = dg.AssetSpec(
     ],
     can_subset=True,
 )
+@under_own_keys
 def published_warehouse(
     context: dg.AssetExecutionContext, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:

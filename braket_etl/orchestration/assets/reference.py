@@ -8,7 +8,7 @@ from pydantic import Field
 from braket_etl.costs.errors import CostError
 from braket_etl.costs.load import install_seed, is_fresh, refresh_prices
 from braket_etl.orchestration import metadata
-from braket_etl.orchestration.assets.common import OWNERS, note, reference_spec, result_of
+from braket_etl.orchestration.assets.common import OWNERS, note, reference_spec, result_of, under_own_keys
 from braket_etl.orchestration.instance import refuse_another_home
 from braket_etl.orchestration.resources import CALLER_LOOKUPS, OPEN_RECORDS, RuntimeResource
 from braket_etl.pull.callers import SECONDS, look_up_callers
@@ -39,6 +39,7 @@ class DevicesConfig(dg.Config):
     name="pull_devices",
     specs=[reference_spec(table, [QUANTUM_TASKS.name]) for table in (DEVICES, DEVICE_OBSERVATIONS)],
 )
+@under_own_keys
 def devices(
     context: dg.AssetExecutionContext, config: DevicesConfig, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:
@@ -50,6 +51,7 @@ def devices(
 
 
 @dg.multi_asset(name="pull_spending_limits", specs=[reference_spec(SPENDING_LIMITS)])
+@under_own_keys
 def spending_limits(
     context: dg.AssetExecutionContext, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:
@@ -64,6 +66,7 @@ def spending_limits(
     name="read_state_change_events",
     specs=[reference_spec(table) for table in (STATE_CHANGE_EVENTS, RECORD_CALLERS)],
 )
+@under_own_keys
 def state_change_events(
     context: dg.AssetExecutionContext, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:

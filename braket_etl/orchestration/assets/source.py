@@ -12,11 +12,13 @@ from braket_etl.orchestration import metadata
 from braket_etl.orchestration.assets.common import (
     FRESHNESS,
     OWNERS,
+    is_routine,
     note,
     note_in,
     problems_metadata,
     result_of,
     source_spec,
+    under_own_keys,
 )
 from braket_etl.orchestration.days import has_partitions, red_days, tell_days
 from braket_etl.orchestration.due import due_range, first_wanted_day
@@ -79,6 +81,7 @@ class RefreshConfig(dg.Config):
     partitions_def=CREATION_DAYS,
     backfill_policy=dg.BackfillPolicy.multi_run(max_partitions_per_run=31),
 )
+@under_own_keys
 def pull(
     context: dg.AssetExecutionContext, config: PullConfig, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult | dg.Output[None]]:
@@ -90,7 +93,7 @@ def pull(
     sign_run(context.instance, context.run, runtime.settings)
     refuse_another_home(context.run, runtime.settings)
     targets = runtime.targets(config.accounts, config.regions)
-    only_due = context.job_name == SYNC_NAME if config.only_due is None else config.only_due
+    only_due = is_routine(context.run) if config.only_due is None else config.only_due
     days = _days(context, config, runtime, targets, only_due=only_due)
     selected = {key.path[-1] for key in context.selected_asset_keys}
     resources = [TASKS] if QUANTUM_TASKS.name in selected else []
@@ -186,6 +189,7 @@ def _days(
         source_spec(JOB_OBSERVATIONS, [JOBS.name]),
     ],
 )
+@under_own_keys
 def open_records(
     context: dg.AssetExecutionContext, config: RefreshConfig, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:
@@ -206,6 +210,7 @@ def open_records(
 @dg.multi_asset(
     name="read_task_results", specs=[source_spec(TASK_RESULTS, [QUANTUM_TASKS.name, OPEN_RECORDS])]
 )
+@under_own_keys
 def task_results(
     context: dg.AssetExecutionContext, config: PullConfig, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:
