@@ -4,10 +4,8 @@ Nothing but the version and the component's name belongs here: importing the pac
 heavy imports, and the component is loaded when it is asked for.
 """
 
-from typing import TYPE_CHECKING, Any
-
-if TYPE_CHECKING:
-    from braket_etl.orchestration.component import BraketPipeline as BraketPipeline
+from importlib import import_module
+from typing import Any
 
 __version__ = "0.1.0"
 
@@ -15,6 +13,4 @@ __version__ = "0.1.0"
 def __getattr__(name: str) -> Any:
     if name != "BraketPipeline":
         raise AttributeError(f"module {__name__} has no attribute {name}")
-    from braket_etl.orchestration.component import BraketPipeline
-
-    return BraketPipeline
+    return import_module("braket_etl.orchestration.component").BraketPipeline
