@@ -90,14 +90,14 @@ def _show_answers(warehouse: Warehouse) -> None:
         ],
     )
     show_table(
-        "How long did it wait in the queue? (estimates; of half of the tasks also what holds for certain)",
+        "How long did it wait in the queue? (estimates; for half of the tasks also the certain bounds)",
         [
             "device",
             "tasks",
             "half",
-            "90 % sure",
+            "90% sure",
             "nine in ten",
-            "90 % sure",
+            "90% sure",
             "at least",
             "at most",
             "still waiting",
@@ -114,7 +114,7 @@ def _show_answers(warehouse: Warehouse) -> None:
             )
             for row in wait
         ],
-        "at most: data cannot tell it more closely (docs/queue-latency.md), but so much is certain",
+        "at most: the data give no closer estimate, but this bound is certain (docs/queue-latency.md)",
     )
 
 

@@ -117,7 +117,7 @@ def _told(path: str, run_id: str, done: Recovery, *, published: str | HeldBackEr
             [[f"{count:,}" for count in asdict(tally).values()]],
         )
     if done.resumed_after:
-        say(f"went on after {done.resumed_after}, where an earlier run ended; --restart begins anew")
+        say(f"went on after {done.resumed_after}, where an earlier run ended; --restart starts over")
     _name_not_taken(done)
     if tally.not_opened:
         fail(f"{tally.not_opened:,} files could not be opened; the tasks in them are not recovered")

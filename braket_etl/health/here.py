@@ -198,7 +198,7 @@ def _lock(warehouse: Warehouse) -> Iterator[Finding]:
     except LakeError:
         return
     except WarehouseError as error:
-        yield Finding("writer lock", "warn", str(error), "it is made anew by the next run")
+        yield Finding("writer lock", "warn", str(error), "the next run makes a new one")
         return
     if holder is None:
         yield Finding("writer lock", "ok", "free")

@@ -187,7 +187,7 @@ def _is_run_id(name: str) -> bool:
 
 
 @dg.op(
-    description="Look over all keys, write the warehouse anew where much of its file is free, and publish that."
+    description="Look over all keys, rewrite the warehouse where much of its file is free, and publish that."
 )
 def compact_warehouse(context: dg.OpExecutionContext, runtime: RuntimeResource) -> None:
     """Compact; the sizes stand in the output's metadata. Fails where a check holds publishing back."""

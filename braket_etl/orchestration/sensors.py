@@ -23,7 +23,7 @@ from braket_etl.runtime import Runtime
 from braket_etl.warehouse import runs
 from braket_etl.warehouse.errors import DamagedError, NotPublishedError
 
-_DEMO = dg.SkipReason("this is the demo's home: nobody is told of it")
+_DEMO = dg.SkipReason("this is the demo's home: no message is sent")
 #: Problems that a message names; the run's log has them all.
 _MOST_LINES = 20
 

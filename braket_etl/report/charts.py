@@ -169,7 +169,7 @@ def limits(records: Sequence[Record]) -> str | None:
             end = parts[0][n] + parts[1][n]
             _beside(axes, max(end, 1.0), n, f"{end:.0%} of {money(record['spending_limit_usd'])}")
         axes.set_xlim(0, max(1.0, *(a + b for a, b in zip(*parts, strict=True))) * 1.45)
-        axes.set_xticks([0, 0.5, 1], ["0 %", "50 %", "100 %"])
+        axes.set_xticks([0, 0.5, 1], ["0%", "50%", "100%"])
         _rows(axes, [record["device"] for record in shown])
         _legend(figure, axes)
         return drawing()
@@ -405,7 +405,7 @@ def _shares(
         axes.set_xlim(0, longest * 1.28)
         every = next(s for s in (0.005, 0.01, 0.02, 0.05, 0.1, 0.25) if longest / s <= 4.01)
         ticks = [n * every for n in range(5) if n * every <= longest * 1.001]
-        axes.set_xticks(ticks, [f"{tick * 100:g} %" for tick in ticks])
+        axes.set_xticks(ticks, [f"{tick * 100:g}%" for tick in ticks])
         axes.set_xlabel(unit, loc="left")
         axes.grid(axis="x")
         _rows(axes, names)

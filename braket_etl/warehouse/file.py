@@ -182,7 +182,7 @@ class FileWarehouse(Warehouse):
             raise DamagedError(
                 f"there is a published copy, {self.published}, but not the file it was made from, {self.file}: a run "
                 "would replace the copy with what Braket still remembers. `braket-etl restore` makes the file from "
-                "the copy; to begin anew, move the copy away."
+                "the copy; to start over, move the copy away."
             )
         try:
             connection = duckdb.connect(

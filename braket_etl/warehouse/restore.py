@@ -72,7 +72,7 @@ def _check_exists(source: Path) -> None:
     if not source.exists():
         raise NotPublishedError(
             f"there is no {source} to restore from; `--from FILE` names a backup. Without any, move the writer's folder "
-            "away and run `braket-etl sync`: it pulls anew what Braket still remembers, 90 days."
+            "away and run `braket-etl sync`: it pulls again what Braket still remembers, 90 days."
         )
 
 

@@ -23,7 +23,7 @@
 -- volume_cost_status: the same of its volumes
 -- price_effective_from: date from which the instance price holds
 -- price_source: where the instance price comes from
--- cost_usd_upper: instances and volumes cost at most so much where the duration is not known: by the whole run time
+-- cost_usd_upper: the most that instances and volumes cost where the duration is not known: by the whole run time
 -- charged_at: the instant whose prices count
 -- accrued_usd: of an open job, what its instances and volumes have cost so far, as far as priced: from its start to
 --   accrued_until, never longer than it may run; its tasks are not in it, each has its own cost. NULL of ended ones

@@ -18,7 +18,7 @@
 -- is_duration_plausible: whether the duration in that unit fits this job's own run time
 -- price_effective_from: date from which the instance price holds
 -- price_source: where the instance price comes from
--- cost_usd_upper: instances and volumes cost at most so much where the duration is not known: by the whole run time
+-- cost_usd_upper: the most that instances and volumes cost where the duration is not known: by the whole run time
 -- charged_at: the instant whose prices count
 -- charge_date: UTC day on which it ran; where no run is known that of charged_at, of an open job that of its creation
 -- is_last_day: whether it is the last of these days; true on one row of each job

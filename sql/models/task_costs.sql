@@ -17,8 +17,8 @@
 -- price_source: where its price comes from: price_list with its day; seed, (evidenced) where a dated
 --   source attests the price at that time, else (assumed) or (assumed equal), as price_periods says
 -- run_fee_usd: fee for the run time, where it is paid
--- cost_usd_lower: it costs at least so much, where that is known
--- cost_usd_upper: it costs at most so much, where that is known
+-- cost_usd_lower: the least that it costs, where that is known
+-- cost_usd_upper: the most that it costs, where that is known
 -- cost_rule: the rule that was applied, in words
 -- charged_at: the instant whose prices count
 -- accrued_usd: of an open task, what its run has cost so far: on a simulator, from its first to its last sight in RUNNING,

@@ -1,6 +1,6 @@
 -- title: What a shot costs, fees included
 -- question: What did 1,000 shots cost on each device, month by month?
--- read: the fees for tasks are in it, so many small tasks make shots dear. Only tasks with a known cost that was paid
+-- read: fees for tasks are included: many small tasks make a shot more expensive. Only tasks with a known cost that was paid
 --   by the shot count; n_unknown ended in that month without one, and reservations and simulators are not in here.
 -- chapter: What it cost, 80
 SELECT

@@ -1,6 +1,6 @@
 -- title: How good the forecast of budgets is
 -- question: Had we forecast the next 7, 14 or 28 days on each past day, how often had spending stayed within the interval?
--- read: budget_status's forecast, made anew on each day of the history that has 28 days before it, for each owner of the key.
+-- read: budget_status's forecast, computed again for each day of the history that has 28 days before it, for each owner of the key.
 --   inside_share would be 0.8 if days were independent and alike; below it, spending comes in campaigns, and the interval is
 --   too narrow. off_share is how far off the forecast was in the middle of all cases. Accrued and committed costs are not in it.
 --   Empty where there are fewer than 35 days.

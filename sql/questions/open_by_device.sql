@@ -1,7 +1,7 @@
 -- title: Pending commitments
 -- question: On which device are tasks, jobs and reservations open, and what will they cost?
 -- read: open tasks, open jobs and reservations to come. An open job or simulator task has no price before it ends:
---   accrued is what it has cost so far, by its last sight. @open_by_tag says whose tasks they are.
+--   accrued is what it had cost when it was last seen. @open_by_tag says whose tasks they are.
 -- limits: account, region, device, tag
 -- only: open
 -- chapter: What it will cost, 35

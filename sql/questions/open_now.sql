@@ -1,7 +1,7 @@
 -- title: Open now
 -- question: How many tasks and jobs have not ended, and what will they cost?
--- read: what has not ended when the newest answer came, and what it will cost if all its shots succeed. Reservations to
---   come are in it. accrued is what runs has cost so far, by its last sight. @open_by_device and @open_by_tag say where it is.
+-- read: what had not ended when the newest answer came, and what it will cost if all its shots succeed; coming
+--   reservations are included. accrued: what is running had cost when last seen. @open_by_device and @open_by_tag list it.
 -- limits: account, region, device, tag
 -- only: open
 -- chapter: What it will cost, 25

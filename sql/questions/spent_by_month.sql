@@ -1,7 +1,7 @@
 -- title: Spent, month by month
 -- question: How much did this UTC month and those before it cost, on how many tasks and jobs?
--- read: dollars at list price; committed is what open tasks will cost, accrued what runs has cost so
---   far, by its last sight. Where n_unknown is not 0, the month cost more than is shown. @cost_by_month_and_device says it by device.
+-- read: dollars at list price; committed is what open tasks will cost, accrued what is running had cost
+--   when last seen. Where n_unknown is not 0, the month cost more than is shown. @cost_by_month_and_device says it by device.
 -- param months (default 2): how many months, this one with them
 -- chapter: What it cost, 8
 WITH months AS (
