@@ -43,6 +43,8 @@ TOLERANCE = 1e-4
 
 #: The first Monday of 1970, and a week, in seconds.
 _MONDAY, _WEEK = 4 * 86_400.0, 7 * 86_400.0
+#: A wait is not taken to be shorter where one is divided by, in seconds.
+_INSTANT = 1e-6
 _Z = NormalDist().inv_cdf(0.5 + CI_LEVEL / 2)
 
 
@@ -168,13 +170,23 @@ def _estimates(told: Intervals, cancelled: Floats) -> list[dict[str, Any]]:
         return [{"quantile": p, "status": "not_enough_data", **counts} for p in QUANTILES]
     incidence = cancelled_share(told.lower, told.upper, np.isfinite(cancelled), cancelled)
     moved = moved_by_runs(told)
-    # run times that hide the median have a tail that may hide more
-    hidden = moved[QUANTILES.index(0.5)].sum() > RUN_SHARE * estimate.quantile(0.5)[1]
-    allowed = RUN_SHARE / 4 if hidden else RUN_SHARE
+    limits = _allowed(moved, [estimate.quantile(p)[1] for p in QUANTILES])
     return [
         {**counts, **_quantile_row(told, estimate, p, (batches, effective), tuple(by), allowed, incidence)}
-        for p, by in zip(QUANTILES, moved.tolist(), strict=True)
+        for p, by, allowed in zip(QUANTILES, moved.tolist(), limits, strict=True)
     ]
+
+
+def _allowed(moved: Floats, quantiles: Sequence[float]) -> list[float]:
+    """By which part of itself each quantile may be moved by run times.
+
+    Those that hide the median have a tail that may hide more: then the quantile below counts too, since one that is
+    told only in samples where it is large is told too large.
+    """
+    parts = (moved.sum(axis=1) / np.maximum(quantiles, _INSTANT)).tolist()
+    if parts[QUANTILES.index(0.5)] <= RUN_SHARE:
+        return [RUN_SHARE] * len(parts)
+    return [RUN_SHARE / (4 if below <= RUN_SHARE / 2 else 16) for below in (parts[0], *parts[:-1])]
 
 
 _SHARES = ("event", "polls", "turnaround")
