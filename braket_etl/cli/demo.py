@@ -114,17 +114,18 @@ def _show_answers(warehouse: Warehouse) -> None:
             )
             for row in wait
         ],
-        "at most: the data give no closer estimate, but this bound is certain (docs/queue-latency.md)",
+        "at most: the data give no closer estimate, but of these tasks the bound is certain (docs/queue-latency.md)",
     )
 
 
 def _estimated(row: Mapping[str, Any] | None, at_most: float | None) -> tuple[str, str]:
-    """A quantile and its interval; where it is not known, what bounds it."""
-    if row is None or row["status"] != "ok":
-        return (f"at most {duration(at_most)}" if at_most is not None else "unknown"), ""
+    """A quantile and its interval; where it is not known, what bounds that of these tasks, and the queue's interval."""
+    bound = f"at most {duration(at_most)}" if at_most is not None else "unknown"
+    if row is None or row["ci_low_seconds"] is None:
+        return bound, ""
     low, high = row["ci_low_seconds"], row["ci_high_seconds"]
     interval = f"over {duration(low)}" if high is None else f"{duration(low)} to {duration(high)}"
-    return duration(row["wait_seconds"]), interval
+    return duration(row["wait_seconds"]) if row["status"] == "ok" else bound, interval
 
 
 def _show_next_steps(settings: Settings, seconds: float) -> None:

@@ -1,11 +1,13 @@
 -- title: How long tasks wait, estimated
 -- question: What is the median, the 90th and the 95th percentile of the wait, and how sure is that?
 -- read: wait is the estimate; with 90 % confidence it lies between ci_low and ci_high (empty: the data do not bound it).
---   certain_low and certain_high hold for these tasks whatever the method; where status is not_informative they are the
---   answer: the queue is faster than anybody looked, or than run times are known. rests_on says what the estimate is made
+--   certain_low and certain_high hold the quantile of these tasks whatever the method; where status is not_informative they
+--   are the answer (the queue is faster than anybody looked, or than run times are known), and ci_low and ci_high, made of
+--   such bounds alone, hold the queue's. rests_on says what the estimate is made
 --   of: starts that events told, polls, or turnaround less run time. n_censored tasks still wait or were cancelled
 --   waiting: they are counted as having waited longer than seen. n_effective: so many independent tasks tell as much,
---   as those that are sent together wait alike. Below 20 tasks there is no estimate.
+--   as those that are sent together wait alike. Below 20 tasks there is no estimate, and none of a quantile that fewer than
+--   five batches lie above.
 -- limits: device
 -- columns: device, quantile, wait_seconds, ci_low_seconds, ci_high_seconds, status, n
 -- chapter: How long it waits, 10
