@@ -86,7 +86,7 @@ def extended(windows: Sequence[Window], now: datetime) -> tuple[Window, ...]:
     since = min(newest.until, now) - LATE
     if (
         newest.reached >= newest.until or since <= newest.since
-    ):  # nothing of it was read, or it may all have come late
+    ):  # nothing was read, or it may all have come late
         return Window(newest.since, now, now), *older
     return Window(since, now, now), newest, *older
 
@@ -133,7 +133,8 @@ def look_up_callers(
             for target in targets:
                 due = {
                     trail: extended(stored.get(trail.key, ()), now)
-                    for trail in (Trail(target, name) for name in CREATES)
+                    # jobs first: there are few, and they name the tasks in them
+                    for trail in (Trail(target, name) for name in reversed(CREATES))
                 }
                 asked.append(
                     crew.submit(_Asker(puller, pages, stop, ends, now - REMEMBERED + _MARGIN).ask, due)

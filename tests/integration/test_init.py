@@ -55,6 +55,7 @@ def test_with_every_line_in_it_is_accepted(tmp_path: Path, monkeypatch: pytest.M
 def test_the_policy_allows_what_the_program_asks_for_and_nothing_else(
     pulled: Program, emulator: Emulator, tmp_path: Path
 ) -> None:
+    pulled.env = {**pulled.env, "BRAKET_ETL_CREATED_BY": "pseudonym"}
     pulled.ok("sync")  # which asks for open records too
     pulled.run("doctor")
     pulled.ok("init", "--folder", str(tmp_path))

@@ -34,7 +34,7 @@ _ORIGINS = {
         {"aws", "eventbridge"},
     ),
     "CloudTrailEvent": (
-        "A record of CloudTrail about a call that created a task or job, where a feed brings it.",
+        "A record of CloudTrail about a call that created a task or job, by LookupEvents or where a feed brings it.",
         {"aws", "cloudtrail"},
     ),
     "ResultsFile": ("The results.json of a quantum task, in the bucket that it names.", {"aws", "s3"}),
