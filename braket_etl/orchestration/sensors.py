@@ -14,6 +14,7 @@ import duckdb
 
 from braket_etl.analysis.stored import as_of
 from braket_etl.notify import Message, tell
+from braket_etl.orchestration.anomaly_alerts import anomaly_message, unusual
 from braket_etl.orchestration.budget_alerts import budgets
 from braket_etl.orchestration.digest import digest, week_before
 from braket_etl.orchestration.failures import failure_lines, step_failures
@@ -108,6 +109,38 @@ def tell_of_budgets(
     return dg.SensorResult(
         skip_reason=f"{len(reached)} of {len(found)} budgets told, {len(cursor)} thresholds in all have been reached",
         cursor=json.dumps(cursor),
+    )
+
+
+@dg.sensor(
+    name="tell_of_unusual_spending",
+    minimum_interval_seconds=1800,
+    default_status=dg.DefaultSensorStatus.RUNNING,
+    description="Tells of days that cost far more than such days do, at most once a day.",
+)
+def tell_of_unusual_spending(
+    context: dg.SensorEvaluationContext, runtime: RuntimeResource
+) -> dg.SensorResult | dg.SkipReason:
+    """One message a UTC day at most, for all that is new by then; the cursor holds that day and what was told."""
+    if runtime.settings.is_demo:
+        return _DEMO
+    today = runtime.settings.today
+    last = json.loads(context.cursor or '{"on": "", "told": []}')
+    if last["on"] == today.isoformat():
+        return dg.SkipReason("people were told today")
+    try:
+        with runtime.warehouse.reading() as connection:
+            found = unusual(connection, today)
+    except (NotPublishedError, DamagedError, duckdb.Error) as error:
+        return dg.SkipReason(f"the published copy cannot be asked: {error}")
+    news = {key: each for key, each in found.items() if key not in last["told"]}
+    if not news:
+        return dg.SkipReason("no day stands out of which nobody was told")
+    if not _told(context.log, runtime, anomaly_message(news.values())):
+        return dg.SkipReason("nobody could be told; it is tried again")
+    return dg.SensorResult(
+        skip_reason=f"{len(news)} unusual sums told",
+        cursor=json.dumps({"on": today.isoformat(), "told": sorted(found)}),
     )
 
 
@@ -229,4 +262,4 @@ def _told(log: Logger, runtime: Runtime, message: Message) -> bool:
     return not addresses or len(problems) < len(addresses)
 
 
-SENSORS = [tell_of_failed_runs, tell_of_spend, tell_of_budgets, tell_of_the_week]
+SENSORS = [tell_of_failed_runs, tell_of_spend, tell_of_budgets, tell_of_unusual_spending, tell_of_the_week]

@@ -242,6 +242,7 @@ def test_sensors_run_and_tables_are_expected_fresh_by_default() -> None:
         "tell_of_spend": "RUNNING",
         "tell_of_budgets": "RUNNING",
         "tell_of_the_week": "RUNNING",
+        "tell_of_unusual_spending": "RUNNING",
     }
     fresh = {
         spec.key.path[-1]: spec.freshness_policy
