@@ -15,7 +15,7 @@
 -- person: person
 -- thresholds: shares of which people are told
 WITH newest AS (
-    SELECT timezone('UTC', max(seen_at))::DATE AS today
+    SELECT make_timestamp(epoch_us(max(seen_at)))::DATE AS today
     FROM (
         SELECT max(fetched_at) AS seen_at FROM quantum_tasks
         UNION ALL

@@ -121,8 +121,8 @@ job_rows AS (
 reservations_dated AS (
     SELECT
         *,
-        timezone('UTC', start_at)::DATE AS first_day,
-        timezone('UTC', end_at - INTERVAL 1 MICROSECOND)::DATE AS last_day,
+        make_timestamp(epoch_us(start_at))::DATE AS first_day,
+        make_timestamp(epoch_us(end_at) - 1)::DATE AS last_day,
         coalesce(
             cost_status IN ('priced', 'no_price') AND start_at < end_at AND last_day - first_day <= 366, false
         ) AS has_run

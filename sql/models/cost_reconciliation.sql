@@ -59,11 +59,11 @@ listed_usage_types AS (
 lines AS (
     SELECT
         b.source_format,
-        timezone('UTC', b.billing_period_start)::DATE AS billing_period,
+        make_timestamp(epoch_us(b.billing_period_start))::DATE AS billing_period,
         coalesce(b.account_id, '(unknown)') AS account_id,
         coalesce(b.region, '(unknown)') AS region,
-        timezone('UTC', b.usage_start)::DATE AS usage_date,
-        coalesce(b.usage_end - b.usage_start > INTERVAL 25 HOUR, false) AS is_long,
+        make_timestamp(epoch_us(b.usage_start))::DATE AS usage_date,
+        coalesce(epoch(b.usage_end) - epoch(b.usage_start) > 25 * 3600, false) AS is_long,
         b.invoice_id IS NOT NULL AS is_final,
         coalesce(u.product_family, f.product_family, s.product_family, t.product_family, '(unknown)') AS product_family,
         CASE WHEN coalesce(u.product_family, f.product_family, s.product_family, t.product_family)

@@ -66,10 +66,10 @@ WITH due AS (
     SELECT
         *,
         -- instants in UTC without asking a calendar, which timezone() does for each row
-        make_timestamptz(epoch_us(charge_date::TIMESTAMP)) AS day_start,
-        make_timestamptz(epoch_us(charge_date::TIMESTAMP + INTERVAL 1 DAY)) AS day_end,
-        make_timestamptz(epoch_us(date_trunc('month', charge_date::TIMESTAMP))) AS month_start,
-        make_timestamptz(epoch_us(date_trunc('month', charge_date::TIMESTAMP) + INTERVAL 1 MONTH)) AS month_end,
+        to_timestamp(epoch(charge_date::TIMESTAMP)) AS day_start,
+        to_timestamp(epoch(charge_date::TIMESTAMP + INTERVAL 1 DAY)) AS day_end,
+        to_timestamp(epoch(date_trunc('month', charge_date::TIMESTAMP))) AS month_start,
+        to_timestamp(epoch(date_trunc('month', charge_date::TIMESTAMP) + INTERVAL 1 MONTH)) AS month_end,
         CASE meter WHEN 'reservation' THEN 3600 ELSE 1 END AS unit_seconds
     FROM charges
     WHERE cost_status = 'priced' AND cost_usd IS NOT NULL

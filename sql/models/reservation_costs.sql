@@ -37,7 +37,7 @@ priced AS (
             r.agreed_usd,
             TRY((r.hours * 0.0000036 * p.usd_per_billion)::DECIMAL(38, 12))  -- 3600 s an hour, 10^-9 of the billion
         ) AS fee,
-        coalesce(r.cancelled_at <= r.start_at - INTERVAL 48 HOUR, false) AS is_free
+        coalesce(epoch_us(r.cancelled_at) <= epoch_us(r.start_at) - 48 * 3600000000, false) AS is_free
     FROM reservations AS r
     LEFT JOIN device_keys AS k ON k.device_name = r.device_name
     LEFT JOIN price_periods AS p
