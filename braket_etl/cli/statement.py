@@ -77,7 +77,7 @@ def run_statement(
     if made.corrections.rows:
         say(
             f"earlier closed statements are corrected by {made.corrected_usd:,.2f} USD: the page lists it, and so does "
-            f"`braket-etl sql @statement_corrections --param key={key} --param first={period.first}`"
+            f"`braket-etl sql @statement_corrections --param key={key} --param before={period.first}`"
         )
     return 0
 

@@ -95,7 +95,7 @@ def statement(connection: Connection, key: str, period: Period) -> Statement:
     if found:
         return Statement(key, period, found.lines, found.owners, before, found.corrections, found.at)
     corrections = answer(
-        connection, named_query("statement_corrections"), {"key": key, "first": period.first}
+        connection, named_query("statement_corrections"), {"key": key, "before": period.first}
     )
     return Statement(
         key, period, asked("statement", period), asked("statement_owners", period), before, corrections

@@ -4,13 +4,13 @@
 --   of all that changed since the closing. The next statement that is closed takes the corrections over. Empty where no
 --   statement is closed, or all say what they said.
 -- param key (default project): account, person, or the key of a tag
--- param first: first UTC day of the statement that corrects: those that ended before it; without it, all
--- chapter: What it cost, 28
+-- param before: first UTC day of the statement that corrects: those that ended before it; without it, all
+-- chapter: What it cost, 32
 WITH closed AS (
     SELECT period_from, period_to
     FROM closed_statements
     WHERE owner_key = coalesce(getvariable('key'), 'project') AND charged_from = period_from
-        AND (getvariable('first') IS NULL OR period_to < getvariable('first')::DATE)
+        AND (getvariable('before') IS NULL OR period_to < getvariable('before')::DATE)
     GROUP BY period_from, period_to
 ),
 said AS (
@@ -87,7 +87,7 @@ corrected AS (
     SELECT charged_from, charged_to, owner, sum(amount_usd) AS usd
     FROM closed_statements
     WHERE owner_key = coalesce(getvariable('key'), 'project') AND charged_from <> period_from
-        AND (getvariable('first') IS NULL OR period_to < getvariable('first')::DATE)
+        AND (getvariable('before') IS NULL OR period_to < getvariable('before')::DATE)
     GROUP BY charged_from, charged_to, owner
 ),
 summed AS (

@@ -33,6 +33,7 @@ OTHER = {
     "since": "2026-11-01",
     "months": 3,
     "first": date(2026, 11, 1),
+    "before": date(2026, 11, 1),
     "last": "2026-11-10",
     "account": "123456789012,1",
     "month": "2026-10",
