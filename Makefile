@@ -20,7 +20,7 @@ NEWEST = $(or $(firstword $(foreach version,$(PYTHONS),$(call python,$(version))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unit test test-thorough coverage faults newest-set-up test-newest test-newest-parts test-lowest test-pythons test-readers test-cluster test-sdk test-focus bench bills lint types audit api-news docs check ui lock clean
+.PHONY: help setup demo unit test test-thorough coverage faults newest-set-up test-newest test-newest-parts test-lowest test-pythons test-readers test-cluster test-sdk test-bi test-focus bench bills lint types audit api-news docs check ui lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -115,6 +115,11 @@ $(VENV)-sdk/.set-up: $(LOCK) requirements/sdk.lock pyproject.toml
 	@$(VENV)-sdk/bin/python -m pip install --quiet --disable-pip-version-check --no-build-isolation --no-deps --editable .
 	@touch $@
 
+test-bi: $(SET_UP) ## Build a dbt model on the published copy and read it through SQLAlchemy, in an environment beside
+	@test -x $(VENV)-bi/bin/dbt || { $(PYTHON) -m venv $(VENV)-bi && \
+	  $(VENV)-bi/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/bi.txt; }
+	@BRAKET_ETL_BI="$(CURDIR)/$(VENV)-bi/bin/python" $(BIN)/python -m pytest -q -p no:cacheprovider tests/bi
+
 test-focus: $(SET_UP) ## Hold the FOCUS export against focus-validator, where a Python 3.12 is found
 	@python="$$(for p in python3.12 $$HOME/.pyenv/versions/3.12*/bin/python; do $$p -c '' 2>/dev/null && echo $$p && break; done)"; \
 	if [ -z "$$python" ]; then echo "focus-validator: not run, no Python 3.12 on PATH or under pyenv"; exit 0; fi; \
@@ -160,7 +165,7 @@ api-news: $(SET_UP) ## Tell what Braket's API has in the newest botocore that ou
 docs: $(SET_UP) ## Write what is generated: pages of docs/, and what the statements of sql/ read
 	@$(BIN)/python docs/build.py
 
-check: lint types audit api-news test test-thorough test-cluster test-newest-parts test-readers test-lowest test-pythons test-sdk test-focus ## Everything that CI checks
+check: lint types audit api-news test test-thorough test-cluster test-newest-parts test-readers test-lowest test-pythons test-sdk test-bi test-focus ## Everything that CI checks
 
 ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
 	@$(BIN)/braket-etl --home .braket_etl-demo ui
@@ -173,4 +178,4 @@ lock: ## Lock the dependencies anew, with hashes and without index addresses (ne
 	  --extra dev --extra cluster --extra mcp pyproject.toml; } > requirements/lowest.txt
 
 clean: ## Remove what the targets made, but no warehouse
-	rm -rf $(VENV) $(VENV)-newest $(VENV)-lowest $(VENV)-3.* $(VENV)-duckdb-* $(VENV)-sdk $(VENV)-focus $(VENV)-audit $(VENV)-botocore $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist
+	rm -rf $(VENV) $(VENV)-newest $(VENV)-lowest $(VENV)-3.* $(VENV)-duckdb-* $(VENV)-sdk $(VENV)-bi $(VENV)-focus $(VENV)-audit $(VENV)-botocore $(VENV)-bench .pytest_cache .mypy_cache .ruff_cache .hypothesis .coverage* build dist

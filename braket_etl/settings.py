@@ -43,7 +43,16 @@ from braket_etl.package_files import checkout
 PREFIX = "BRAKET_ETL_"
 CONFIG_FILE = "braket_etl.toml"
 #: Variables that are no settings: which file counts, --quiet, and switches of this project's own tests and benchmarks.
-_NO_SETTINGS = ("CONFIG", "QUIET", "BENCH", "CLUSTER", "REQUIRE_BROWSER", "REQUIRE_SERVERS", "SCREENSHOTS")
+_NO_SETTINGS = (
+    "CONFIG",
+    "QUIET",
+    "BENCH",
+    "BI",
+    "CLUSTER",
+    "REQUIRE_BROWSER",
+    "REQUIRE_SERVERS",
+    "SCREENSHOTS",
+)
 DEMO_SUFFIX = "-demo"
 #: Begins the name of a warehouse that is a DuckLake.
 LAKE = "ducklake:"

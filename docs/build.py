@@ -15,6 +15,7 @@ from pathlib import Path
 from typing import Any, get_args
 
 from data_dictionary import GENERATED, HINT, data_dictionary
+from dbt_sources import dbt_sources
 from pydantic.fields import FieldInfo
 from typer.main import get_command
 
@@ -59,6 +60,7 @@ def stale_pages(docs: Path) -> dict[Path, str]:
         docs / "cookbook.md": cookbook(),
         docs / "commands.md": commands(),
         docs / "data-dictionary.md": data_dictionary(),
+        docs / "dbt-sources.yml": dbt_sources(),
         docs / "operations.md": with_settings((docs / "operations.md").read_text("utf-8")),
         FILE: parsed_statements(),
     }
