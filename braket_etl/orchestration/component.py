@@ -12,7 +12,7 @@ from typing import Any
 import dagster as dg
 from dagster._core.definitions.unresolved_asset_job_definition import UnresolvedAssetJobDefinition
 
-from braket_etl.orchestration.assets import ASSETS
+from braket_etl.orchestration.assets import ASSETS, STATEMENTS
 from braket_etl.orchestration.checks import CHECKS
 from braket_etl.orchestration.jobs import OBSERVE_CONFIG, OBSERVED
 from braket_etl.orchestration.maintenance import compact_warehouse
@@ -54,7 +54,8 @@ class BraketPipeline(dg.Component, dg.Model, dg.Resolvable):
         assets = [self._named(each) for each in ASSETS]
         made = [each for each in assets if isinstance(each, dg.AssetsDefinition)]
         external = [each for each in assets if isinstance(each, dg.AssetSpec)]
-        jobs = self._jobs(dg.AssetSelection.assets(*(key for each in made for key in each.keys)), bound)
+        pulled = {key for each in made for key in each.keys} - {self._key(dg.AssetKey(STATEMENTS))}
+        jobs = self._jobs(dg.AssetSelection.assets(*pulled), bound)
         return dg.Definitions(
             assets=[*dg.with_resources(made, bound), *external],
             asset_checks=dg.with_resources([self._keyed(each) for each in CHECKS], bound),

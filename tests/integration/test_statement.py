@@ -5,7 +5,6 @@ from __future__ import annotations
 import csv
 import io
 import re
-from collections.abc import Iterator
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
@@ -17,18 +16,11 @@ from pyarrow import parquet
 from braket_etl.report.statement import Period, close_statement, page, statement
 from braket_etl.warehouse.closed_statements import StatementError
 from tests.conftest import Program
-from tests.cost_cases import load, qpu, store, task, usd, warehouse
-from tests.integration.test_allocation import PRICES, RULES, draw, keep_rules
+from tests.cost_cases import load, qpu, store, task, usd
+from tests.integration.test_allocation import RULES, draw, keep_rules
 
 OCTOBER = Period(date(2026, 10, 1), date(2026, 10, 31))
 NOVEMBER = Period(date(2026, 11, 1), date(2026, 11, 30))
-
-
-@pytest.fixture
-def priced() -> Iterator[duckdb.DuckDBPyConnection]:
-    with warehouse() as connection:
-        load(connection, PRICES)
-        yield connection
 
 
 def one_sum(connection: duckdb.DuckDBPyConnection, what: str, period: Period) -> Decimal:

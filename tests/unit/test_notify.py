@@ -75,7 +75,7 @@ def test_an_address_that_is_none_is_explained_without_being_shown(monkeypatch: p
     ("alerts", "said"),
     [
         ("chemistry", "not a JSON list of spend alerts"),
-        ('[{"name": "a", "usd": 0}]', "greater than 0"),
+        ('[{"name": "a", "usd": 0}]', "more than 0"),
         ('[{"name": "a", "usd": 5, "tag": "team"}]', "tag"),
         ('[{"name": "a", "usd": 5, "account": "chemistry"}]', "account"),
         ('[{"name": "a", "usd": 5, "period": "week"}]', "'day' or 'month'"),

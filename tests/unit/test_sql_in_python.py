@@ -34,9 +34,10 @@ ALLOWED = {
         "warehouse/catalog.py warehouse/compact.py warehouse/connection.py warehouse/export.py warehouse/file.py "
         "warehouse/future.py warehouse/query_errors.py warehouse/lake.py warehouse/listing.py warehouse/migrate.py "
         "warehouse/models.py warehouse/repair.py warehouse/restore.py warehouse/results.py warehouse/runs.py "
-        "warehouse/statements.py warehouse/storage.py"
+        "warehouse/settled.py warehouse/statements.py warehouse/storage.py"
     ),
     "an example for the user to run": "cli/demo.py",
+    "the cells of a sheet, around the user's own query": "cli/query.py",
     "the order of a question's answer, by the column that was clicked": "serving/dashboard.py",
 }
 #: The report asks files; what is left says which accounts, tags and days there are, so that it can refuse others.
