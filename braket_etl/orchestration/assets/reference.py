@@ -113,6 +113,7 @@ class LookUpConfig(dg.Config):
         )
     ],
 )
+@under_own_keys
 def caller_lookups(
     context: dg.AssetExecutionContext, config: LookUpConfig, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:
