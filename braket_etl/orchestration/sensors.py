@@ -6,7 +6,7 @@ warning there and breaks nothing.
 
 import json
 from collections.abc import Sequence
-from datetime import UTC
+from datetime import UTC, datetime
 from logging import Logger
 
 import dagster as dg
@@ -121,21 +121,28 @@ def tell_of_budgets(
 def tell_of_unusual_spending(
     context: dg.SensorEvaluationContext, runtime: RuntimeResource
 ) -> dg.SensorResult | dg.SkipReason:
-    """One message a UTC day at most, for all that is new by then; the cursor holds that day and what was told."""
+    """One message a UTC day at most, for all that is new by then.
+
+    The cursor holds that day, what was told, and the copy in which nothing new was found.
+    """
     if runtime.settings.is_demo:
         return _DEMO
     today = runtime.settings.today
-    last = json.loads(context.cursor or '{"on": "", "told": []}')
+    last = {"on": "", "told": [], "copy": "", **json.loads(context.cursor or "{}")}
     if last["on"] == today.isoformat():
         return dg.SkipReason("people were told today")
     try:
+        copy = f"{today} {runtime.warehouse.published_at or datetime.now(UTC)}"
+        if copy == last["copy"]:
+            return dg.SkipReason("nothing was published since it was looked for")
         with runtime.warehouse.reading() as connection:
             found = unusual(connection, today)
-    except (NotPublishedError, DamagedError, duckdb.Error) as error:
+    except (NotPublishedError, DamagedError, OSError, duckdb.Error) as error:
         return dg.SkipReason(f"the published copy cannot be asked: {error}")
     news = {key: each for key, each in found.items() if key not in last["told"]}
     if not news:
-        return dg.SkipReason("no day stands out of which nobody was told")
+        nothing = "no day stands out of which nobody was told"
+        return dg.SensorResult(skip_reason=nothing, cursor=json.dumps({**last, "copy": copy}))
     if not _told(context.log, runtime, anomaly_message(news.values())):
         return dg.SkipReason("nobody could be told; it is tried again")
     return dg.SensorResult(

@@ -25,9 +25,9 @@ WITH spent AS (
         AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
     GROUP BY owner
     UNION ALL
-    SELECT coalesce(created_by, '(unallocated)'), 0, 0, 0, 0, 0, 0, 0, count(DISTINCT record_arn)
-    FROM charges
-    WHERE cost_status IN ('no_price', 'no_duration')
+    SELECT coalesce(created_by, '(unallocated)'), 0, 0, 0, 0, 0, 0, 0, count(DISTINCT unknown_arn)
+    FROM charge_sums
+    WHERE unknown_arn IS NOT NULL
         AND (getvariable('first') IS NULL OR charge_date >= getvariable('first')::DATE)
         AND (getvariable('last') IS NULL OR charge_date <= getvariable('last')::DATE)
         AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))

@@ -95,10 +95,12 @@ def test_people_are_told_once_and_once_a_day_at_most(
     assert "cannot be asked" in tick().skip_message
     store(priced, *quiet(), fetched_at=NOW)
     show()
-    assert "stands out" in tick().skip_message
+    nothing = tick()
+    assert "stands out" in nothing.skip_reason.skip_message
+    assert "nothing was published" in tick(nothing.cursor).skip_message
     store(priced, spent(5001, 1, times=100), fetched_at=NOW)
     show()
-    first = tick()
+    first = tick(nothing.cursor)
     (posted,) = hook.received
     assert posted["title"].startswith("Braket: unusual spending on ")
     assert "a on Garnet" in posted["message"]
@@ -110,4 +112,4 @@ def test_people_are_told_once_and_once_a_day_at_most(
     assert len(hook.received) == 2
     assert f"- {NOW:%Y-%m-%d}, a on Garnet" in hook.received[1]["message"]
     assert f"- {NOW - timedelta(days=1):%Y-%m-%d}" not in hook.received[1]["message"]
-    assert "stands out" in tick(yesterday(later.cursor)).skip_message
+    assert "stands out" in tick(yesterday(later.cursor)).skip_reason.skip_message
