@@ -60,6 +60,11 @@ def settle(connection: Connection) -> int:
         if all_of_it != _property(connection, _MADE_OF):
             connection.execute(f"CREATE OR REPLACE TABLE {_SUMS} AS SELECT * FROM ({model.sql}) LIMIT 0")
             connection.execute(f"CREATE OR REPLACE TABLE {_DAYS} (began_date DATE, made_of VARCHAR)")
+            for table, meaning in (
+                (_SUMS, "What charge_sums reads"),
+                (_DAYS, "What the sums of a day are made of"),
+            ):
+                connection.execute(f"COMMENT ON TABLE {table} IS '{meaning}'")
             _set_property(connection, _MADE_OF, all_of_it)
         kept = dict(connection.execute(f"SELECT began_date, made_of FROM {_DAYS}").fetchall())
         changed = sorted(day for day in kept | found if found.get(day) != kept.get(day))

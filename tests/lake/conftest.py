@@ -41,7 +41,8 @@ class Pulled:
         with self.warehouse.reading() as connection:
             names = connection.execute(
                 "SELECT table_schema, table_name FROM information_schema.tables WHERE table_schema IN ('main', 'etl') "
-                "AND table_catalog = current_database() AND table_name NOT IN ('runs', 'migrations', 'properties')"
+                "AND table_catalog = current_database() AND table_name NOT IN ('runs', 'migrations', 'properties') "
+                "AND table_name NOT LIKE 'kept_%'"  # sums that a file alone keeps
             ).fetchall()
             for schema, name in names:
                 table = f'{schema}."{name}"'
