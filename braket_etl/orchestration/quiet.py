@@ -28,6 +28,7 @@ from dagster._core.events import (
 from dagster._core.instance.utils import RUNLESS_JOB_NAME, RUNLESS_RUN_ID
 
 from braket_etl.costs.load import is_fresh
+from braket_etl.costs.owner_files import not_taken_over
 from braket_etl.costs.seed import SEED_FILE
 from braket_etl.crew import Crew
 from braket_etl.orchestration.due import first_wanted_day
@@ -201,16 +202,20 @@ def note_unchanged(
     record = context.instance.get_run_record_by_id(context.run_id)
     if context.job_name != _SYNC or not is_whole or record is None or record.start_time is None:
         return
-    told = [warning for step in steps.values() for warning in step.get("warnings", ())]
+    told = {unchanged.numberless(warning) for step in steps.values() for warning in step.get("warnings", ())}
     began = datetime.fromtimestamp(record.start_time, UTC)
     settings = runtime.settings
+    made_with = _made_with(settings)  # first: what changes after the files are compared is another then
+    differ = not_taken_over(connection, settings.allocations_file, settings.budgets_file)
+    if not {unchanged.numberless(remark) for remark in differ} <= told:
+        return  # a file was changed since it was taken over
     known = Unchanged(
         mark="",
-        made_with=_made_with(settings),
+        made_with=made_with,
         since=began,
         run_id=context.run_id,
         seen=_seen(connection, began.date()),
-        told=tuple(sorted(set(map(unchanged.numberless, told)))),
+        told=tuple(sorted(told)),
     )
     unchanged.note(runtime.warehouse, known)
 

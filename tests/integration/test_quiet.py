@@ -8,6 +8,7 @@ import shutil
 from collections.abc import Callable, Iterator
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
+from types import SimpleNamespace
 from typing import Any, cast
 
 import boto3
@@ -19,13 +20,15 @@ from dagster._core.loader import LoadingContextForTest
 from dagster._core.storage.event_log import SqlEventLogStorage
 
 from braket_emulator import Emulator, running
+from braket_etl.costs.errors import BillingFileError
+from braket_etl.costs.owner_files import read_allocations
 from braket_etl.orchestration.build import build_defs
 from braket_etl.orchestration.instance import instance_in
 from braket_etl.orchestration.maintenance import forget_old_runs
-from braket_etl.orchestration.quiet import LOOKED_AT, _made_with, in_order, looked
+from braket_etl.orchestration.quiet import LOOKED_AT, _made_with, in_order, looked, note_unchanged
 from braket_etl.pull.outcome import News
 from braket_etl.runtime import Runtime
-from braket_etl.warehouse.unchanged import DisturbedError, Watched, numberless
+from braket_etl.warehouse.unchanged import DisturbedError, Watched, noted, numberless
 from tests.conftest import Program
 
 LATER = datetime.now(UTC).replace(microsecond=0)
@@ -259,6 +262,36 @@ def test_whatever_may_have_changed_makes_a_sync_whole(synced: Program, change: s
     make(synced)
     with pytest.raises(News, match=why):
         look(synced)
+
+
+#: Of a file that was taken over when nothing was in it: what it says by now, what the run told of it, whether it is known.
+OWNERS = {
+    "a comment": ("# nobody's", (), True),
+    "an owner": ('[defaults]\nproject = "a"', (), False),
+    "a fault": ("?", (), False),
+    "a fault that was told": ("?", ("{problem}; what it said before still counts",), True),
+}
+
+
+@pytest.mark.parametrize("change", OWNERS)
+def test_what_a_file_of_owners_says_is_known_only_where_it_was_taken_over(
+    synced: Program, change: str
+) -> None:
+    text, told, is_known = OWNERS[change]
+    runtime = Runtime()
+    file = synced.home / "allocations.toml"
+    file.write_text(text)
+    try:
+        problem = str(read_allocations(file))
+    except BillingFileError as error:
+        problem = str(error)
+    (synced.home / "writer" / "unchanged.json").unlink()
+    with instance_of(synced) as instance, synced_writer(synced) as connection:
+        (run,) = instance.get_runs()
+        context = SimpleNamespace(run=run, run_id=run.run_id, job_name=run.job_name, instance=instance)
+        steps = {"owner_files": {"warnings": [each.format(problem=problem) for each in told]}}
+        note_unchanged(cast("Any", context), runtime, connection, steps)
+    assert (noted(runtime.warehouse) is not None) is is_known
 
 
 def with_names(program: Program, monkeypatch: pytest.MonkeyPatch, **more: str) -> None:
