@@ -6,11 +6,14 @@ Text from the API is untrusted: control characters, which could steer a terminal
 from __future__ import annotations
 
 import os
+import shutil
 import sys
-from collections.abc import Collection, Iterable, Sequence
+from collections.abc import Collection, Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime
 from decimal import Decimal
+from pathlib import Path
 from typing import Any, Literal
 
 from rich.console import Console
@@ -20,6 +23,7 @@ from rich.text import Text
 from braket_etl import display
 from braket_etl.display import as_json as as_json
 from braket_etl.display import plain
+from braket_etl.settings import SettingsError
 
 #: A pipe has no width to fit into; a name broken over two lines helps nobody there.
 _PIPE_WIDTH = 10_000
@@ -51,6 +55,53 @@ def warn(message: str) -> None:
 def fail(message: str) -> None:
     """A line that says what went wrong and what to do."""
     err.print(Text(f"error: {printable(message)}", style="bold red"), soft_wrap=True)
+
+
+def check_output(output: Path | None) -> None:
+    """Raise SettingsError where no file can be written there."""
+    if output is None:
+        return
+    if not output.absolute().parent.is_dir():
+        raise SettingsError(f"--output {output}: there is no folder {output.absolute().parent}")
+    if output.is_dir():
+        raise SettingsError(f"--output {output} is a folder; name a file in it")
+
+
+def by_ending(output: Path, endings: Mapping[str, str]) -> str:
+    """The format that a file's name ends with; raises SettingsError for one that is none."""
+    style = endings.get(output.suffix.lower())
+    if style is None:
+        *others, last = endings
+        raise SettingsError(
+            f"--output {output}: its ending says no format: choose {', '.join(others)} or {last}, or --format"
+        )
+    return style
+
+
+@contextmanager
+def drafted(output: Path, mode: int = 0o666) -> Iterator[Path]:
+    """A file beside it to write to, which takes its place when all is written, and else is gone.
+
+    A file that is there keeps its mode; a new one has `mode`, less the umask. A link, such as /dev/stdout, and what is
+    no file are written to as they stand. Raises SettingsError where it cannot be written.
+    """
+    is_plain = not output.is_symlink() and (output.is_file() or not output.exists())
+    draft = output.with_name(f".{os.getpid()}.{output.name}") if is_plain else output
+    try:
+        if is_plain:
+            draft.touch(mode)
+            if output.exists():
+                shutil.copymode(output, draft)
+            mode = draft.stat().st_mode
+        yield draft
+        if is_plain:
+            draft.chmod(mode)  # DuckDB writes a file of its own in its place
+            draft.replace(output)
+    except OSError as error:
+        raise SettingsError(f"{output} cannot be written: {error.strerror}") from None
+    finally:
+        if is_plain:
+            draft.unlink(missing_ok=True)
 
 
 def printable(text: object) -> str:

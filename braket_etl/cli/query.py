@@ -14,7 +14,20 @@ from typing import Any, TextIO
 
 import duckdb
 
-from braket_etl.cli.output import as_json, cell, err, fail, is_terminal, plain, say, show_table, warn
+from braket_etl.cli.output import (
+    as_json,
+    by_ending,
+    cell,
+    check_output,
+    drafted,
+    err,
+    fail,
+    is_terminal,
+    plain,
+    say,
+    show_table,
+    warn,
+)
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
 from braket_etl.tables.declaration import identifier, quoted
@@ -45,11 +58,12 @@ def run_sql(
     all_columns: bool = False,
 ) -> int:
     """Run the query and print its rows; 1 where it fails."""
-    style = style or (_by_ending(output) if output else "table" if is_terminal() else "csv")
+    style = style or (by_ending(output, _ENDINGS) if output else "table" if is_terminal() else "csv")
     if style in _IN_FILES and output is None:
         raise SettingsError(f"{style} goes to a file: add --output FILE")
     if style == "table" and output is not None:
         raise SettingsError(f"a table goes to the screen: choose --format {_any_of(_FORMATS)}")
+    check_output(output)
     given = dict(_parameter(text) for text in params)
     named = _named(query) if query and file is None else None
     statement = named.sql if named else _statement(query, file)
@@ -68,8 +82,12 @@ def run_sql(
             if (rows := _rows(connection, statement, given)) is not None:
                 if style == "table":
                     _as_table(rows, named, is_whole=all_columns)
+                elif output is None:
+                    _FORMATS[style](rows, None)
                 else:
-                    _FORMATS[style](rows, output)
+                    with drafted(output) as file:
+                        _FORMATS[style](rows, file)
+                    err.print(f"wrote {output}", markup=False)
         except QueryError as error:
             raise SettingsError(str(error)) from None
         except duckdb.InterruptException:
@@ -78,16 +96,6 @@ def run_sql(
             fail(explained(error, connection))
             return 1
     return 0
-
-
-def _by_ending(output: Path) -> str:
-    """The format that a file's name ends with; raises SettingsError for one that is none."""
-    style = _ENDINGS.get(output.suffix.lower())
-    if style is None:
-        raise SettingsError(
-            f"--output {output}: its ending says no format: choose {_any_of(_ENDINGS)}, or --format"
-        )
-    return style
 
 
 def _any_of(names: Iterable[str]) -> str:
@@ -251,7 +259,6 @@ def _as_markdown(rows: _Rows, output: Path | None) -> None:
 
 def _as_parquet(rows: _Rows, output: Path | None) -> None:
     rows.connection.sql(rows.statement, params=rows.parameters).write_parquet(str(output), compression="zstd")
-    err.print(f"wrote {output}", markup=False)
 
 
 def _as_xlsx(rows: _Rows, output: Path | None) -> None:
@@ -274,7 +281,6 @@ def _as_xlsx(rows: _Rows, output: Path | None) -> None:
         "(FORMAT xlsx, HEADER true)",
         rows.parameters,
     )
-    err.print(f"wrote {output}", markup=False)
 
 
 def _load_excel(connection: Connection) -> None:
@@ -318,13 +324,8 @@ def _stream(output: Path | None) -> Iterator[TextIO]:
     if output is None:
         yield sys.stdout
         return
-    try:
-        file = output.open("w", encoding="utf-8", newline="")
-    except OSError as error:
-        raise SettingsError(f"{output} cannot be written: {error.strerror}") from None
-    with file:
+    with output.open("w", encoding="utf-8", newline="") as file:
         yield file
-    err.print(f"wrote {output}", markup=False)
 
 
 _FORMATS: dict[str, Callable[[_Rows, Path | None], None]] = {

@@ -158,6 +158,44 @@ def test_an_ending_that_says_no_format_is_refused(with_warehouse: Program, tmp_p
     assert with_warehouse.run("sql", "SELECT 1", "-o", "out.txt", "--format", "table").returncode == 2
 
 
+@pytest.mark.parametrize("ending", ["csv", "json", "md", "parquet"])
+def test_an_answer_that_is_not_whole_leaves_the_file_as_it_was(
+    with_warehouse: Program, tmp_path: Path, ending: str
+) -> None:
+    target = tmp_path / f"out.{ending}"
+    query = "SELECT CASE WHEN n = 20000 THEN error('no more') END AS a FROM range(30000) AS t(n)"
+    for kept in ([], [target]):
+        for file in kept:
+            file.write_text("of yesterday")
+        done = with_warehouse.run("sql", query, "-o", str(target))
+        assert (done.returncode, "no more" in done.stderr) == (1, True), done.stderr
+        assert [file for file in tmp_path.iterdir() if file.is_file()] == kept
+    assert target.read_text() == "of yesterday"
+    target.chmod(0o640)
+    with_warehouse.ok("sql", "SELECT 1 AS a", "-o", str(target))
+    assert ("yesterday" in target.read_text("latin-1"), target.stat().st_mode & 0o777) == (False, 0o640)
+
+
+def test_what_is_sent_on_through_a_file_is_written_to_as_it_stands(
+    with_warehouse: Program, tmp_path: Path
+) -> None:
+    target, link = tmp_path / "out.csv", tmp_path / "link.csv"
+    target.touch()
+    link.symlink_to(target)
+    with target.open("r") as already_open:
+        with_warehouse.ok("sql", "SELECT 1 AS a", "-o", str(link))
+        assert (link.is_symlink(), already_open.read()) == (True, "a\n1\n")
+
+
+@pytest.mark.parametrize("file", ["nowhere/out.csv", "nowhere/out.xlsx", "nowhere/out.parquet", "folder.csv"])
+def test_a_file_that_cannot_be_written_is_told_before_anything_is_asked(
+    with_warehouse: Program, tmp_path: Path, file: str
+) -> None:
+    (tmp_path / "folder.csv").mkdir()
+    done = with_warehouse.run("sql", "SELECT error('asked') AS a", "-o", str(tmp_path / file))
+    assert (done.returncode, "folder" in done.stderr) == (2, True), done.stderr
+
+
 def test_a_sheet_is_written_or_refused_with_what_it_needs(with_warehouse: Program, tmp_path: Path) -> None:
     target = tmp_path / "out.xlsx"
     done = with_warehouse.run("sql", "SELECT * FROM quantum_tasks ORDER BY usd;", "-o", str(target))
