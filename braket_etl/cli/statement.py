@@ -14,17 +14,18 @@ from typing import Any, TextIO
 import pyarrow as pa
 from pyarrow import parquet
 
-from braket_etl.cli.output import cell, is_terminal, plain, say, warn
+from braket_etl.cli.output import by_ending, cell, check_output, drafted, is_terminal, plain, say, warn
 from braket_etl.costs.owner_files import not_taken_over
-from braket_etl.report.statement import Period, Statement, close_statement, page, statement
+from braket_etl.report.statement import Period, Statement, close_statement, nobodys, page, statement
 from braket_etl.runtime import Runtime
 from braket_etl.settings import SettingsError
 from braket_etl.tables.declaration import MONEY
 from braket_etl.warehouse.closed_statements import closed
-from braket_etl.warehouse.connection import replaced_atomically
 from braket_etl.warehouse.door import held_back, refusal
 from braket_etl.warehouse.export import FORMULA
 from braket_etl.warehouse.publish import publish
+
+_ENDINGS = {".html": "html", ".htm": "html", ".csv": "csv", ".parquet": "parquet"}
 
 
 def run_statement(
@@ -39,13 +40,10 @@ def run_statement(
 ) -> int:
     """Write the statement to a file, or its lines to the screen; close it before, where that is asked for."""
     period = _period(month, first, last)
-    style = style or ("html" if output is not None and output.suffix in (".html", ".htm") else "csv")
+    style = style or ("csv" if output is None else by_ending(output, _ENDINGS))
     if output is None and style != "csv":
         raise SettingsError(f"{style} goes to a file: add --output FILE")
-    if output is not None and not output.absolute().parent.is_dir():
-        raise SettingsError(f"--output {output}: there is no folder {output.absolute().parent}")
-    if output is not None and output.is_dir():
-        raise SettingsError(f"--output {output} is a folder; name a file in it")
+    check_output(output)
     runtime = Runtime()
     if is_to_close:
         _close(runtime, key, period)
@@ -53,21 +51,17 @@ def run_statement(
         made = statement(connection, key, period)
         settings = runtime.settings
         remarks = not_taken_over(connection, settings.allocations_file, settings.budgets_file)
-    try:
-        _write(made, style, output)
-    except OSError as error:
-        if output is None:  # whoever reads the pipe has had enough
-            raise
-        raise SettingsError(f"{output} cannot be written: {error.strerror}") from None
+        if made.total_usd and made.unallocated_usd == made.total_usd:
+            remarks.append(nobodys(connection, key))
+    if output is None:
+        _write_csv(made, sys.stdout, cell if is_terminal() else plain)
+    else:
+        with drafted(output, 0o600 if style == "html" else 0o666) as file:
+            _write(made, style, file)
     if held := held_back(runtime.warehouse):
         remarks.append(f"the statement is not of all that is stored. {refusal(runtime.warehouse, held)}")
     for remark in remarks:
         warn(remark)
-    if made.total_usd and made.unallocated_usd == made.total_usd:
-        warn(
-            f"nothing of it has an owner by {key}: is it the key of a tag that your tasks or jobs bear? "
-            "`braket-etl sql @cost_by_tag_key` lists them"
-        )
     where = f"wrote {output}: " if output else ""
     closed = f", as closed on {made.closed_at:%Y-%m-%d %H:%M} UTC" if made.closed_at else ""
     say(
@@ -108,11 +102,9 @@ def _period(month: str | None, first: date | None, last: date | None) -> Period:
     return Period(first, last)
 
 
-def _write(made: Statement, style: str, output: Path | None) -> None:
-    if output is None:
-        _write_csv(made, sys.stdout, cell if is_terminal() else plain)
-    elif style == "html":
-        replaced_atomically(output, page(made), mode=0o600)
+def _write(made: Statement, style: str, output: Path) -> None:
+    if style == "html":
+        output.write_text(page(made), "utf-8")
     elif style == "csv":
         with output.open("w", encoding="utf-8", newline="") as file:
             _write_csv(made, file, plain)

@@ -15,9 +15,9 @@ from typing import Any
 import jinja2
 
 from braket_etl import __version__
-from braket_etl.display import heading, printable
+from braket_etl.display import did_you_mean, heading, printable
 from braket_etl.report.values import Cell, cell
-from braket_etl.warehouse.closed_statements import Closed, close, closed
+from braket_etl.warehouse.closed_statements import Closed, StatementError, close, closed
 from braket_etl.warehouse.connection import Connection
 from braket_etl.warehouse.queries import Answer, Value, answer, named_query
 
@@ -78,6 +78,11 @@ class Statement:
             (row["amount_usd"] for row in self.owners.records() if row["owner"] == _NOBODY), Decimal(0)
         )
 
+    @property
+    def is_somebodys(self) -> bool:
+        """Whether anybody but nobody has a line of it."""
+        return any(row["owner"] != _NOBODY for row in self.owners.records())
+
 
 def statement(connection: Connection, key: str, period: Period) -> Statement:
     """The statement of these days by an owner key (account, person, or the key of a tag), as it was where it is closed."""
@@ -103,12 +108,29 @@ def statement(connection: Connection, key: str, period: Period) -> Statement:
 
 
 def close_statement(connection: Connection, key: str, period: Period) -> Statement:
-    """The statement, closed by now: where it was closed before, as it was then. Raises StatementError."""
+    """The statement, closed by now: where it was closed before, as it was then. Raises StatementError.
+
+    What is nobody's is not closed: a name that is spelled wrong would be closed for good.
+    """
     made = statement(connection, key, period)
     if made.closed_at is not None:
         return made
+    if made.owners.rows and not made.is_somebodys:
+        raise StatementError(nobodys(connection, key))
     parts = (each.records() for each in (made.owners, made.lines, made.corrections))
     return replace(made, closed_at=close(connection, key, period.first, period.last, *parts))
+
+
+def nobodys(connection: Connection, key: str) -> str:
+    """What to say of a statement in which nothing has an owner by this key."""
+    if key == "person":
+        hint = (
+            "names are kept where BRAKET_ETL_CREATED_BY is name or pseudonym, or allocations.toml has rules"
+        )
+    else:
+        keys = ["account", "person", *(row[0] for row in answer(connection, named_query("tag_keys")).rows)]
+        hint = did_you_mean(key, keys) or "`braket-etl sql @tag_keys` lists the keys of tags"
+    return f"nothing of it has an owner by {key or 'a key without a name'}: {hint}"
 
 
 def page(made: Statement) -> str:

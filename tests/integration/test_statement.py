@@ -161,6 +161,19 @@ def test_a_day_is_closed_once(priced: duckdb.DuckDBPyConnection) -> None:
     assert close_statement(priced, "account", OCTOBER).total_usd == first.total_usd
 
 
+def test_what_is_nobodys_is_not_closed(priced: duckdb.DuckDBPyConnection) -> None:
+    store(priced, ended(1, "2026-10-02"))
+    search(priced, "2027-01-01T01:00:00Z")
+    for key, says in (
+        ("projct", "did you mean project?"),
+        ("person", "BRAKET_ETL_CREATED_BY"),
+        ("", "@tag_keys"),
+    ):
+        with pytest.raises(StatementError, match=says):
+            close_statement(priced, key, OCTOBER)
+    assert priced.execute("SELECT count(*) FROM closed_statements").fetchall() == [(0,)]
+
+
 @pytest.mark.parametrize(
     ("period", "before"),
     [
@@ -206,7 +219,7 @@ def test_the_verb_writes_a_page_rows_and_parquet(pulled: Program, tmp_path: Path
     file = tmp_path / "s.parquet"
     pulled.ok("statement", "--by", "team", "--month", month, "--format", "parquet", "--output", str(file))
     assert sum(parquet.read_table(file)["amount_usd"].to_pylist()) == charged
-    shown = tmp_path / "s.html"
+    shown = tmp_path / "s.HTML"
     pulled.ok("statement", "--by", "team", "--month", month, "--output", str(shown))
     assert re.search(r"<h1>Amazon Braket: statement by team", shown.read_text("utf-8"))
 
@@ -214,6 +227,7 @@ def test_the_verb_writes_a_page_rows_and_parquet(pulled: Program, tmp_path: Path
 def test_what_cannot_be_asked_is_named(pulled: Program) -> None:
     for given, says in (
         ((), "give --month YYYY-MM"),
+        (("--month", "2026-10", "--output", "x.xlsx"), "choose .html, .htm, .csv or .parquet, or --format"),
         (("--month", "October"), "is no month"),
         (("--month", "2026-10", "--from", "2026-10-01"), "give --month"),
         (("--from", "2026-10-01"), "give both"),

@@ -17,7 +17,9 @@ from braket_etl.orchestration.digest import week_before
 from braket_etl.orchestration.schedules import monthly_statements
 from braket_etl.orchestration.sensors import tell_of_the_week
 from braket_etl.runtime import Runtime
+from braket_etl.warehouse.models import refresh_models
 from tests.cost_cases import TASK_PRICES, load, store, task, warehouse
+from tests.integration.test_statement import search
 from tests.receivers import Hook
 
 TUESDAY = datetime(2026, 10, 20, 6, tzinfo=UTC)
@@ -104,6 +106,26 @@ def test_the_statements_of_a_month_are_pages(
         "2026-10-project.html",
     ]
     assert "statement by project" in (tmp_path / "statements" / "2026-10-project.html").read_text("utf-8")
+
+
+def test_a_month_without_anything_to_close_has_its_page_too(
+    tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    for name, value in {"HOME": tmp_path, "STATEMENTS": "project,team", "CLOSE_STATEMENTS": "true"}.items():
+        monkeypatch.setenv(f"BRAKET_ETL_{name}", str(value))
+    runtime = Runtime()
+    with runtime.warehouse.writing("storing") as connection:
+        refresh_models(connection)
+        load(connection, TASK_PRICES)
+        store(connection, ended(1, 6, "a"), fetched_at=TUESDAY)
+        search(connection, "2026-12-01T01:00:00Z")
+    for month in ("2026-10-01", "2026-09-01"):
+        resources = {"runtime": runtime}
+        assert dg.materialize([statements], partition_key=month, resources=resources).success
+    assert len(list((tmp_path / "statements").glob("*.html"))) == 4
+    with runtime.warehouse.reading() as connection:
+        found = connection.execute("SELECT owner_key, period_from FROM closed_statements").fetchall()
+    assert found == [("project", date(2026, 10, 1))]
 
 
 def test_the_schedule_asks_for_the_month_before(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:

@@ -48,6 +48,9 @@ def _made(runtime: Runtime, key: str, period: Period) -> Statement:
         with runtime.warehouse.reading() as connection:
             return statement(connection, key, period)
     with runtime.warehouse.writing("closing a statement") as connection:
+        made = statement(connection, key, period)
+        if not made.is_somebodys:
+            return made
         made = close_statement(connection, key, period)
         publish(runtime.warehouse, connection, group=runtime.settings.group)
         return made
