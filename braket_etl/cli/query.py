@@ -262,7 +262,10 @@ def _as_parquet(rows: _Rows, output: Path | None) -> None:
 
 
 def _as_xlsx(rows: _Rows, output: Path | None) -> None:
-    """A sheet: amounts are numbers of 15 digits there, instants are UTC. Raises SettingsError without the extension."""
+    """A sheet: amounts are numbers of 15 digits there, instants are UTC, and a text of more than it holds ends in "…".
+
+    Raises SettingsError without the extension.
+    """
     if rows.statement.type != duckdb.StatementType.SELECT:
         raise SettingsError("a sheet is made of the rows of a query: SELECT … or FROM …")
     _load_excel(rows.connection)
@@ -270,9 +273,7 @@ def _as_xlsx(rows: _Rows, output: Path | None) -> None:
     described = rows.connection.execute(f"SELECT * FROM {query} LIMIT 0", rows.parameters).description or []
     names = [identifier(name) for name in distinct_names([name for name, *_ in described])]
     cells = (
-        f"c{n} AS {name}"
-        if str(kind).startswith(_IN_SHEETS)
-        else f"regexp_replace(c{n}::VARCHAR, '{_NOT_IN_XML}', '\ufffd', 'g') AS {name}"
+        f"c{n} AS {name}" if str(kind).startswith(_IN_SHEETS) else f"{_as_text(f'c{n}::VARCHAR')} AS {name}"
         for n, (name, (_, kind, *_)) in enumerate(zip(names, described, strict=True))
     )
     columns = ", ".join(f"c{n}" for n in range(len(names)))
@@ -281,6 +282,11 @@ def _as_xlsx(rows: _Rows, output: Path | None) -> None:
         "(FORMAT xlsx, HEADER true)",
         rows.parameters,
     )
+
+
+def _as_text(value: str) -> str:
+    whole = f"regexp_replace({value}, '{_NOT_IN_XML}', '\ufffd', 'g')"
+    return f"CASE WHEN length({value}) > {_IN_A_CELL} THEN left({whole}, {_IN_A_CELL - 1}) || '…' ELSE {whole} END"
 
 
 def _load_excel(connection: Connection) -> None:
@@ -340,6 +346,8 @@ _IN_SHEETS = (
     *("BOOLEAN", "DATE", "TIME", "DECIMAL", "DOUBLE", "FLOAT", "HUGEINT"),
     *("BIGINT", "INTEGER", "SMALLINT", "TINYINT", "UBIGINT", "UINTEGER", "USMALLINT", "UTINYINT"),
 )
-_NOT_IN_XML = r"[\x00-\x08\x0b\x0c\x0e-\x1f]"
+_NOT_IN_XML = r"[\x00-\x08\x0b\x0c\x0e-\x1f\x{fffe}\x{ffff}]"
+#: Characters that a cell of Excel holds; of a longer text it says that the file is damaged.
+_IN_A_CELL = 32_767
 _IN_FILES = ("parquet", "xlsx")
 _ENDINGS = {**{f".{name}": name for name in _FORMATS}, ".md": "markdown"}

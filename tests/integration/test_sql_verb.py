@@ -7,9 +7,11 @@ import io
 import json
 import re
 import shutil
+import zipfile
 from datetime import date
 from decimal import Decimal
 from pathlib import Path
+from xml.etree import ElementTree
 
 import duckdb
 import pytest
@@ -213,7 +215,13 @@ def test_a_sheet_is_written_or_refused_with_what_it_needs(with_warehouse: Progra
         found = connection.execute(
             f"SELECT usd, note FROM read_xlsx('{target}', header = true, all_varchar = true)"
         ).fetchall()
-    assert [(float(usd), note) for usd, note in found] == [(1.5, None), (2, "x"), (3, "<script>")]
+        assert [(float(usd), note) for usd, note in found] == [(1.5, None), (2, "x"), (3, "<script>")]
+        with_warehouse.ok(
+            "sql", "SELECT repeat('x', 40000) AS a, 'b' || chr(65535) || chr(1) AS b", "-o", str(target)
+        )
+        ElementTree.fromstring(zipfile.ZipFile(target).read("xl/worksheets/sheet1.xml"))
+        found = connection.execute(f"SELECT length(a), a[-2:], b FROM read_xlsx('{target}')").fetchall()
+    assert found == [(32767, "x…", "b\ufffd\ufffd")]
 
 
 def test_no_value_is_written_as_python_has_it(with_warehouse: Program) -> None:
