@@ -50,7 +50,7 @@ def run_statement(
     with runtime.warehouse.reading() as connection:
         made = statement(connection, key, period)
         settings = runtime.settings
-        remarks = not_taken_over(connection, settings.allocations_file, settings.budgets_file)
+        remarks = [*made.lacks, *not_taken_over(connection, settings.allocations_file, settings.budgets_file)]
         if made.total_usd and made.unallocated_usd == made.total_usd:
             remarks.append(nobodys(connection, key))
     if output is None:
@@ -82,6 +82,8 @@ def _close(runtime: Runtime, key: str, period: Period) -> None:
         was_closed = closed(connection, key, period.first, period.last) is not None
         made = close_statement(connection, key, period)
         publish(runtime.warehouse, connection, group=runtime.settings.group)
+    for lack in made.lacks:
+        warn(lack)
     if was_closed:
         warn(f"it was closed on {made.closed_at:%Y-%m-%d %H:%M} UTC and stays as it was")
 

@@ -5,7 +5,7 @@ The page is one file of its own, without scripts; every text in it is escaped.
 
 from __future__ import annotations
 
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from decimal import Decimal
@@ -19,9 +19,12 @@ from braket_etl.display import did_you_mean, heading, printable
 from braket_etl.report.values import Cell, cell
 from braket_etl.warehouse.closed_statements import Closed, StatementError, close, closed
 from braket_etl.warehouse.connection import Connection
+from braket_etl.warehouse.coverage import gaps
 from braket_etl.warehouse.queries import Answer, Value, answer, named_query
 
 _NOBODY = "(unallocated)"
+#: Accounts and Regions that are named where days are missing.
+_NAMED = 6
 
 
 @dataclass(frozen=True)
@@ -60,6 +63,8 @@ class Statement:
     before: Mapping[str, Decimal]
     corrections: Answer
     closed_at: datetime | None = None
+    lacks: tuple[str, ...] = ()
+    """In words, what is in none of it though it is of these days; of a closed one nobody knows any more."""
 
     @property
     def corrected_usd(self) -> Decimal:
@@ -102,9 +107,28 @@ def statement(connection: Connection, key: str, period: Period) -> Statement:
     corrections = answer(
         connection, named_query("statement_corrections"), {"key": key, "before": period.first}
     )
+    (spent,) = asked("spent", period).records()
     return Statement(
-        key, period, asked("statement", period), asked("statement_owners", period), before, corrections
+        key,
+        period,
+        asked("statement", period),
+        asked("statement_owners", period),
+        before,
+        corrections,
+        lacks=tuple(_lacks(connection, period, spent["n_without_a_known_cost"])),
     )
+
+
+def _lacks(connection: Connection, period: Period, n_unknown: int) -> Iterator[str]:
+    if n_unknown:
+        records = "task, job or reservation has" if n_unknown == 1 else "tasks, jobs or reservations have"
+        yield f"{n_unknown:,} {records} no known cost and {'is' if n_unknown == 1 else 'are'} in none of it: @cost_unknown"
+    unseen = (
+        gap for gap in gaps(connection) if gap.first_day <= period.last and gap.last_day >= period.first
+    )
+    if places := sorted({f"{gap.account}/{gap.region}" for gap in unseen}):
+        more = f" and {len(places) - _NAMED} more" if len(places) > _NAMED else ""
+        yield f"some of its days were not seen whole in {', '.join(places[:_NAMED])}{more}: @days_not_whole"
 
 
 def close_statement(connection: Connection, key: str, period: Period) -> Statement:
@@ -149,6 +173,7 @@ def page(made: Statement) -> str:
     return environment.get_template("statement.html.j2").render(
         made=made,
         key=printable(made.key),
+        lacks=[printable(each) for each in made.lacks],
         made_at=datetime.now(UTC),
         version=__version__,
         total=cell("total_usd", made.total_usd),

@@ -161,6 +161,24 @@ def test_a_day_is_closed_once(priced: duckdb.DuckDBPyConnection) -> None:
     assert close_statement(priced, "account", OCTOBER).total_usd == first.total_usd
 
 
+def test_what_a_statement_lacks_is_told(priced: duckdb.DuckDBPyConnection) -> None:
+    january = Period(date(2025, 1, 1), date(2025, 1, 31))
+    store(priced, ended(1, "2026-10-02"))
+    assert statement(priced, "project", OCTOBER).lacks == ()
+    unheard_of = "arn:aws:braket:eu-north-1::device/qpu/iqm/Unheard-of"
+    store(priced, task(2, unheard_of, endedAt="2025-01-03T00:00:00Z"))
+    priced.execute(
+        "INSERT INTO etl.wanted BY NAME SELECT 'lab' AS account, 'us-east-1' AS region, DATE '2025-01-20' AS first_day"
+    )
+    (unknown, unseen) = statement(priced, "project", january).lacks
+    assert unknown.startswith("1 task, job or reservation has no known cost")
+    assert "not seen whole in lab/us-east-1" in unseen
+    assert all(
+        told in page(statement(priced, "project", january)) for told in ("no known cost", "lab/us-east-1")
+    )
+    assert statement(priced, "project", Period(date(2025, 1, 4), date(2025, 1, 19))).lacks == ()
+
+
 def test_what_is_nobodys_is_not_closed(priced: duckdb.DuckDBPyConnection) -> None:
     store(priced, ended(1, "2026-10-02"))
     search(priced, "2027-01-01T01:00:00Z")
