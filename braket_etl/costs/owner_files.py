@@ -24,7 +24,7 @@ from braket_etl.values import rounded
 from braket_etl.warehouse.connection import Connection
 from braket_etl.warehouse.statements import transaction
 
-_MOST_USD = Decimal(10) ** 12
+_LEAST_USD, _MOST_USD = Decimal("0.01"), Decimal(10) ** 12
 #: What an owner key may not be: the account that pays is a fact.
 _FACTS = ("account",)
 #: Other members of these entries say which records a rule is for.
@@ -90,7 +90,7 @@ class _Budget(_Kept):
     """One [[budgets]]."""
 
     name: str = Field(min_length=1)
-    amount_usd: Decimal = Field(gt=0, le=_MOST_USD, allow_inf_nan=False)
+    amount_usd: Decimal = Field(ge=_LEAST_USD, le=_MOST_USD, allow_inf_nan=False)
     first: date | None = Field(None, alias="from")
     last: date | None = Field(None, alias="to")
     period: Literal["month"] | None = None

@@ -95,6 +95,7 @@ def test_a_budget_holds_for_its_days_or_for_each_month(tmp_path: Path) -> None:
         (read_budgets, (BUDGET + DATES) * 2, "names of budgets must differ: grant"),
         (read_budgets, BUDGET.replace("100", "nan") + DATES, "amount_usd"),
         (read_budgets, BUDGET.replace("100", "0") + DATES, "amount_usd"),
+        (read_budgets, BUDGET.replace("100", "1e-30") + DATES, "amount_usd"),
     ],
 )
 def test_what_cannot_be_right_is_named(
