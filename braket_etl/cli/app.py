@@ -368,7 +368,8 @@ def statement(
     format_: Annotated[
         Optional[Literal["html", "csv", "parquet"]],
         typer.Option(
-            "--format", help="A page that prints, or the lines; html for a file of that name, else csv."
+            "--format",
+            help="A page that prints, or the lines; by default what the file's name ends with, else csv.",
         ),
     ] = None,
     output: Annotated[
