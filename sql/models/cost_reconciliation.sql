@@ -63,7 +63,7 @@ lines AS (
         coalesce(b.account_id, '(unknown)') AS account_id,
         coalesce(b.region, '(unknown)') AS region,
         make_timestamp(epoch_us(b.usage_start))::DATE AS usage_date,
-        coalesce(epoch(b.usage_end) - epoch(b.usage_start) > 25 * 3600, false) AS is_long,
+        coalesce(epoch_us(b.usage_end) - epoch_us(b.usage_start) > 25 * 3600000000, false) AS is_long,
         b.invoice_id IS NOT NULL AS is_final,
         coalesce(u.product_family, f.product_family, s.product_family, t.product_family, '(unknown)') AS product_family,
         CASE WHEN coalesce(u.product_family, f.product_family, s.product_family, t.product_family)

@@ -68,7 +68,7 @@ dated AS (
         TRY(stopping_condition_max_runtime_in_seconds * 1000),
         least(
             greatest(fetched_at, s.last_running_at),
-            TRY(to_timestamp(epoch(started_at) + stopping_condition_max_runtime_in_seconds))
+            TRY(to_timestamp(epoch_us(started_at) / 1e6 + stopping_condition_max_runtime_in_seconds))
         ),
         fetched_at,
         make_timestamp(epoch_us(created_at))::DATE

@@ -62,7 +62,7 @@ offers AS (
         r.region,
         NOT l.is_seed AS is_loaded,
         -- a day, since clocks differ
-        bool_and(epoch(l.published_at) <= epoch(l.loaded_at) + 86400) AS is_published,
+        bool_and(epoch_us(l.published_at) - epoch_us(l.loaded_at) <= 86400000000) AS is_published,
         l.published_at,
         l.effective_from,
         min(l.unit) AS unit,

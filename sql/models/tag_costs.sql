@@ -17,10 +17,9 @@
 -- n_jobs: jobs that ended, or were created and are open: each is counted on one day
 -- n_unknown: ended tasks and jobs whose cost is not known, on their last day; the days before it lack their cost as well
 WITH by_tags AS (
-    -- tasks with equal tags are many, sets of tags are few; grouping by text takes a third of grouping by maps
     SELECT
         charge_date,
-        to_json(tags)::VARCHAR AS tags,
+        tags,
         coalesce(sum(cost_usd), 0) AS cost_usd,
         coalesce(sum(discount_usd), 0) AS discount_usd,
         coalesce(sum(committed_usd), 0) AS committed_usd,
@@ -29,7 +28,7 @@ WITH by_tags AS (
         coalesce(sum(n_records) FILTER (record_kind = 'job'), 0) AS n_jobs,
         coalesce(sum(n_records) FILTER (unknown_arn IS NOT NULL), 0) AS n_unknown
     FROM charge_sums
-    GROUP BY charge_date, to_json(tags)::VARCHAR
+    GROUP BY charge_date, tags
 ),
 tagged AS (
     SELECT
@@ -43,7 +42,7 @@ tagged AS (
         sum(n_tasks) AS n_tasks,
         sum(n_jobs) AS n_jobs,
         sum(n_unknown) AS n_unknown
-    FROM (SELECT unnest(map_entries(tags::JSON::MAP(VARCHAR, VARCHAR))) AS tag, * EXCLUDE (tags) FROM by_tags)
+    FROM (SELECT unnest(map_entries(tags)) AS tag, * EXCLUDE (tags) FROM by_tags)
     GROUP BY tag_key, tag_value, charge_date
 ),
 by_day AS (
