@@ -1,4 +1,5 @@
-"""Writes what is generated: the cookbook, the commands, the table of settings, the data dictionary, and sql/parsed.json.
+"""Writes what is generated: the cookbook, the commands, the table of settings, the data dictionary, dbt's sources, Grafana's
+dashboard, and sql/parsed.json.
 
     python docs/build.py            # write what is not current
     python docs/build.py --check    # write nothing; 1 where something is not current
@@ -26,6 +27,7 @@ from braket_etl.warehouse.lineage import column_lineage
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.parsed import FILE, Statements
 from braket_etl.warehouse.queries import LIMITS, Parameter, Query, chapters, queries
+from grafana import grafana_dashboard
 
 DOCS = Path(__file__).resolve().parent
 
@@ -62,6 +64,7 @@ def stale_pages(docs: Path) -> dict[Path, str]:
         docs / "data-dictionary.md": data_dictionary(),
         docs / "dbt-sources.yml": dbt_sources(),
         docs / "operations.md": with_settings((docs / "operations.md").read_text("utf-8")),
+        DOCS.parent / "grafana" / "braket.json": grafana_dashboard(),
         FILE: parsed_statements(),
     }
     return {
