@@ -4,7 +4,8 @@
     python notebooks/braket_costs_and_waits.py           # to run through
     marimo export html notebooks/braket_costs_and_waits.py -o costs_and_waits.html
 
-BRAKET_ETL_HOME says which warehouse, as it does for the command line. Nothing is fetched from anywhere.
+BRAKET_ETL_HOME says which warehouse, as it does for the command line. Nothing is fetched from anywhere; but the exported
+page loads marimo's scripts from cdn.jsdelivr.net when it is opened.
 """
 
 # marimo itself writes the signatures of the cells
