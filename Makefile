@@ -20,7 +20,7 @@ NEWEST = $(or $(firstword $(foreach version,$(PYTHONS),$(call python,$(version))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unit test test-thorough coverage faults newest-set-up test-newest test-newest-parts test-lowest test-pythons test-readers test-cluster test-sdk test-bi test-focus bench bills lint types audit api-news docs check ui lock clean
+.PHONY: help setup demo unit test test-thorough coverage faults newest-set-up test-newest test-newest-parts test-lowest test-pythons test-readers test-cluster test-sdk test-bi test-container test-focus bench bills lint types audit api-news docs check ui lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -120,6 +120,11 @@ test-bi: $(SET_UP) ## Build a dbt model on the published copy and read it throug
 	  $(VENV)-bi/bin/python -m pip install --quiet --disable-pip-version-check -r requirements/bi.txt; }
 	@BRAKET_ETL_BI="$(CURDIR)/$(VENV)-bi/bin/python" $(BIN)/python -m pytest -q -p no:cacheprovider tests/bi
 
+test-container: $(SET_UP) ## Build deploy/Containerfile and run it, where docker or podman is, else take its steps beside (4 minutes)
+	@engine="$$(for e in docker podman; do $$e info >/dev/null 2>&1 && echo $$e && break; done)"; \
+	test -n "$$engine" || echo "no docker or podman answers here: the steps of deploy/Containerfile are taken in a folder"; \
+	BRAKET_ETL_CONTAINER="$${engine:-steps}" $(BIN)/python -m pytest -q -p no:cacheprovider tests/container
+
 test-focus: $(SET_UP) ## Hold the FOCUS export against focus-validator, where a Python 3.12 is found
 	@python="$$(for p in python3.12 $$HOME/.pyenv/versions/3.12*/bin/python; do $$p -c '' 2>/dev/null && echo $$p && break; done)"; \
 	if [ -z "$$python" ]; then echo "focus-validator: not run, no Python 3.12 on PATH or under pyenv"; exit 0; fi; \
@@ -165,7 +170,7 @@ api-news: $(SET_UP) ## Tell what Braket's API has in the newest botocore that ou
 docs: $(SET_UP) ## Write what is generated: pages of docs/, and what the statements of sql/ read
 	@$(BIN)/python docs/build.py
 
-check: lint types audit api-news test test-thorough test-cluster test-newest-parts test-readers test-lowest test-pythons test-sdk test-bi test-focus ## Everything that CI checks
+check: lint types audit api-news test test-thorough test-cluster test-newest-parts test-readers test-lowest test-pythons test-sdk test-bi test-container test-focus ## Everything that CI checks
 
 ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
 	@$(BIN)/braket-etl --home .braket_etl-demo ui
@@ -173,6 +178,8 @@ ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
 lock: ## Lock the dependencies anew, with hashes and without index addresses (needs uv)
 	uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header \
 	  --python-version 3.11 --extra dev --extra lake --extra excel --extra cluster --extra mcp -c requirements/constraints.txt pyproject.toml -o $(LOCK)
+	echo hatchling | uv pip compile --universal --no-strip-extras --generate-hashes --no-emit-index-url --no-header \
+	  --no-annotate --python-version 3.11 -c $(LOCK) - pyproject.toml -o requirements/run.lock
 	{ echo '# The lowest versions that pyproject.toml allows, made by "make lock"; "make test-lowest" runs on them.'; \
 	  uv pip compile --resolution lowest-direct --no-emit-index-url --no-header --no-annotate --python-version 3.11 \
 	  --extra dev --extra cluster --extra mcp pyproject.toml; } > requirements/lowest.txt
