@@ -63,6 +63,7 @@ def _budgets(connection: Connection) -> Iterator[str]:
             f"{each['budget']}: {each['used_share']:.0%} of {each['amount_usd']:,.2f} USD used by {each['as_of']}, "
             f"{each['forecast_share']:.0%} by {each['period_to']} at this rate"
             for each in _asked(connection, "budgets")
+            if each["period_from"] <= each["as_of"] <= each["period_to"]
         ],
     )
 

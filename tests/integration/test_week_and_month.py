@@ -70,6 +70,10 @@ def test_each_week_is_told_once_over_restarts(
     told.execute(
         "INSERT INTO budgets BY NAME SELECT 'all' AS budget, 2 AS amount_usd, [1] AS thresholds, now() AS read_at"
     )
+    told.execute(
+        "INSERT INTO budgets BY NAME SELECT 'to come' AS budget, 2 AS amount_usd, [1] AS thresholds, now() AS read_at, "
+        "DATE '2027-01-01' AS first_day, DATE '2027-12-31' AS last_day"
+    )
     show(told, tmp_path)
     first = tick()
     (posted,) = hook.received
@@ -82,6 +86,7 @@ def test_each_week_is_told_once_over_restarts(
     ):
         assert line in posted["message"]
     assert "- all: 89% of 2.00 USD used by 2026-10-20" in posted["message"]
+    assert "to come" not in posted["message"]
     assert "Missing:" in posted["message"]
     assert "was told" in tick(first.cursor).skip_message
     assert len(hook.received) == 1
