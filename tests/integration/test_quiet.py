@@ -190,7 +190,7 @@ def test_what_a_running_job_has_cost_is_published_by_each_poll(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     with running(tasks=4, jobs=1, days=3, seed=5, quotas=False, now=ENDED, frozen=True) as emulator:
-        emulator.set_clock(now=datetime.now(UTC) - timedelta(minutes=10), rate=0)
+        emulator.set_clock(now=datetime.now(UTC) - timedelta(hours=2), rate=0)
         program = Program(tmp_path / "running", {**emulator.env(), **SINCE})
         braket = boto3.client("braket", endpoint_url=emulator.url, region_name="eu-north-1", **KEYS)
         arn = braket.create_job(
@@ -213,10 +213,18 @@ def test_what_a_running_job_has_cost_is_published_by_each_poll(
             found = f"SELECT accrued_until, accrued_usd FROM job_costs WHERE job_arn = '{arn}'"
             return program.rows(found)[0]
 
+        [(started, a_second)] = program.rows(
+            f"SELECT j.started_at, sum(p.usd_per_billion * CASE p.meter WHEN 'volume' THEN 30 ELSE 1 END) / 1e9 "
+            f"FROM jobs AS j JOIN price_periods AS p ON p.region = j.region AND p.meter IN ('instance', 'volume') "
+            f"AND p.item IN ('ml.m5.large', '') AND j.started_at >= p.valid_from AND j.started_at < p.valid_to "
+            f"WHERE j.job_arn = '{arn}' GROUP BY ALL"
+        )
         seen = [accrued()]
         for _ in range(2):
             assert "none has changed" in str(tick(program, "observe_open_records"))
             seen.append(accrued())
+            by_now = a_second * (datetime.now(UTC) - started).total_seconds()
+            assert float(seen[-1][1]) == pytest.approx(by_now, rel=0.01)
         assert seen == sorted(set(seen))
 
 
