@@ -137,14 +137,14 @@ def test_the_lineage_page_shows_every_group_and_its_assets(ui: Ui, page: NewPage
     opened.goto(f"{ui.url}/asset-groups")
     for group in ("source", "reference", "costs", "latency", "publish"):
         expect(opened.get_by_text(group, exact=True).first).to_be_visible()
-    opened.goto(f"{ui.url}/assets/daily_costs?view=lineage&lineageScope=upstream&lineageDepth=2")
+    opened.goto(f"{ui.url}/assets/charge_sums?view=lineage&lineageScope=upstream&lineageDepth=2")
     for upstream in (
         "charges",
         "priced_tasks",
         "job_meters",
         "reservation_costs",
         "discounts",
-        "daily_costs",
+        "charge_sums",
     ):
         expect(opened.get_by_text(upstream, exact=True).last).to_be_visible()
     opened.screenshot(path=screenshots / "lineage.png")
