@@ -11,6 +11,7 @@ from pathlib import Path
 import duckdb
 import pytest
 
+from braket_etl.warehouse.settled import unsettle
 from tests.conftest import Program
 
 ROOT = Path(__file__).parents[2]
@@ -74,6 +75,7 @@ def test_what_comes_from_outside_is_text(demo_home: Path, tmp_path: Path) -> Non
     home.mkdir()
     (home / "warehouse.duckdb").write_bytes((demo_home / "warehouse.duckdb").read_bytes())
     with duckdb.connect(str(home / "warehouse.duckdb")) as warehouse:
+        unsettle(warehouse)
         warehouse.execute(
             "UPDATE quantum_tasks SET device_name = '<script>x</script>', "
             "device_arn = 'arn:aws:braket:::device/qpu/a/<script>x<' || '/script>' WHERE device_name = 'Garnet'"

@@ -19,6 +19,7 @@ import pytest
 from playwright.sync_api import Browser, BrowserContext, Page, expect, sync_playwright
 
 from braket_emulator import running
+from braket_etl.warehouse.settled import unsettle
 from tests.conftest import NOW, Program, once_for_all_workers
 
 # Read now: no test sees the settings of whoever runs it.
@@ -129,6 +130,7 @@ def changed_copy(demo: Program, home: Path, *statements: str) -> Program:
     program = Program(home)
     shutil.copyfile(demo.published, program.published)
     with duckdb.connect(str(program.published)) as connection:
+        unsettle(connection)
         for statement in statements:
             connection.execute(statement)
     return program
