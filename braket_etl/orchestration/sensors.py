@@ -4,8 +4,9 @@ A message always stands in the tick's log; it is also sent to the addresses of t
 warning there and breaks nothing.
 """
 
+import functools
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from datetime import UTC, datetime
 from logging import Logger
 
@@ -52,26 +53,39 @@ def tell_of_failed_runs(
     return None
 
 
+def _where_there_is_a_copy(
+    tell: Callable[[dg.SensorEvaluationContext, Runtime], dg.SensorResult | dg.SkipReason],
+) -> Callable[[dg.SensorEvaluationContext, Runtime], dg.SensorResult | dg.SkipReason]:
+    """The evaluation, passed over in the demo's home, and with the reason where the published copy cannot be asked."""
+
+    @functools.wraps(tell)
+    def evaluated(context: dg.SensorEvaluationContext, runtime: Runtime) -> dg.SensorResult | dg.SkipReason:
+        if runtime.settings.is_demo:
+            return _DEMO
+        try:
+            return tell(context, runtime)
+        except (NotPublishedError, DamagedError, duckdb.Error) as error:
+            return dg.SkipReason(f"the published copy cannot be asked: {error}")
+
+    return evaluated
+
+
 @dg.sensor(
     name="tell_of_spend",
     minimum_interval_seconds=300,
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tells when the spend of a day or month, open tasks included, reaches an amount of the settings.",
 )
+@_where_there_is_a_copy
 def tell_of_spend(
     context: dg.SensorEvaluationContext, runtime: RuntimeResource
 ) -> dg.SensorResult | dg.SkipReason:
     """One message an alert and period; the cursor holds what was told, by alert as it was then and period."""
     settings = runtime.settings
-    if settings.is_demo:
-        return _DEMO
     if not settings.spend_alerts:
         return dg.SkipReason("no amount is set in BRAKET_ETL_SPEND_ALERTS")
-    try:
-        with runtime.warehouse.reading() as connection:
-            found = list(watched(connection, settings.spend_alerts, settings.today))
-    except (NotPublishedError, DamagedError, duckdb.Error) as error:
-        return dg.SkipReason(f"the published copy cannot be asked: {error}")
+    with runtime.warehouse.reading() as connection:
+        found = list(watched(connection, settings.spend_alerts, settings.today))
     told = set(json.loads(context.cursor or "[]"))
     news = [each for each in found if each.is_reached and each.key not in told]
     reached = [each for each in news if _told(context.log, runtime, spend_message(each))]
@@ -88,19 +102,15 @@ def tell_of_spend(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tells when a share of a budget of budgets.toml is used, or will be by forecast.",
 )
+@_where_there_is_a_copy
 def tell_of_budgets(
     context: dg.SensorEvaluationContext, runtime: RuntimeResource
 ) -> dg.SensorResult | dg.SkipReason:
     """One message a budget for all that it newly reached; the cursor holds what was told, each threshold once a period."""
-    if runtime.settings.is_demo:
-        return _DEMO
     told = set(json.loads(context.cursor or "[]"))
-    try:
-        with runtime.warehouse.reading() as connection:
-            found = budgets(connection)
-            news = [(each, each.message(connection)) for each in found if each.now.keys() - told]
-    except (NotPublishedError, DamagedError, duckdb.Error) as error:
-        return dg.SkipReason(f"the published copy cannot be asked: {error}")
+    with runtime.warehouse.reading() as connection:
+        found = budgets(connection)
+        news = [(each, each.message(connection)) for each in found if each.now.keys() - told]
     if not found:
         return dg.SkipReason(f"there is no budget in {runtime.settings.budgets_file}")
     reached = [each for each, message in news if _told(context.log, runtime, message)]
@@ -118,6 +128,7 @@ def tell_of_budgets(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tells of days that cost far more than such days do, at most once a day.",
 )
+@_where_there_is_a_copy
 def tell_of_unusual_spending(
     context: dg.SensorEvaluationContext, runtime: RuntimeResource
 ) -> dg.SensorResult | dg.SkipReason:
@@ -125,20 +136,15 @@ def tell_of_unusual_spending(
 
     The cursor holds that day, what was told, and the copy in which nothing new was found.
     """
-    if runtime.settings.is_demo:
-        return _DEMO
     today = runtime.settings.today
     last = {"on": "", "told": [], "copy": "", **json.loads(context.cursor or "{}")}
     if last["on"] == today.isoformat():
         return dg.SkipReason("people were told today")
-    try:
+    with runtime.warehouse.reading() as connection:
         copy = f"{today} {runtime.warehouse.published_at or datetime.now(UTC)}"
         if copy == last["copy"]:
             return dg.SkipReason("nothing was published since it was looked for")
-        with runtime.warehouse.reading() as connection:
-            found = unusual(connection, today)
-    except (NotPublishedError, DamagedError, OSError, duckdb.Error) as error:
-        return dg.SkipReason(f"the published copy cannot be asked: {error}")
+        found = unusual(connection, today)
     news = {key: each for key, each in found.items() if key not in last["told"]}
     if not news:
         nothing = "no day stands out of which nobody was told"
@@ -157,25 +163,21 @@ def tell_of_unusual_spending(
     default_status=dg.DefaultSensorStatus.RUNNING,
     description="Tells once a week, where the settings ask for it, of spending, budgets, waits and what is missing.",
 )
+@_where_there_is_a_copy
 def tell_of_the_week(
     context: dg.SensorEvaluationContext, runtime: RuntimeResource
 ) -> dg.SensorResult | dg.SkipReason:
     """One message a week, once something was pulled after its end; the cursor holds the first day of the last one told."""
-    if runtime.settings.is_demo:
-        return _DEMO
     if runtime.settings.digest == "off":
         return dg.SkipReason("nobody asks for it: BRAKET_ETL_DIGEST is off")
-    try:
-        with runtime.warehouse.reading() as connection:
-            newest = as_of(connection)
-            if newest is None:
-                return dg.SkipReason("no task was pulled yet")
-            week = week_before(newest.astimezone(UTC).date())
-            if context.cursor and week.first.isoformat() <= context.cursor:
-                return dg.SkipReason(f"the week from {context.cursor} was told")
-            message = digest(connection, week)
-    except (NotPublishedError, DamagedError, duckdb.Error) as error:
-        return dg.SkipReason(f"the published copy cannot be asked: {error}")
+    with runtime.warehouse.reading() as connection:
+        newest = as_of(connection)
+        if newest is None:
+            return dg.SkipReason("no task was pulled yet")
+        week = week_before(newest.astimezone(UTC).date())
+        if context.cursor and week.first.isoformat() <= context.cursor:
+            return dg.SkipReason(f"the week from {context.cursor} was told")
+        message = digest(connection, week)
     if not _told(context.log, runtime, message):
         return dg.SkipReason("nobody could be told; it is tried again")
     return dg.SensorResult(skip_reason=f"told of the week from {week.first}", cursor=week.first.isoformat())
