@@ -9,7 +9,7 @@ from datetime import UTC, datetime
 from braket_etl.settings import Settings
 
 #: A Dagster home may hold those of others too.
-OURS = ("hourly_sync", "observe_open_records", "nightly_maintenance")
+OURS = ("hourly_sync", "observe_open_records", "nightly_maintenance", "monthly_statements")
 
 
 @dataclass(frozen=True)

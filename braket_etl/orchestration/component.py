@@ -18,7 +18,7 @@ from braket_etl.orchestration.jobs import OBSERVE_CONFIG, OBSERVED
 from braket_etl.orchestration.maintenance import compact_warehouse
 from braket_etl.orchestration.partitions import CREATION_DAYS
 from braket_etl.orchestration.resources import ROUTINE_TAG
-from braket_etl.orchestration.schedules import nothing_to_observe, unless_running
+from braket_etl.orchestration.schedules import nothing_to_observe, open_records, unless_running
 from braket_etl.runtime import Runtime
 
 _LINEAGE = "dagster/column_lineage"
@@ -136,7 +136,7 @@ class BraketPipeline(dg.Component, dg.Model, dg.Resolvable):
 
         def scheduled(job: Any, cron: str) -> dg.ScheduleDefinition:
             def due(context: dg.ScheduleEvaluationContext) -> dg.RunRequest | dg.SkipReason:
-                nothing = nothing_to_observe(runtime) if job is observe else None
+                nothing = nothing_to_observe(open_records(runtime)) if job is observe else None
                 return nothing or unless_running(context, job.name)
 
             return dg.ScheduleDefinition(

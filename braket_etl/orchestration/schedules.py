@@ -47,10 +47,11 @@ def observe_open_records(
     """Nothing is asked of Braket while nothing is open; what is open is polled here, and by a run once it has changed."""
     if runtime.settings.is_demo:
         return _DEMO
-    if nothing := nothing_to_observe(runtime):
+    still_open = open_records(runtime)
+    if nothing := nothing_to_observe(still_open):
         return nothing
     wanted = unless_running(context, OBSERVE.name, OBSERVE_CONFIG)
-    if _open_records(runtime) > _MOST_POLLED:
+    if still_open and still_open > _MOST_POLLED:
         return wanted
     return _unless_quiet(context, wanted, lambda: quiet_poll(runtime))
 
@@ -67,11 +68,9 @@ def nightly_maintenance(
     return _DEMO if runtime.settings.is_demo else unless_running(context, MAINTAIN.name)
 
 
-@dg.schedule(
+@_schedule(
     job=MONTHLY,
     cron_schedule="17 5 3 * *",
-    execution_timezone="UTC",
-    default_status=dg.DefaultScheduleStatus.RUNNING,
     description="On the third of a month: the statements of the month before, where the settings name keys.",
 )
 def monthly_statements(
@@ -87,20 +86,23 @@ def monthly_statements(
     return dg.RunRequest(run_key=month, partition_key=month)
 
 
-def nothing_to_observe(runtime: Runtime) -> dg.SkipReason | None:
-    """Why no open record need be polled; None where one has to be."""
+def open_records(runtime: Runtime) -> int | None:
+    """How many records the published copy shows as open; None where nothing was published."""
     if not runtime.warehouse.is_published:
-        return dg.SkipReason("nothing was pulled yet")
-    return None if _open_records(runtime) else dg.SkipReason("no task and no job is open")
-
-
-def _open_records(runtime: Runtime) -> int:
+        return None
     with runtime.warehouse.reading() as connection:
         count: int = connection.execute(
             "SELECT (SELECT count(*) FROM quantum_tasks WHERE NOT is_terminal AND expired_at IS NULL) "
             "+ (SELECT count(*) FROM jobs WHERE NOT is_terminal AND expired_at IS NULL)"
         ).fetchall()[0][0]
     return count
+
+
+def nothing_to_observe(still_open: int | None) -> dg.SkipReason | None:
+    """Why none of so many open records need be polled; None where one has to be."""
+    if still_open is None:
+        return dg.SkipReason("nothing was pulled yet")
+    return None if still_open else dg.SkipReason("no task and no job is open")
 
 
 def unless_running(
