@@ -163,7 +163,7 @@ def test_the_page_of_an_asset_shows_its_rows_chart_and_the_lineage_of_its_column
     cells = (
         lineage.get_by_role("row").filter(has=opened.get_by_text("net_usd", exact=True)).get_by_role("cell")
     )
-    expect(cells).to_have_text(["net_usd", "charges.net_usd", "cost_usd less discount_usd"])
+    expect(cells).to_have_text(["net_usd", "charge_sums.net_usd", "cost_usd less discount_usd"])
     opened.keyboard.press("Escape")
     expect(lineage).to_be_hidden()
 

@@ -90,7 +90,7 @@ def test_it_is_readable_at_every_width_and_light(
 ) -> None:
     shown = opened(page, plain_report, width=width, height=1500, dark=dark)
     assert shown.evaluate("document.documentElement.scrollWidth") <= width
-    assert shown.locator("article").count() == len(questions()) == 28
+    assert shown.locator("article").count() == len(questions())
     boxes = [chart.bounding_box() for chart in shown.locator("figure svg").all()]
     assert len(boxes) >= 8
     assert all(box and 300 <= box["width"] <= width for box in boxes)
