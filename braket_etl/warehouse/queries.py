@@ -70,7 +70,7 @@ CHAPTERS = (
     "How long it waits",
     "What is not known",
 )
-_TAG = "tag"
+_TAG, _BUDGET = "tag", "budget"
 #: The question that lists what there is to choose from by kind, those of its kinds that limit others, and how many values
 #: an error names.
 _CHOICES, _CHOSEN, _MOST_NAMED = "choices", ("account", "region", "device"), 20
@@ -220,7 +220,7 @@ def answer(
 
 
 def unknown_values(connection: Connection, query: Query, values: Mapping[str, Value]) -> Iterator[str]:
-    """What to say of each value that no task or job has, given or by default, such as of a device or a tag's key."""
+    """What to say of each value that is not there, given or by default, such as of a device or a tag's key."""
     for param in query.params:
         value = values.get(param.name, param.default)
         if not param.of or not isinstance(value, str) or value in ("", "all"):
@@ -228,14 +228,15 @@ def unknown_values(connection: Connection, query: Query, values: Mapping[str, Va
         known = _known(connection, param)
         for each in _listed(value) if param.is_limit else [value]:
             if each not in known:
-                yield f"parameter {param.name}: {_there_is_none(each, known)}"
+                yield f"parameter {param.name}: {_there_is_none(param, each, known)}"
 
 
-def _there_is_none(value: str, known: Sequence[str]) -> str:
+def _there_is_none(param: Parameter, value: str, known: Sequence[str]) -> str:
     more = len(known) - _MOST_NAMED
     there = ", ".join(known[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
     meant = did_you_mean(value, known)
-    return f"no task or job has {value}{f', {meant}' if meant else ''}; there is {there or 'none yet'}"
+    none = f"no {param.name} is called" if param.name == _BUDGET else "no task or job has"
+    return f"{none} {value}{f', {meant}' if meant else ''}; there is {there or 'none yet'}"
 
 
 def _known(connection: Connection, param: Parameter) -> list[str]:

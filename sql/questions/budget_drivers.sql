@@ -3,7 +3,7 @@
 -- read: of the days of each budget, the largest spending by device and job, what runs included. Tasks without a job, and
 --   reservations, stand by their device. Empty where no
 --   budget is kept, or nothing of it is spent.
--- param budget: only this one
+-- param budget (of @budgets): only this one
 -- param rows (default 5): how many of each
 -- chapter: What it will cost, 39
 WITH spent AS (

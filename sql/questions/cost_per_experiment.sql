@@ -50,7 +50,7 @@ SELECT
     program,
     string_agg(DISTINCT device_name, ', ' ORDER BY device_name) AS devices,
     count(*) AS tasks,
-    count(DISTINCT created_by) AS people,
+    nullif(count(DISTINCT created_by), 0) AS people,
     sum(shots)::BIGINT AS shots,
     coalesce(sum(cost_usd), 0)::DECIMAL(38, 12) AS cost_usd,
     round(sum(cost_usd)::DOUBLE / nullif(count(*) FILTER (cost_usd > 0), 0), 9) AS a_task_usd,

@@ -12,7 +12,7 @@ SELECT
     left(r.action_hash, 12) AS program,
     t.device_name AS device,
     count(*) AS tasks,
-    count(DISTINCT t.created_by) AS people,
+    nullif(count(DISTINCT t.created_by), 0) AS people,
     sum(t.shots)::BIGINT AS shots,
     sum(c.cost_usd) AS cost_usd,
     sum(c.cost_usd) - arg_min(c.cost_usd, (t.created_at, t.quantum_task_arn)) AS repeated_usd,

@@ -2,15 +2,17 @@
 -- question: Which tasks did a job create, what did each cost, how long did it wait, and how did it end?
 -- read: of the job that was created last, or last by that name; the first task first. cost_usd is empty where it is not known or
 --   the task is open: cost_status says which, and committed_usd what an open one will cost. The wait lies between waited_low and
---   waited_high, which is empty while the task waits. Empty where the job created no task.
+--   waited_high, which is empty while the task waits. Empty where the job created no task; a job that is not there is an error.
 -- param job: name or ARN of the job; without it, the newest
 -- columns: created_at, device, status, n_shots, cost_usd, cost_status, waited_high_seconds
 -- chapter: What it cost, 62
 WITH chosen AS (
-    SELECT job_arn
+    SELECT coalesce(
+        arg_max(job_arn, (created_at, job_arn)),
+        error('no hybrid job has the name or ARN ' || getvariable('job')::VARCHAR || ': @most_expensive_jobs lists jobs')
+    ) AS job_arn
     FROM jobs
     WHERE (getvariable('job') IS NULL OR getvariable('job')::VARCHAR IN (job_arn, job_name))
-    QUALIFY row_number() OVER (ORDER BY created_at DESC, job_arn DESC) = 1
 )
 SELECT
     t.created_at,

@@ -58,6 +58,7 @@ def test_what_was_sent_again_is_told_and_device_parameters_tell_nothing(
     ran(priced, 11, "b" * 64, status="FAILED")
     [row] = asked(priced, "identical_programs")
     assert (row["program"], row["device"], row["tasks"]) == ("a" * 12, "Garnet", 2)
+    assert row["people"] is None  # nobody's name is kept: not known, and not nobody
     assert row["cost_usd"] == 2 * row["repeated_usd"] == usd("0.89")
     assert row["last_task_arn"] == task(1)["quantumTaskArn"]
     assert asked(priced, "identical_programs", device="SV1") == []

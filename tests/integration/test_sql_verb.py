@@ -254,6 +254,20 @@ def test_what_no_record_has_is_told_with_what_there_is(pulled: Program) -> None:
     done = pulled.run("sql", "@spent", "--param", "device=Garnet,Granet")
     assert done.returncode == 0
     assert "no task or job has Granet, did you mean Garnet?" in done.stderr
+    done = pulled.run("sql", "@budget_drivers", "--param", "budget=grant")
+    assert "no budget is called grant; there is none yet" in done.stderr
+
+
+def test_a_job_that_is_not_there_is_an_error_and_not_a_job_without_tasks(pulled: Program) -> None:
+    (job, tasks), *_ = pulled.rows(
+        "SELECT job_name, count(*) FROM jobs JOIN quantum_tasks USING (job_arn) "
+        "GROUP BY 1 HAVING count(DISTINCT job_arn) = 1"
+    )
+    done = pulled.run("sql", "@tasks_of_job", "--param", f"job={job}", "--format", "json")
+    assert len(json.loads(done.stdout)) == tasks
+    done = pulled.run("sql", "@tasks_of_job", "--param", "job=vqe-99")
+    assert (done.returncode, done.stdout) == (1, "")
+    assert "no hybrid job has the name or ARN vqe-99: @most_expensive_jobs lists jobs" in done.stderr
 
 
 def test_a_default_that_no_record_has_is_told(program: Program, pulled_home: Path) -> None:
