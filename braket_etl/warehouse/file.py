@@ -54,6 +54,8 @@ from braket_etl.warehouse.storage import damaged, explained, read_through, synce
 
 #: The main header of a DuckDB file and its two database headers, of which each checkpoint writes one.
 _HEADERS = 3 * 4096
+#: Below so many bytes, some ten thousand tasks, a second thread costs more of the processor than it saves of the clock.
+_SMALL = 8 << 20
 
 
 @dataclass(frozen=True)
@@ -199,6 +201,8 @@ class FileWarehouse(Warehouse):
                 raise told from None
             raise damaged(self.file, f"it cannot be opened: {first_line(error)}", self.published) from None
         self.file.chmod(0o600)
+        if (self.copied_bytes or 0) < _SMALL:
+            connection.execute("SET threads = 1")
         return configured(connection)
 
     def show(self, connection: Connection, group: str | None) -> dict[str, int]:

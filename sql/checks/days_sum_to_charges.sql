@@ -11,7 +11,7 @@ summed AS (
 charged AS (
     SELECT coalesce(sum(cost_usd), 0) AS usd, coalesce(sum(net_usd), 0) AS net,
         coalesce(sum(committed_usd), 0) AS committed, coalesce(sum(accrued_usd), 0) AS accrued
-    FROM charges
+    FROM charge_sums
 )
 SELECT
     concat_ws(' ', 'days', d.usd, d.net, d.committed, d.accrued, 'charges', c.usd, c.net, c.committed, c.accrued) AS found,

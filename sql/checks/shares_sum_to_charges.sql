@@ -10,7 +10,7 @@ WITH allocated AS (
 ),
 charged AS (
     SELECT sum(net_usd) AS usd, sum(accrued_usd) AS accrued, sum(committed_usd) AS committed
-    FROM charges
+    FROM charge_sums
 )
 SELECT
     concat_ws(

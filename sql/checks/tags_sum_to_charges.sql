@@ -10,7 +10,7 @@ WITH tagged AS (
 charged AS (
     SELECT coalesce(sum(cost_usd), 0) AS usd, coalesce(sum(committed_usd), 0) AS committed,
         coalesce(sum(accrued_usd), 0) AS accrued
-    FROM charges
+    FROM charge_sums
 )
 SELECT
     concat_ws(' ', t.tag_key, t.usd, t.committed, t.accrued, 'charges', c.usd, c.committed, c.accrued) AS found,

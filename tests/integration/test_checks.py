@@ -108,6 +108,11 @@ DAMAGES: dict[tuple[str, str], tuple[str, str]] = {
         "TIMESTAMPTZ '2020-01-01 00:00:00+00' AS effective_from FROM range(2)",
         "task costs",
     ),
+    ("charge_sums", "sums_are_of_charges"): (
+        "UPDATE charge_sums SET net_usd = net_usd + 0.000000000001 WHERE record_kind = 'job' AND net_usd = "
+        "(SELECT max(net_usd) FROM charge_sums WHERE record_kind = 'job')",
+        "job summed",
+    ),
     ("daily_costs", "days_sum_to_charges"): (
         "DELETE FROM daily_costs WHERE cost_usd = (SELECT max(cost_usd) FROM daily_costs)",
         "days",

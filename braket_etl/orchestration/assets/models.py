@@ -96,7 +96,7 @@ def computes_check(name: str) -> dg.AssetCheckSpec:
 def build_models(
     context: dg.AssetExecutionContext, runtime: RuntimeResource
 ) -> Iterator[dg.MaterializeResult]:
-    """Make views anew and look at them, compute statistics; one that fails is red and stops nothing.
+    """Look at the views, make those that are gone, compute statistics; one that fails is red and stops nothing.
 
     What arrived must be published, whatever is wrong with one model. What is made of tables that have not changed since
     the last sync is told as it was then.
@@ -109,7 +109,7 @@ def build_models(
         there = views(connection)
         for name in [name for name in _in_order() if name in selected]:
             try:
-                built.append(_last(results, name, there) or _made(context, results, name))
+                built.append(_last(results, name, there) or _made(context, results, name, there))
             except Exception as error:  # noqa: BLE001 - of any kind: see above
                 if stop := stopping.hidden_in(error):
                     raise stop from None
@@ -180,11 +180,11 @@ def _made_of(results: Results, name: str) -> str:
     return results.contents.made_of(question, _reads(name))
 
 
-def _made(context: dg.AssetExecutionContext, results: Results, name: str) -> _Built:
+def _made(context: dg.AssetExecutionContext, results: Results, name: str, there: frozenset[str]) -> _Built:
     """A view or a statistic made anew, and what its picture shows."""
     connection, made_of = results.connection, _made_of(results, name)
     if name in _MODELS:
-        described = _viewed(connection, _MODELS[name])
+        described = _viewed(connection, _MODELS[name], name in there)
     else:
         described = {"rows": compute_statistic(connection, name)}
         results.contents.forget(name)
@@ -193,8 +193,9 @@ def _made(context: dg.AssetExecutionContext, results: Results, name: str) -> _Bu
     return _Built(name, made_of, described, shown or [])
 
 
-def _viewed(connection: Connection, model: Model) -> dict[str, Any]:
-    create_view(connection, model)
+def _viewed(connection: Connection, model: Model, is_there: bool) -> dict[str, Any]:
+    if not is_there:  # opening the warehouse made those that are declared otherwise by now
+        create_view(connection, model)
     if model.name == CHARGE_SUMS:
         settle(connection)
     rows = connection.execute(f'SELECT count(*) FROM main."{model.name}"').fetchall()[0][0]
