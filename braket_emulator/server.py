@@ -113,7 +113,13 @@ def serve(options: Options, ready: Callable[[str], None], *, stop_at_end_of_inpu
     app = emulator(options, connections)
     with socket.socket() as listener:
         listener.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)
-        listener.bind((HOST, options.port))
+        try:
+            listener.bind((HOST, options.port))
+        except (OSError, OverflowError) as error:
+            why = getattr(error, "strerror", None) or error
+            raise OSError(
+                f"port {options.port} on {HOST} cannot be had: {why}. Choose another with --port; 0 takes a free one"
+            ) from error
         url = f"http://{HOST}:{listener.getsockname()[1]}"
         config = uvicorn.Config(
             app,

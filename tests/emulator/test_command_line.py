@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+import socket
 import subprocess
 import sys
 from collections.abc import Iterator
@@ -60,6 +61,18 @@ def test_what_it_says_makes_a_client_of_a_shell(tmp_path: Path, command: tuple[s
         assert "export AWS_SECRET_ACCESS_KEY=dummy" in to_paste
         assert "Garnet" not in in_a_shell(to_paste, DEVICES).split(",")  # it is called from Stockholm
         assert "Aquila" in in_a_shell(to_paste, DEVICES).split(",")
+
+
+@pytest.mark.parametrize("port", ["taken", "99999"])
+def test_a_port_that_cannot_be_had_is_named(port: str) -> None:
+    with socket.create_server(("127.0.0.1", 0)) as other:
+        chosen = str(other.getsockname()[1]) if port == "taken" else port
+        command = [sys.executable, "-m", "braket_emulator", *SMALL, f"--port={chosen}"]
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 2
+    assert f"port {chosen} on 127.0.0.1 cannot be had" in done.stderr
+    assert "--port" in done.stderr
+    assert "Traceback" not in done.stderr
 
 
 def test_a_shell_is_in_the_first_region_and_account_of_the_emulator(tmp_path: Path) -> None:
