@@ -343,7 +343,7 @@ def close(
 def reservations(
     file: Annotated[Path, typer.Argument(help="CSV: reservation_arn, device_arn, start_at, end_at, …")],
 ) -> int:
-    """Take over the file of reservations; docs/cost.md has its columns."""
+    """Take over the file of reservations; docs/bills.md has its columns."""
     from braket_etl.costs.kept_files import import_reservations
 
     return _keep("reservations", import_reservations, file)
@@ -354,7 +354,7 @@ def reservations(
 def discounts(
     file: Annotated[Path, typer.Argument(help="CSV: product_family, percent, effective_from, …")],
 ) -> int:
-    """Take over the file of agreed discounts; docs/cost.md has its columns."""
+    """Take over the file of agreed discounts; docs/bills.md has its columns."""
     from braket_etl.costs.kept_files import import_discounts
 
     return _keep("discounts", import_discounts, file)
@@ -365,7 +365,7 @@ def discounts(
 def usage_types(
     file: Annotated[Path, typer.Argument(help="CSV: usage_type, product_family, device_name")],
 ) -> int:
-    """Take over the file that says what usage types on the bill mean; docs/cost.md has its columns."""
+    """Take over the file that says what usage types on the bill mean; docs/bills.md has its columns."""
     from braket_etl.costs.kept_files import import_usage_types
 
     return _keep("usage types", import_usage_types, file)
@@ -374,7 +374,7 @@ def usage_types(
 @billing.command()
 @verb
 def owners() -> int:
-    """Take over allocations.toml and budgets.toml now, as each sync does; docs/cost.md says what stands in them."""
+    """Take over allocations.toml and budgets.toml now, as each sync does; docs/budgets.md says what stands in them."""
     from braket_etl.costs.owner_files import take_over
     from braket_etl.runtime import Runtime
 

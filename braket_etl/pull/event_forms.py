@@ -1,7 +1,7 @@
 """The forms in which EventBridge's events lie in files and queues, and the events inside them.
 
 What AWS puts around an event on its way: Firehose nothing at all between one and the next, CloudWatch Logs, SNS, SQS,
-Kinesis and Lambda an envelope each. docs/queue-latency.md has the table of forms. What an event means is for `events.py`.
+Kinesis and Lambda an envelope each. docs/events.md has the table of forms. What an event means is for `events.py`.
 """
 
 from __future__ import annotations

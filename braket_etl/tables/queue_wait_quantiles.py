@@ -48,7 +48,7 @@ QUEUE_WAIT_QUANTILES = Table(
             (*INTERVALS, "waits.wait_seconds_at_most"),
         ),
         Column("ci_level", pa.float64(), "Confidence level of the interval", required=True),
-        text("ci_method", "How the interval is made; see docs/queue-latency.md", required=True),
+        text("ci_method", "How the interval is made; see docs/wait-method.md", required=True),
         seconds(
             "bound_lower_seconds",
             "Certain of the tasks that are counted: their own quantile is at least so much, that of wait_seconds_lower",
@@ -90,7 +90,7 @@ QUEUE_WAIT_QUANTILES = Table(
         Column(
             "share_turnaround",
             pa.float64(),
-            "Share of n that rest on turnaround and run time; see docs/queue-latency.md",
+            "Share of n that rest on turnaround and run time; see docs/wait-method.md",
             reads=TURNAROUNDS,
         ),
         integer(

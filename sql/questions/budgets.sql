@@ -6,7 +6,7 @@
 -- columns: budget, scope, amount_usd, spent_usd, accrued_usd, used_share, forecast_usd, period_to
 -- chapter: What it will cost, 38
 -- report: Commitments and limits, 15
--- empty: No budget is kept: docs/cost.md says how to write budgets.toml.
+-- empty: No budget is kept: docs/budgets.md says how to write budgets.toml.
 SELECT
     budget,
     scope,

@@ -1,7 +1,7 @@
 -- title: Days that cost far more than such days do
 -- question: On which days was far more spent than that weekday had cost before, on which device, by which project?
 -- read: spent beside what such a day costs as a rule, and the most that would not have been listed; score is how far off it was, in
---   standard deviations of the logarithm. docs/cost.md says how it is told and how often a quiet day is listed. Days are
+--   standard deviations of the logarithm. docs/budgets.md says how it is told and how often a quiet day is listed. Days are
 --   compared by price and amount alone: that it was meant to be so, nobody can see. Empty where no day stood out, and
 --   before 14 days of spending are known.
 -- limits: first, last

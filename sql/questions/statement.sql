@@ -1,7 +1,7 @@
 -- title: A statement, line by line
 -- question: What did each project, person or account spend, on which device and in which job, and why is it theirs?
 -- read: amounts less agreed discounts, which sum up to all charges of the period; accrued is what runs has cost so far, committed
---   what is open or to come, both at list price. rule says what gave it to this owner: docs/cost.md;
+--   what is open or to come, both at list price. rule says what gave it to this owner: docs/budgets.md;
 --   prices where its prices came from, of more than two the first and the last by name. `braket-etl statement` makes a page or
 --   a file of it. Empty where nothing was charged in the period.
 -- limits: first, last

@@ -70,7 +70,7 @@ def test_nothing_is_said_before_enough_is_known(priced: duckdb.DuckDBPyConnectio
 
 
 def test_a_mistake_is_found_and_worlds_are_drawn_alike() -> None:
-    """The figures of docs/cost.md are those of python -m bench.anomalies; here, that they can be made."""
+    """The figures of docs/budgets.md are those of python -m bench.anomalies; here, that they can be made."""
     world = drawn(1, FACTORS[-1])
     assert world.mistake in alarms(world)
     assert (drawn(1, None).usd == drawn(1, None).usd).all()

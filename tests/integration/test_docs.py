@@ -102,7 +102,7 @@ def test_every_setting_and_variable_is_documented() -> None:
     read = {f"{PREFIX}{name.upper()}" for name in Settings.model_fields}
     for source in (ROOT / "braket_etl").rglob("*.py"):
         read |= set(re.findall(r"\b(?:BRAKET_ETL|BRAKET)_[A-Z_]*[A-Z]\b", source.read_text("utf-8")))
-    documented = operations + (DOCS / "cost.md").read_text("utf-8")
+    documented = operations + (DOCS / "cost-rules.md").read_text("utf-8")
     assert [name for name in sorted(read) if f"`{name}" not in documented] == []
 
 
