@@ -1,11 +1,13 @@
 """What Amazon Braket cost and how long it waited, drawn from the published warehouse, which is opened read-only.
 
+    marimo run notebooks/braket_costs_and_waits.py       # to look at
     marimo edit notebooks/braket_costs_and_waits.py      # to read and change
     python notebooks/braket_costs_and_waits.py           # to run through
     marimo export html notebooks/braket_costs_and_waits.py -o costs_and_waits.html
 
-BRAKET_ETL_HOME says which warehouse, as it does for the command line. Nothing is fetched from anywhere; but the exported
-page loads marimo's scripts from cdn.jsdelivr.net when it is opened.
+BRAKET_ETL_HOME says which warehouse, as it does for the command line. The notebook fetches nothing from anywhere, and the
+first three open without a network; `marimo edit` asks marimo.io once a day for a newer marimo, unless it is told
+`--skip-update-check`. The exported page loads marimo's scripts from cdn.jsdelivr.net when it is opened.
 """
 
 # marimo itself writes the signatures of the cells
