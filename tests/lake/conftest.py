@@ -94,7 +94,7 @@ def in_lake(
     met = []
     while any(process.poll() is None for process in started):
         met.append(_looked(pulled))
-        time.sleep(0.5)  # a reader, and not a third who takes the whole machine
+        time.sleep(2)  # a reader, and not a third who takes the whole machine
     assert [process.returncode for process in started] == [0, 0]
     return pulled, met
 
