@@ -23,6 +23,7 @@
 -- region: Region in which it was created
 -- device_name: last part of the device ARN
 -- tags: its tags
+-- created_by: who created it, where that is kept
 WITH phases AS (
     SELECT
         *,
@@ -71,5 +72,6 @@ SELECT
     account_id,
     region,
     device_name,
-    tags
+    tags,
+    created_by
 FROM started

@@ -16,6 +16,7 @@
 -- region: Region in which it was created
 -- device_name: last part of the device ARN
 -- tags: its tags
+-- created_by: who created it, where that is kept
 -- stages: its stages in order, each with stage, phase, started_at, ended_at and seconds, without a gap from created_at to
 --   last_seen_at
 WITH last_seen AS (
@@ -119,5 +120,6 @@ SELECT
     region,
     device_name,
     tags,
+    created_by,
     stages
 FROM phased

@@ -36,6 +36,7 @@
 -- device_name: last part of the device ARN
 -- device_type: QPU or SIMULATOR
 -- tags: its tags
+-- created_by: who created it, where that is kept; of a task in a job, who created the job
 WITH sights AS (
     -- who saw which status, from when to when: polls, events, and the stored record of an open task itself
     SELECT
@@ -135,6 +136,7 @@ timed AS (
         t.account_id,
         t.region,
         t.tags,
+        t.created_by,
         t.created_at,
         t.ended_at,
         t.status,
@@ -287,5 +289,6 @@ SELECT
     region,
     device_name,
     device_type,
-    tags
+    tags,
+    created_by
 FROM bounds

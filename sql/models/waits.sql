@@ -40,6 +40,7 @@
 -- shots: of a task, those that were asked for
 -- job_arn: of a task, the hybrid job that sent it
 -- tags: its tags
+-- created_by: who created it, where that is kept; of a task in a job, who created the job
 WITH
 -- Jobs are sorted, and come before the tasks, for clients of DuckDB 1.4, as in charges: there a result that is streamed
 -- waits for ever where a UNION ALL begins with rows that are made on the way.
@@ -71,7 +72,8 @@ jobs_sorted AS (
         turnaround_seconds,
         NULL AS shots,
         NULL AS task_job_arn,
-        tags
+        tags,
+        created_by
     FROM job_latency
     ORDER BY record_arn
 ),
@@ -108,7 +110,8 @@ records AS (
         turnaround_seconds,
         shots,
         job_arn,
-        tags
+        tags,
+        created_by
     FROM task_latency
 )
 SELECT
@@ -144,5 +147,6 @@ SELECT
     turnaround_seconds,
     shots,
     task_job_arn AS job_arn,
-    tags
+    tags,
+    created_by
 FROM records

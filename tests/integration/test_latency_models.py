@@ -294,6 +294,15 @@ def test_a_job_waits_as_a_task_does(con):
     assert (row["account_id"], row["region"], row["device_name"]) == ("123456789012", "us-east-1", "Forte-1")
 
 
+def test_beside_a_wait_stands_who_created_the_task_or_job(con):
+    seen(con, (60, "QUEUED"))
+    job_seen(con, 60, [happened(60, "QUEUED_FOR_EXECUTION")], status="QUEUED")
+    con.execute("UPDATE quantum_tasks SET created_by = 'ann'; UPDATE jobs SET created_by = 'bob, \U0001f984'")
+    people = [("job", "bob, \U0001f984"), ("task", "ann")]
+    assert con.sql("SELECT record_kind, created_by FROM waits ORDER BY ALL").fetchall() == people
+    assert con.sql("SELECT created_by FROM job_timelines").fetchall() == [("bob, \U0001f984",)]
+
+
 def event(seconds, status, number, **detail):
     return json.dumps(
         {
