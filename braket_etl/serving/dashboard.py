@@ -266,7 +266,10 @@ def _presets(given: Pairs, newest: date) -> list[tuple[str, str, bool]]:
 
 def _there(connection: Connection) -> Mapping[str, list[str]]:
     found = choices(connection)
-    return {kind: sorted(found.get(kind, [])) if kind != "tag" else found.get(kind, []) for kind in _CHOSEN}
+    return {
+        kind: sorted(found.get(kind, [])) if kind != "tag" else found.get(kind, [])
+        for kind in (*_CHOSEN, "person")
+    }
 
 
 def _kind(name: str, default: str) -> str:

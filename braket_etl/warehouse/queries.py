@@ -13,7 +13,7 @@ the SQL, `coalesce(getvariable('key'), 'team')`, so that a file runs as it stand
 default changes nothing until it is set. What most questions can be limited to is named in one line, `LIMITS` says what it
 means; names that a question had before go on working:
 
-    -- limits: first, last, account, region, device, tag
+    -- limits: first, last, account, region, device, person, tag
     -- also: spending_by_tag
 
 One that asks for nothing but what is still open says so, `-- only: open`, and needs no period. One whose answer is too wide
@@ -60,6 +60,7 @@ LIMITS = {
     "account": "id of the account that counts, of several with commas between them; without it, all count",
     "region": "the Region that counts, of several with commas between them; without it, all count",
     "device": "name of the device that counts, such as Garnet, of several with commas between them; without it, all count",
+    "person": "who created the records that count, one name as created_by has it, commas and all; without it, all count",
     "tag": "tag that a record has to bear, as key=value, of several as {key=value, key=value}; without it, all count",
 }
 #: The chapters of the cookbook, in the order in which a team comes to ask. Each question says which it stands in.
@@ -70,10 +71,12 @@ CHAPTERS = (
     "How long it waits",
     "What is not known",
 )
-_TAG, _BUDGET = "tag", "budget"
+_TAG, _PERSON, _BUDGET = "tag", "person", "budget"
 #: The question that lists what there is to choose from by kind, those of its kinds that limit others, and how many values
 #: an error names.
-_CHOICES, _CHOSEN, _MOST_NAMED = "choices", ("account", "region", "device"), 20
+_CHOICES, _CHOSEN, _MOST_NAMED = "choices", ("account", "region", "device", _PERSON), 20
+#: What makes it list all people, of whom it leaves out some where there are many.
+_EVERYBODY = {"people": 1 << 40}
 _FIELDS = "title|question|read|chapter|also|limits|only|columns|report|chart|form|with|empty"
 _FIELD = re.compile(rf"({_FIELDS}|param\s+[^:]+):\s*(.*)")
 _PARAMETER = re.compile(r"param\s+(\w+)(?:\s+\((?:default\s+(.*?))?(?:,?\s*of @(\w+))?\))?")
@@ -226,7 +229,7 @@ def unknown_values(connection: Connection, query: Query, values: Mapping[str, Va
         if not param.of or not isinstance(value, str) or value in ("", "all"):
             continue
         known = _known(connection, param)
-        for each in _listed(value) if param.is_limit else [value]:
+        for each in _listed(value) if param.is_limit and param.name != _PERSON else [value]:
             if each not in known:
                 yield f"parameter {param.name}: {_there_is_none(param, each, known)}"
 
@@ -241,7 +244,7 @@ def _there_is_none(param: Parameter, value: str, known: Sequence[str]) -> str:
 
 def _known(connection: Connection, param: Parameter) -> list[str]:
     """What a parameter can be, those of most records first."""
-    found = answer(connection, named_query(param.of)).rows
+    found = answer(connection, named_query(param.of), _EVERYBODY if param.of == _CHOICES else None).rows
     if param.of == _CHOICES:
         return [value for kind, value, *_ in found if kind == param.name]
     return [str(value) for value, *_ in found]

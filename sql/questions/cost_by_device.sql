@@ -2,7 +2,7 @@
 -- question: How much went to which device, and for which part of its use?
 -- read: what is paid for on each device. Jobs on an embedded simulator stand under its name. Where unknown is not 0, the
 --   device cost more than is shown. @cost_by_month_and_device says it month by month.
--- limits: first, last, account, region, device, tag
+-- limits: first, last, account, region, device, person, tag
 -- columns: device, cost_usd, n_tasks, n_jobs, tasks_and_shots_usd, run_time_usd, job_instances_usd
 -- chapter: What it cost, 14
 -- report: Spending, 20
@@ -24,6 +24,7 @@ WHERE (getvariable('first') IS NULL OR charge_date >= getvariable('first')::DATE
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
     AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
     AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
+    AND (getvariable('person') IS NULL OR created_by = getvariable('person')::VARCHAR)
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 GROUP BY device
 ORDER BY cost_usd DESC, device

@@ -2,7 +2,7 @@
 -- question: What did a job cost: its instances, its volumes and its tasks?
 -- read: the most expensive first, of those created in the period, with the tasks that they created. cost_usd is empty
 --   while any part is not known; cost_status says which. Parts that are known stand by themselves.
--- limits: first, last, account, region, device, tag
+-- limits: first, last, account, region, device, person, tag
 -- param rows: how many to show; without it, all
 -- columns: job_name, cost_usd, cost_status, instance_cost_usd, task_cost_usd, n_tasks
 -- chapter: What it cost, 50
@@ -32,6 +32,7 @@ WHERE (getvariable('first') IS NULL OR j.created_date >= getvariable('first')::D
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), j.account_id))
     AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), j.region))
     AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), j.device_name))
+    AND (getvariable('person') IS NULL OR j.created_by = getvariable('person')::VARCHAR)
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(j.tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 ORDER BY coalesce(c.cost_usd, c.task_cost_usd) DESC NULLS LAST, j.job_arn
 LIMIT getvariable('rows')::BIGINT

@@ -2,7 +2,7 @@
 -- question: Which tag keys are in use, and how does spending spread over their values?
 -- read: the six tag keys that cover most money, up to eight values each. Every key adds up to the same total:
 --   (untagged) does not bear it. A chart of it shows the first key. @cost_by_tag has all values of one key.
--- limits: first, last, account, region, device, tag
+-- limits: first, last, account, region, device, person, tag
 -- chapter: What it cost, 28
 -- report: Spending, 30
 -- chart: cost_by_tag
@@ -19,6 +19,7 @@ WITH by_tags AS (
         AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
         AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
         AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
+        AND (getvariable('person') IS NULL OR created_by = getvariable('person')::VARCHAR)
         AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
     GROUP BY tags
 ),

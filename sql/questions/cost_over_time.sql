@@ -2,7 +2,7 @@
 -- question: When was how much spent, and on which device?
 -- read: dollars at list price by UTC day, or by the week or month that begins on it; the seven devices that cost most,
 --   and all others together. @cost_by_month_and_device has every device, and what is open or not known.
--- limits: first, last, account, region, device, tag
+-- limits: first, last, account, region, device, person, tag
 -- param step (default day): day, week or month
 -- chapter: What it cost, 12
 -- report: Spending, 10
@@ -20,6 +20,7 @@ WITH by_device AS (
         AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
         AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
         AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
+        AND (getvariable('person') IS NULL OR created_by = getvariable('person')::VARCHAR)
         AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
     GROUP BY ALL
 ),

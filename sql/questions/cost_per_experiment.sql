@@ -4,7 +4,7 @@
 --   with another angle is another. The last row is every task whose program is not known: results of QPUs are read by `braket-etl
 --   recover` alone, program sets hold many programs, and device parameters tell none. So the rows sum up to all tasks,
 --   without the instances of jobs and without reservations. Where n_unknown is not 0, it cost more.
--- limits: first, last, account, region, device, tag
+-- limits: first, last, account, region, device, person, tag
 -- param rows (default 50): how many programs to show, the dearest; the others are one row
 -- chapter: What it cost, 36
 WITH tasks AS (
@@ -24,6 +24,7 @@ WITH tasks AS (
         AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), t.account_id))
         AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), t.region))
         AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), t.device_name))
+        AND (getvariable('person') IS NULL OR t.created_by = getvariable('person')::VARCHAR)
         AND (getvariable('tag') IS NULL OR list_has_all(map_entries(t.tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 ),
 ranked AS (

@@ -4,7 +4,7 @@
 --   has it; before and after, and of simulators and instances, whose Region no source names, it is
 --   assumed. evidence names the sources. A loaded price
 --   list that covers the day takes its place. No rows: no cost rests on an assumed price.
--- limits: first, last, account, tag
+-- limits: first, last, account, person, tag
 -- chapter: What is not known, 16
 SELECT
     c.charge_date,
@@ -27,5 +27,6 @@ WHERE c.cost_usd > 0 AND c.price_source LIKE '%assumed%' AND p.price_source LIKE
     AND (getvariable('first') IS NULL OR c.charge_date >= getvariable('first')::DATE)
     AND (getvariable('last') IS NULL OR c.charge_date <= getvariable('last')::DATE)
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), c.account_id))
+    AND (getvariable('person') IS NULL OR c.created_by = getvariable('person')::VARCHAR)
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(c.tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 ORDER BY c.charge_date DESC, c.record_arn, c.meter

@@ -5,7 +5,7 @@
 --   worth it, and whether a result could have been kept, only you know. Results of simulators are read by each sync,
 --   those of QPUs by `braket-etl recover`: without them a program is not known, and device parameters do not tell it. Program sets
 --   are left out. No rows: nothing that is known was paid for twice.
--- limits: first, last, account, region, device, tag
+-- limits: first, last, account, region, device, person, tag
 -- param rows (default 50): how many to show
 -- chapter: Where money can be saved, 64
 SELECT
@@ -28,6 +28,7 @@ WHERE r.action_hash IS NOT NULL AND c.cost_usd > 0
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), t.account_id))
     AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), t.region))
     AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), t.device_name))
+    AND (getvariable('person') IS NULL OR t.created_by = getvariable('person')::VARCHAR)
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(t.tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 GROUP BY r.action_hash, t.device_arn, t.device_name
 HAVING count(*) > 1

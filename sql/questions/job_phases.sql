@@ -3,7 +3,7 @@
 -- read: exact times from the jobs' events, summed over the jobs created in the period and as a share of all their time:
 --   waiting for the device, starting up, running, running without priority, uploading. A phase that took no time is left
 --   out.
--- limits: first, last, account, region, device, tag
+-- limits: first, last, account, region, device, person, tag
 -- chapter: How long it waits, 140
 -- report: Hybrid jobs, 10
 -- chart: job_phases
@@ -22,6 +22,7 @@ FROM (
         AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
         AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
         AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
+        AND (getvariable('person') IS NULL OR created_by = getvariable('person')::VARCHAR)
         AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 )
 WHERE s.seconds > 0

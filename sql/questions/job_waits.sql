@@ -3,7 +3,7 @@
 -- read: medians, exact, over the jobs created in the period; jobs in a reservation are not counted. n_censored jobs still
 --   wait or were cancelled waiting: they count as having waited longer than seen, and a quantile that falls among them is
 --   empty. Queue and start-up are of those that started and whose events tell them, so they do not add up to the wait.
--- limits: first, last, account, region, device, tag
+-- limits: first, last, account, region, device, person, tag
 -- chapter: How long it waits, 130
 -- report: Hybrid jobs, 20
 -- form: wide
@@ -25,6 +25,7 @@ WHERE record_kind = 'job' AND is_counted
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
     AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
     AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
+    AND (getvariable('person') IS NULL OR created_by = getvariable('person')::VARCHAR)
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 GROUP BY device
 ORDER BY n DESC, device

@@ -4,15 +4,16 @@
 --   than minutes between one and the next. cost_usd is of what has ended and has a known cost; n_unknown counts what has
 --   none, and committed_usd is what is still open. back_at is the end of the last record, empty while one is open. Empty where there are no
 --   tasks and jobs.
--- limits: account, region, device, tag
+-- limits: account, region, device, person, tag
 -- param minutes (default 60): the longest time between two tasks of one experiment
 -- columns: what, devices, began_at, back_at, n_open, n_failed, n_shots, cost_usd, committed_usd, n_unknown
 -- chapter: What it cost, 64
 WITH records AS (
-    SELECT quantum_task_arn AS arn, job_arn, account_id, region, device_name, tags, status, created_at, ended_at, shots
+    SELECT quantum_task_arn AS arn, job_arn, account_id, region, device_name, created_by, tags, status, created_at, ended_at,
+        shots
     FROM quantum_tasks
     UNION ALL
-    SELECT job_arn, job_arn, account_id, region, device_name, tags, status, created_at, ended_at, NULL
+    SELECT job_arn, job_arn, account_id, region, device_name, created_by, tags, status, created_at, ended_at, NULL
     FROM jobs
 ),
 newest AS (
@@ -21,6 +22,7 @@ newest AS (
     WHERE (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
         AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
         AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
+        AND (getvariable('person') IS NULL OR created_by = getvariable('person')::VARCHAR)
         AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
     ORDER BY created_at DESC, arn DESC
     LIMIT 1
@@ -32,6 +34,7 @@ alike AS (
     FROM records AS r
     JOIN newest AS n ON n.job_arn IS NULL AND r.job_arn IS NULL AND r.account_id = n.account_id
         AND r.tags IS NOT DISTINCT FROM n.tags
+        AND (getvariable('person') IS NULL OR r.created_by = getvariable('person')::VARCHAR)
 ),
 members AS (
     SELECT arn FROM alike

@@ -3,7 +3,7 @@
 -- read: jobs created in the period, at list price. why names the part that cost most and what it was: instances and hours, or
 --   tasks and shots. A part that is not known is empty, and n_unknown counts the instances, volumes and tasks whose cost is not
 --   known: with them the job cost more than is shown. @tasks_of_job lists the tasks.
--- limits: first, last, account, region, device, tag
+-- limits: first, last, account, region, device, person, tag
 -- param jobs (default 20): how many to show
 -- param key (default team, of @tag_keys): the tag's key that says whose a job is
 -- columns: job_name, known_usd, why, tag_value, n_unknown
@@ -46,6 +46,7 @@ parts AS (
         AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), j.account_id))
         AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), j.region))
         AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), j.device_name))
+        AND (getvariable('person') IS NULL OR j.created_by = getvariable('person')::VARCHAR)
         AND (getvariable('tag') IS NULL OR list_has_all(map_entries(j.tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 )
 SELECT

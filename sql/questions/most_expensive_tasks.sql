@@ -3,7 +3,7 @@
 -- read: tasks that ended in the period, at list price; of tasks without a known cost nothing is shown here,
 --   @cost_not_known counts them.
 -- also: dearest_tasks
--- limits: first, last, account, region, device, tag
+-- limits: first, last, account, region, device, person, tag
 -- param tasks (default 20): how many to show
 -- param key (default team, of @tag_keys): the tag's key that says whose a task is
 -- columns: cost_usd, device, tag_value, status, created_at, billed_shots
@@ -28,6 +28,7 @@ WITH most AS (
         AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
         AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
         AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
+        AND (getvariable('person') IS NULL OR created_by = getvariable('person')::VARCHAR)
         AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
     GROUP BY record_arn
     HAVING sum(cost_usd) > 0

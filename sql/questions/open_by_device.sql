@@ -2,7 +2,7 @@
 -- question: On which device are tasks, jobs and reservations open, and what will they cost?
 -- read: open tasks, open jobs and reservations to come. An open job or simulator task has no price before it ends:
 --   accrued is what it had cost when it was last seen. @open_by_tag says whose tasks they are.
--- limits: account, region, device, tag
+-- limits: account, region, device, person, tag
 -- only: open
 -- chapter: What it will cost, 35
 -- report: Commitments and limits, 10
@@ -21,6 +21,7 @@ WHERE cost_status = 'pending' AND coalesce(status, '') NOT IN ('COMPLETED', 'FAI
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
     AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
     AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
+    AND (getvariable('person') IS NULL OR created_by = getvariable('person')::VARCHAR)
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 GROUP BY kind, device
 ORDER BY committed_usd DESC NULLS LAST, kind, device

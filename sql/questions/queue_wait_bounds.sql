@@ -4,7 +4,7 @@
 --   distribution of waits is: Braket tells no start time, and a task seen only after its end waited between 0 and its
 --   whole turnaround. high is empty where too many (n_censored) still wait, or were cancelled while waiting,
 --   to bound it.
--- limits: first, last, account, region, device, tag
+-- limits: first, last, account, region, device, person, tag
 -- chapter: How long it waits, 30
 -- report: Waits, 10
 -- chart: wait_bounds
@@ -24,6 +24,7 @@ WHERE record_kind = 'task' AND is_counted
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
     AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
     AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
+    AND (getvariable('person') IS NULL OR created_by = getvariable('person')::VARCHAR)
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 GROUP BY device_name
 ORDER BY p50_high_seconds DESC NULLS FIRST, device

@@ -3,7 +3,7 @@
 -- read: median wait at most, by weekday and hour (UTC) of submission, on the four QPUs with most tasks. A dot in the chart:
 --   tasks, but fewer than five. Grey: the device is closed. Hours without tasks on an open device are not in the table.
 --   @best_hours ranks the hours of every device, with both bounds.
--- limits: first, last, account, region, device, tag
+-- limits: first, last, account, region, device, person, tag
 -- chapter: How long it waits, 55
 -- report: Waits, 20
 -- chart: wait_heatmap
@@ -22,6 +22,7 @@ WITH counted AS (
         AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), account_id))
         AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), region))
         AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), device_name))
+        AND (getvariable('person') IS NULL OR created_by = getvariable('person')::VARCHAR)
         AND (getvariable('tag') IS NULL OR list_has_all(map_entries(tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
     GROUP BY ALL
 ),

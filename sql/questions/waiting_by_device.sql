@@ -2,7 +2,7 @@
 -- question: At which device does how much wait at this moment, and how long has the longest?
 -- read: waits up to the last poll; ahead is the most that Braket showed ahead of one of them when it was last polled.
 --   most_start_in is the longest time in which one of them starts with 90 %. @waiting_now lists them one by one.
--- limits: account, region, device, tag
+-- limits: account, region, device, person, tag
 -- only: open
 -- param since: what was created before this instant is left out, such as what nothing open is older than; without it, none
 -- chapter: How long it waits, 62
@@ -26,6 +26,7 @@ WHERE w.is_waiting
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), w.account_id))
     AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), w.region))
     AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), w.device_name))
+    AND (getvariable('person') IS NULL OR w.created_by = getvariable('person')::VARCHAR)
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(w.tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 GROUP BY w.device_arn, kind
 ORDER BY n_waiting DESC, w.device_arn, kind

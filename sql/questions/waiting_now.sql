@@ -4,7 +4,7 @@
 --   capped). half of such tasks start in half_start_in, nine in ten in most_start_in, from the
 --   newest answer on, by their place in the queue or by how long they have waited; empty where too few went before.
 --   committed is what a task costs if all its shots succeed.
--- limits: account, region, device, tag
+-- limits: account, region, device, person, tag
 -- only: open
 -- param rows: how many to show; without it, all
 -- chapter: How long it waits, 60
@@ -37,6 +37,7 @@ WHERE w.is_waiting
     AND (getvariable('account') IS NULL OR list_contains(string_split(getvariable('account')::VARCHAR, ','), w.account_id))
     AND (getvariable('region') IS NULL OR list_contains(string_split(getvariable('region')::VARCHAR, ','), w.region))
     AND (getvariable('device') IS NULL OR list_contains(string_split(getvariable('device')::VARCHAR, ','), w.device_name))
+    AND (getvariable('person') IS NULL OR w.created_by = getvariable('person')::VARCHAR)
     AND (getvariable('tag') IS NULL OR list_has_all(map_entries(w.tags), map_entries(getvariable('tag')::MAP(VARCHAR, VARCHAR))))
 ORDER BY waited_seconds DESC, arn
 LIMIT getvariable('rows')::BIGINT

@@ -13,10 +13,10 @@ from typing import Any
 import duckdb
 import pytest
 
-from braket_etl.warehouse.queries import LIMITS, Query, named_query, queries, set_variables
+from braket_etl.warehouse.queries import LIMITS, Query, named_query, queries, set_variables, unknown_values
 from braket_etl.warehouse.queries import answer as ask
 from braket_etl.warehouse.settled import unsettle
-from tests.conftest import Program
+from tests.conftest import Program, name_creators
 
 QUERIES = queries()
 EVERY = pytest.mark.parametrize("query", QUERIES.values(), ids=QUERIES)
@@ -43,6 +43,8 @@ OTHER = {
     "format": "focus",
     "region": "us-east-1,eu-north-1",
     "tags": 3,
+    "people": 1,
+    "person": "o'hara, <b>",
     "tag": {"team": "chemistry", "stage": "prod"},
 }
 #: The questions that there were when a file was named once and for all: an outside program may ask by these names.
@@ -96,6 +98,19 @@ FIRST_NAMES = frozenset(
 )
 
 Row = dict[str, Any]
+#: Who created most of the records in a copy of the demo; names of sessions may hold anything.
+PEOPLE = ("ann@example.org", "o'hara, <b>")
+
+
+@pytest.fixture(scope="module")
+def named(demo_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Iterator[duckdb.DuckDBPyConnection]:
+    """A copy in which two people created most tasks and jobs, and nobody is named for the others."""
+    copy = tmp_path_factory.mktemp("named") / "warehouse.duckdb"
+    shutil.copyfile(demo_home / "warehouse.duckdb", copy)
+    with duckdb.connect(str(copy)) as connection:
+        unsettle(connection)
+        name_creators(connection, *PEOPLE)
+        yield connection
 
 
 @pytest.fixture
@@ -155,6 +170,7 @@ def test_it_is_limited_as_every_other(query: Query) -> None:
     known = [param for param in query.params if param.name in LIMITS and not param.default]
     assert all(param.meaning == LIMITS[param.name] for param in known)
     assert query.takes("first") == query.takes("last")
+    assert query.takes("person") == query.takes("tag")
     for line in query.sql.splitlines():
         if "getvariable('account')" in line:
             assert re.search(
@@ -167,6 +183,8 @@ def test_it_is_limited_as_every_other(query: Query) -> None:
                     rf"list_contains\(string_split\(getvariable\('{name}'\)::VARCHAR, ','\), (\w\.)?({column})\b",
                     line,
                 )
+        if "getvariable('person')" in line:
+            assert re.search(r"IS NULL OR (\w\.)?created_by = getvariable\('person'\)::VARCHAR\)$", line)
         if "getvariable('tag')" in line:
             assert re.search(
                 r"list_has_all\(map_entries\((\w\.)?tags\), map_entries\(getvariable\('tag'\)::MAP", line
@@ -186,10 +204,99 @@ def test_limits_leave_out_what_does_not_fulfil_them(demo: duckdb.DuckDBPyConnect
     [account] = demo.sql("SELECT DISTINCT account_id FROM quantum_tasks").fetchall()[0]
     assert answer(demo, name, {"account": f"1,{account}"}) == everything
     nothing = [answer(demo, name, {"account": "1"}), answer(demo, name, {"tag": {"it's": "}, x=\\'"}})]
-    assert nothing[0] == nothing[1]
+    assert nothing[0] == nothing[1] == answer(demo, name, {"person": "'; DROP TABLE jobs; --"})
     assert all(not value for row in nothing[0] for value in row.values())
     tags = {"team": "chemistry", "stage": "prod"}
     assert answer(demo, name, {"tag": tags}) == answer(demo, name, {"tag": "{team=chemistry, stage=prod}"})
+
+
+@pytest.mark.parametrize(
+    ("name", "column", "unnamed"),
+    [
+        *(
+            (name, "cost_usd", "SELECT sum(cost_usd) FROM charges WHERE created_by IS NULL")
+            for name in ("spent", "cost_by_device", "cost_over_time", "cost_by_meter", "price_sources")
+        ),
+        *(
+            (name, "committed_usd", "SELECT sum(committed_usd) FROM charges WHERE created_by IS NULL")
+            for name in ("open_now", "open_by_device")
+        ),
+        (
+            "most_expensive_tasks",
+            "cost_usd",
+            "SELECT sum(cost_usd) FROM charges WHERE created_by IS NULL AND record_kind = 'task'",
+        ),
+        (
+            "cost_per_experiment",
+            "cost_usd",
+            "SELECT sum(cost_usd) FROM task_costs JOIN quantum_tasks USING (quantum_task_arn) WHERE created_by IS NULL",
+        ),
+        *(
+            (
+                name,
+                "task_cost_usd",
+                "SELECT sum(task_cost_usd) FROM job_costs JOIN jobs USING (job_arn) WHERE created_by IS NULL",
+            )
+            for name in ("cost_by_job", "most_expensive_jobs")
+        ),
+        ("task_outcomes", "n_created", "SELECT count(*) FROM quantum_tasks WHERE created_by IS NULL"),
+        (
+            "freshness",
+            "n_records",
+            "SELECT count(*) FROM (SELECT created_by FROM quantum_tasks UNION ALL SELECT created_by FROM jobs) "
+            "WHERE created_by IS NULL",
+        ),
+        (
+            "queue_wait_bounds",
+            "n",
+            "SELECT count(*) FROM waits WHERE is_counted AND record_kind = 'task' AND created_by IS NULL",
+        ),
+        (
+            "job_waits",
+            "n",
+            "SELECT count(*) FROM waits WHERE is_counted AND record_kind = 'job' AND created_by IS NULL",
+        ),
+        (
+            "waiting_by_device",
+            "n_waiting",
+            "SELECT count(*) FROM waits WHERE is_waiting AND created_by IS NULL",
+        ),
+    ],
+)
+def test_what_people_have_and_what_nobody_is_named_for_is_all(
+    named: duckdb.DuckDBPyConnection, name: str, column: str, unnamed: str
+) -> None:
+    every = {"tasks": 9_999, "jobs": 9_999}
+
+    def total(**limits: str) -> Any:
+        values = {key: value for key, value in (every | limits).items() if QUERIES[name].takes(key)}
+        return sum(row[column] or 0 for row in answer(named, name, values))
+
+    of_people = [total(person=person) for person in PEOPLE]
+    assert min(of_people) > 0
+    assert sum(of_people) + named.execute(unnamed).fetchall()[0][0] == total() > sum(of_people)
+    assert total(person=PEOPLE[1].upper()) == total(person=PEOPLE[1].split(",", maxsplit=1)[0]) == 0
+
+
+def test_people_to_choose_from_are_those_with_most_records(named: duckdb.DuckDBPyConnection) -> None:
+    def people(**values: int) -> list[tuple[str, int]]:
+        return [
+            (row["value"], row["n_records"])
+            for row in answer(named, "choices", values)
+            if row["kind"] == "person"
+        ]
+
+    counted = named.sql(
+        "SELECT created_by, count(*) AS n FROM (SELECT created_by FROM quantum_tasks UNION ALL SELECT created_by FROM jobs) "
+        "WHERE created_by IS NOT NULL GROUP BY 1 ORDER BY n DESC, 1"
+    ).fetchall()
+    assert people() == counted
+    assert len(counted) == len(PEOPLE)
+    assert people(people=1) == counted[:1]
+    [told] = unknown_values(named, QUERIES["spent"], {"person": "o'hara, <i>"})
+    there = f"there is {counted[0][0]}, {counted[1][0]}"
+    assert told == f"parameter person: no task or job has o'hara, <i>, did you mean {PEOPLE[1]}?; {there}"
+    assert not list(unknown_values(named, QUERIES["spent"], {"person": PEOPLE[1]}))
 
 
 def test_the_days_of_a_period_are_both_in(demo: duckdb.DuckDBPyConnection) -> None:

@@ -2,20 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import re
 import shutil
 import stat
 from collections.abc import Iterator
 from decimal import Decimal
 from pathlib import Path
+from urllib.parse import urlencode
 
 import duckdb
 import pytest
+from markupsafe import escape
 
+from braket_etl.warehouse.queries import assignments
 from braket_etl.warehouse.secret_files import kept_secret
-from tests.conftest import Program
+from braket_etl.warehouse.settled import unsettle
+from tests.conftest import Program, name_creators
 from tests.dashboards import Served, dashboard
 
+ANN, HOSTILE = "ann@example.org", """o'hara, "><img src=x onerror=alert(1)>; DROP TABLE jobs; --"""
 NOTHING_ELSE = "default-src 'none'"
 #: One line of Prometheus' text format: a comment of a metric, or a sample.
 METRIC = re.compile(r'# (HELP|TYPE) [a-z_]+ .+|[a-z_]+(\{([a-z]+="([^"\\\n]|\\["\\n])*",?)+\})? [-+0-9.e]+')
@@ -33,6 +39,24 @@ def home(pulled_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Program
 @pytest.fixture(scope="module")
 def served(home: Program) -> Iterator[Served]:
     with dashboard(home) as running:
+        yield running
+
+
+@pytest.fixture(scope="module")
+def named(pulled_home: Path, tmp_path_factory: pytest.TempPathFactory) -> Program:
+    """A copy in which two people created most tasks and jobs; one has a name that wants to be more than a name."""
+    program = Program(tmp_path_factory.mktemp("named") / "home")
+    program.home.mkdir(mode=0o700)
+    shutil.copyfile(pulled_home / "warehouse.duckdb", program.published)
+    with duckdb.connect(str(program.published)) as connection:
+        unsettle(connection)
+        name_creators(connection, ANN, HOSTILE)
+    return program
+
+
+@pytest.fixture(scope="module")
+def with_names(named: Program) -> Iterator[Served]:
+    with dashboard(named) as running:
         yield running
 
 
@@ -153,6 +177,22 @@ def test_each_question_has_a_page(served: Served) -> None:
     for name in ("days_not_whole", "choices", "cost_by_task"):
         assert name in listed
         assert served.shown(f"q/{name}").status == 200
+
+
+def test_a_question_is_limited_to_a_person_where_names_are_kept(
+    named: Program, with_names: Served, served: Served
+) -> None:
+    for person in (ANN, HOSTILE):
+        shown = with_names.shown(f"q/spent?{urlencode({'person': person})}")
+        assert shown.status == 200
+        assert f"<pre>{escape(assignments({'person': person})[0])};" in shown.text
+        assert f'name="person" value="{escape(person)}"' in shown.text
+        [spent] = json.loads(named.ok("sql", "@spent", "--param", f"person={person}", "--format", "json"))
+        assert float(spent["cost_usd"]) > 0
+        assert f'title="{spent["cost_usd"].rstrip("0")}"' in shown.text
+        assert "<img" not in shown.text
+    assert f'<option value="{escape(HOSTILE)}">' in with_names.shown("q/spent").text
+    assert 'name="person"' not in served.shown("q/spent").text
 
 
 def test_rows_are_sorted_by_the_column_that_is_clicked(home: Program, served: Served) -> None:

@@ -48,6 +48,25 @@ def ran(connection: duckdb.DuckDBPyConnection, number: int, program: str | None,
     )
 
 
+def test_the_last_experiment_of_a_person_has_no_task_of_another(priced: duckdb.DuckDBPyConnection) -> None:
+    for number in range(1, 6):
+        store(priced, task(number, createdAt=f"2026-10-01T00:0{number}:00Z", tags={"team": "a"}))
+    for number, person in ((1, "ann"), (2, "bob, jr"), (3, "ann"), (4, "bob, jr")):
+        priced.execute(
+            "UPDATE quantum_tasks SET created_by = ? WHERE quantum_task_arn LIKE '%/' || ?",
+            [person, str(number)],
+        )
+    found = {person: asked(priced, "last_experiment", person=person)[0] for person in ("ann", "bob, jr")} | {
+        "": asked(priced, "last_experiment")[0]
+    }
+    assert {person: (row["n_tasks"], row["began_at"].minute) for person, row in found.items()} == {
+        "ann": (2, 1),
+        "bob, jr": (2, 2),
+        "": (5, 1),
+    }
+    assert asked(priced, "last_experiment", person="bob") == []
+
+
 def test_what_was_sent_again_is_told_and_device_parameters_tell_nothing(
     priced: duckdb.DuckDBPyConnection,
 ) -> None:
