@@ -335,6 +335,10 @@ def report(
         Optional[list[str]],
         typer.Option("--device", help="Only this device, such as Garnet; may be repeated."),
     ] = None,
+    person: Annotated[
+        Optional[str],
+        typer.Option("--person", help="Only what this person created, as created_by names them."),
+    ] = None,
     tag: Annotated[
         Optional[list[str]],
         typer.Option("--tag", help="Only what bears this tag, as team=chemistry; of several, all of them."),
@@ -351,6 +355,7 @@ def report(
         regions=region or [],
         devices=device or [],
         tags=tag or [],
+        person=person,
     )
 
 

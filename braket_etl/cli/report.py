@@ -23,6 +23,7 @@ def run_report(
     regions: Sequence[str],
     devices: Sequence[str],
     tags: Sequence[str],
+    person: str | None,
 ) -> int:
     """Write the report and say where it is."""
     asked = [parsed_tag(tag) for tag in tags]
@@ -43,6 +44,7 @@ def run_report(
         tags=asked,
         regions=regions,
         devices=devices,
+        person=person,
     )
     if held := held_back(warehouse):
         warn(f"the report is not of all that is stored. {refusal(warehouse, held)}")

@@ -12,7 +12,7 @@ from braket_etl.warehouse.queries import Query, Value
 
 @dataclass(frozen=True)
 class Filters:
-    """A period of UTC days, both in, and the accounts, Regions, devices and tags that count; empty means all of them."""
+    """A period of UTC days, both in, and the accounts, Regions, devices, tags and person that count; empty means all."""
 
     first: date
     last: date
@@ -20,6 +20,7 @@ class Filters:
     regions: tuple[str, ...] = ()
     devices: tuple[str, ...] = ()
     tags: tuple[tuple[str, str], ...] = ()
+    person: str = ""
 
     @property
     def step(self) -> str:
@@ -33,6 +34,7 @@ class Filters:
             "first": self.first,
             "last": self.last,
             **{name: ",".join(chosen) for name, chosen in self._chosen().items() if chosen},
+            **({"person": self.person} if self.person else {}),
             **({"tag": dict(self.tags)} if self.tags else {}),
             "step": self.step,
         }
@@ -51,6 +53,7 @@ class Filters:
                     (f"the {'Region' if name == 'region' else name}", bool(chosen), (name,))
                     for name, chosen in self._chosen().items()
                 ),
+                ("the person", bool(self.person), ("person",)),
                 ("the tag", bool(self.tags), ("tag",)),
             )
             if is_asked and not query.takes(*names)

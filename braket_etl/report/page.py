@@ -30,7 +30,7 @@ from braket_etl.warehouse.connection import Connection, Warehouse, replaced_atom
 from braket_etl.warehouse.coverage import REMEDY, missing
 from braket_etl.warehouse.errors import WarehouseError
 from braket_etl.warehouse.parsed import kept
-from braket_etl.warehouse.queries import Query, Value, answer, named_query
+from braket_etl.warehouse.queries import EVERYBODY, Query, Value, answer, named_query
 from braket_etl.warehouse.results import Contents
 
 #: As far back as a report goes that names no first day; Braket itself remembers as much.
@@ -136,6 +136,7 @@ def write_report(
     tags: Sequence[tuple[str, str]] = (),
     regions: Sequence[str] = (),
     devices: Sequence[str] = (),
+    person: str | None = None,
     group: str | None = None,
     anew: bool = True,
 ) -> Filters:
@@ -143,11 +144,11 @@ def write_report(
 
     Unless it is made anew, what has not changed is taken over from the report that the file holds. The days are UTC, both
     in. Accounts are ids or names of the settings. Raises SettingsError for an account, Region or device that is not in
-    the warehouse, a tag that no record bears and a last day before the first, WarehouseError where nothing is published
-    or the file cannot be written.
+    the warehouse, a tag that no record bears, a person who created none and a last day before the first, WarehouseError
+    where nothing is published or the file cannot be written.
     """
     with warehouse.reading() as connection:
-        filters = resolved(connection, first, last, accounts, tags, regions, devices)
+        filters = resolved(connection, first, last, accounts, tags, regions, devices, person)
         last_page = "" if anew or not output.exists() else output.read_text("utf-8")
         page = rendered(connection, filters, last_page)
     try:
@@ -167,6 +168,7 @@ def resolved(
     tags: Sequence[tuple[str, str]],
     regions: Sequence[str] = (),
     devices: Sequence[str] = (),
+    person: str | None = None,
 ) -> Filters:
     """What the report is limited to: by default the last 90 days before the newest answer, as far as there are data.
 
@@ -196,15 +198,16 @@ def resolved(
         there = choices(connection)
         _refuse_unknown(there, "region", regions)
         _refuse_unknown(there, "device", devices)
-    return Filters(
-        first, last, _account_ids(connection, accounts), tuple(regions), tuple(devices), tuple(tags)
-    )
+    if person is not None:
+        _refuse_unknown_person(connection, person)
+    ids = _account_ids(connection, accounts)
+    return Filters(first, last, ids, tuple(regions), tuple(devices), tuple(tags), person or "")
 
 
-def choices(connection: Connection) -> dict[str, list[str]]:
-    """The accounts, Regions, devices and tags that there are, by kind, those of most records first."""
+def choices(connection: Connection, values: Mapping[str, Value] | None = None) -> dict[str, list[str]]:
+    """The accounts, Regions, devices, people and tags that there are, by kind, those of most records first."""
     found = dict[str, list[str]]()
-    for kind, value, _ in answer(connection, named_query("choices")).rows:
+    for kind, value, _ in answer(connection, named_query("choices"), values).rows:
         found.setdefault(kind, []).append(value)
     return found
 
@@ -215,6 +218,17 @@ def _refuse_unknown(there: Mapping[str, Sequence[str]], kind: str, wanted: Seque
         if name not in known:
             meant = did_you_mean(name, known) or f"there is {_listed(known) or 'none yet'}"
             raise SettingsError(f"--{kind} {name}: no task or job has it: {meant}")
+
+
+def _refuse_unknown_person(connection: Connection, person: str) -> None:
+    """Raise SettingsError for who created no record."""
+    there = choices(connection, EVERYBODY)
+    if not there.get("person"):
+        raise SettingsError(
+            f"--person {person}: no task or job says who created it: "
+            "names are kept only where BRAKET_ETL_CREATED_BY is name or pseudonym"
+        )
+    _refuse_unknown(there, "person", [person])
 
 
 _MOST_SHOWN = 12

@@ -43,7 +43,7 @@ _MOST_ROWS = 1_000
 #: Blocks that are remembered, for as long as what they are made of stays.
 _MOST_KNOWN = 500
 #: What is chosen on the page, as it stands in its address.
-_CHOSEN = ("account", "region", "device", "tag")
+_CHOSEN = ("account", "region", "device", "person", "tag")
 _DATES = ("first", "last", "since")
 
 Pairs = list[tuple[str, str]]
@@ -213,6 +213,9 @@ def _filters(connection: Connection, given: Pairs) -> Filters:
     """What the page is limited to; raises SettingsError."""
     chosen = {name: [value for key, value in given if key == name] for name in _CHOSEN}
     days = {key: value for key, value in given if key in ("first", "last")}
+    people = list(dict.fromkeys(chosen["person"]))
+    if len(people) > 1:
+        raise SettingsError(f"nothing was created by {' and '.join(people)} together: choose one of them")
     return resolved(
         connection,
         _day(days.get("first")),
@@ -221,6 +224,7 @@ def _filters(connection: Connection, given: Pairs) -> Filters:
         [parsed_tag(tag) for tag in dict.fromkeys(chosen["tag"])],
         chosen["region"],
         chosen["device"],
+        people[0] if people else None,
     )
 
 
@@ -231,6 +235,7 @@ def _pairs(filters: Filters) -> Pairs:
         ("first", str(filters.first)),
         ("last", str(filters.last)),
         *((name, ",".join(values)) for name, values in chosen.items() if values),
+        *([("person", filters.person)] if filters.person else []),
         *(("tag", f"{key}={value}") for key, value in filters.tags),
     ]
 
@@ -266,10 +271,7 @@ def _presets(given: Pairs, newest: date) -> list[tuple[str, str, bool]]:
 
 def _there(connection: Connection) -> Mapping[str, list[str]]:
     found = choices(connection)
-    return {
-        kind: sorted(found.get(kind, [])) if kind != "tag" else found.get(kind, [])
-        for kind in (*_CHOSEN, "person")
-    }
+    return {kind: sorted(found.get(kind, [])) if kind != "tag" else found.get(kind, []) for kind in _CHOSEN}
 
 
 def _kind(name: str, default: str) -> str:

@@ -76,7 +76,7 @@ _TAG, _PERSON, _BUDGET = "tag", "person", "budget"
 #: an error names.
 _CHOICES, _CHOSEN, _MOST_NAMED = "choices", ("account", "region", "device", _PERSON), 20
 #: What makes it list all people, of whom it leaves out some where there are many.
-_EVERYBODY = {"people": 1 << 40}
+EVERYBODY = {"people": 1 << 40}
 _FIELDS = "title|question|read|chapter|also|limits|only|columns|report|chart|form|with|empty"
 _FIELD = re.compile(rf"({_FIELDS}|param\s+[^:]+):\s*(.*)")
 _PARAMETER = re.compile(r"param\s+(\w+)(?:\s+\((?:default\s+(.*?))?(?:,?\s*of @(\w+))?\))?")
@@ -244,7 +244,7 @@ def _there_is_none(param: Parameter, value: str, known: Sequence[str]) -> str:
 
 def _known(connection: Connection, param: Parameter) -> list[str]:
     """What a parameter can be, those of most records first."""
-    found = answer(connection, named_query(param.of), _EVERYBODY if param.of == _CHOICES else None).rows
+    found = answer(connection, named_query(param.of), EVERYBODY if param.of == _CHOICES else None).rows
     if param.of == _CHOICES:
         return [value for kind, value, *_ in found if kind == param.name]
     return [str(value) for value, *_ in found]

@@ -15,6 +15,7 @@ import duckdb
 import pytest
 from markupsafe import escape
 
+from braket_etl.report.sections import questions
 from braket_etl.warehouse.queries import assignments
 from braket_etl.warehouse.secret_files import kept_secret
 from braket_etl.warehouse.settled import unsettle
@@ -193,6 +194,81 @@ def test_a_question_is_limited_to_a_person_where_names_are_kept(
         assert "<img" not in shown.text
     assert f'<option value="{escape(HOSTILE)}">' in with_names.shown("q/spent").text
     assert 'name="person"' not in served.shown("q/spent").text
+
+
+def spent(served: Served, address: str) -> str:
+    """What the page says was spent, with all its digits."""
+    page = served.shown(address)
+    assert page.status == 200, page.text
+    block = page.text.partition('<article id="spent"')[2]
+    found = re.search(r'<dd(?: title="([^"]+)")?>(?:<small>\$</small>)?([^<]+)</dd>', block)
+    assert found
+    return found[1] or found[2]
+
+
+def test_the_page_of_a_person_has_the_number_of_the_terminal_and_not_that_of_another(
+    named: Program, with_names: Served
+) -> None:
+    period = {"first": "2026-11-01", "last": "2026-11-20"}
+    of_page = {}
+    for person in (ANN, HOSTILE, ""):
+        limits = period | ({"person": person} if person else {})
+        of_page[person] = Decimal(spent(with_names, f"?{urlencode(limits)}"))
+        given = [part for name, value in limits.items() for part in ("--param", f"{name}={value}")]
+        [told] = json.loads(named.ok("sql", "@spent", *given, "--format", "json"))
+        assert of_page[person] == Decimal(told["cost_usd"]) > 0
+    assert of_page[ANN] != of_page[HOSTILE]
+    assert of_page[ANN] + of_page[HOSTILE] < of_page[""]
+
+
+def test_the_page_of_a_person_says_whose_it_is_and_what_is_not_theirs_alone(
+    with_names: Served, served: Served
+) -> None:
+    text = with_names.shown(f"?{urlencode({'person': HOSTILE})}").text
+    assert f'<li class="chip">person {escape(HOSTILE)} <a href="?"' in text
+    assert f'name="person" value="{escape(HOSTILE)}"' in text
+    assert f'href="q/spent?{escape(urlencode({"person": HOSTILE}))}"' in re.sub(
+        r"(first|last)=[-0-9]+&amp;", "", text
+    )
+    assert "<img" not in text
+    beyond = dict(re.findall(r'<article id="(\w+)"(?:(?!</article>)[\s\S])*?class="beyond">([^<]+)<', text))
+    assert beyond["queue_wait_by_device"] == "Not limited to the period or the person."
+    assert {name for name, said in beyond.items() if "the person" in said} == {
+        query.name for query in questions() if not query.takes("person")
+    }
+    assert 'name="person"' not in served.shown("").text
+
+
+def test_a_person_whom_no_record_names_is_refused_with_those_that_there_are(
+    with_names: Served, served: Served
+) -> None:
+    def told(place: Served, *people: str) -> str:
+        answer = place.shown(f"?{urlencode([('person', each) for each in people])}")
+        assert answer.status == 400
+        problem = re.search(r'role="alert">([^<]*)<', answer.text)
+        assert problem
+        return problem[1]
+
+    assert "did you mean ann@example.org?" in told(with_names, "ann@example.com")
+    assert f"there is {ANN}, " in told(with_names, "<script>zz") or f", {ANN}" in told(
+        with_names, "<script>zz"
+    )
+    assert "choose one of them" in told(with_names, ANN, HOSTILE)
+    assert "BRAKET_ETL_CREATED_BY is name or pseudonym" in told(served, ANN)
+
+
+def test_a_report_is_limited_to_a_person(named: Program, tmp_path: Path) -> None:
+    file = tmp_path / "r.html"
+    named.ok("report", "--output", str(file), "--person", HOSTILE)
+    text = file.read_text("utf-8")
+    assert f'<span class="chip">person {escape(HOSTILE)}</span>' in text
+    assert escape(f"{assignments({'person': HOSTILE})[0]};") in text
+    assert "<img" not in text
+    for nobody in ("", "ann"):
+        refused = named.run("report", "--output", str(file), "--person", nobody)
+        assert (refused.returncode, file.read_text("utf-8")) == (2, text)
+        assert f"--person {nobody}: no task or job has it: " in refused.stderr
+        assert ANN in refused.stderr
 
 
 def test_rows_are_sorted_by_the_column_that_is_clicked(home: Program, served: Served) -> None:

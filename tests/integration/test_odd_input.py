@@ -169,15 +169,19 @@ def tagged() -> Iterator[duckdb.DuckDBPyConnection]:
         connection.execute("CREATE TABLE reservations (start_at TIMESTAMPTZ)")
         for table in ("quantum_tasks", "jobs"):
             connection.execute(
-                f"CREATE TABLE {table} (fetched_at TIMESTAMPTZ, created_date DATE, tags MAP(VARCHAR, VARCHAR))"
+                f"CREATE TABLE {table} (fetched_at TIMESTAMPTZ, created_date DATE, tags MAP(VARCHAR, VARCHAR), "
+                "created_by VARCHAR, account_id VARCHAR, region VARCHAR, device_name VARCHAR)"
             )
         connection.execute(
-            "INSERT INTO quantum_tasks SELECT ?, '2026-11-01', MAP {'team': 'chemistry'} FROM range(3)", [NOW]
+            "INSERT INTO quantum_tasks SELECT ?, '2026-11-01', MAP {'team': 'chemistry'}, 'ann', '1', 'r', 'd' "
+            "FROM range(3)",
+            [NOW],
         )
         connection.execute(
-            "INSERT INTO jobs VALUES (?, '2026-11-01', MAP {'team': 'optics', 'stage': 'prod'})", [NOW]
+            "INSERT INTO jobs VALUES (?, '2026-11-01', MAP {'team': 'optics', 'stage': 'prod'}, 'ann, bob', '1', 'r', 'd')",
+            [NOW],
         )
-        connection.execute("INSERT INTO jobs VALUES (?, '2026-11-01', NULL)", [NOW])
+        connection.execute("INSERT INTO jobs VALUES (?, '2026-11-01', NULL, NULL, '1', 'r', 'd')", [NOW])
         yield connection
 
 
@@ -200,6 +204,19 @@ def test_a_tag_that_no_record_bears_is_told_with_those_that_some_do(
 
 def test_a_tag_that_only_a_job_bears_is_one(tagged: duckdb.DuckDBPyConnection) -> None:
     assert resolved(tagged, None, None, [], [("stage", "prod")]).tags == (("stage", "prod"),)
+
+
+def test_a_person_is_one_name_whatever_is_in_it(tagged: duckdb.DuckDBPyConnection) -> None:
+    for person in ("ann", "ann, bob"):
+        assert resolved(tagged, None, None, [], [], person=person).person == person
+    for person, said in (
+        ("zoe", "there is ann, ann, bob"),
+        ("ann, bo", "did you mean ann, bob"),
+        ("", "there is ann"),
+    ):
+        with pytest.raises(SettingsError, match=f"--person {person}: no task or job has it: {said}"):
+            resolved(tagged, None, None, [], [], person=person)
+    assert resolved(tagged, None, None, [], []).person == ""
 
 
 def test_a_reservation_is_the_same_in_another_case(tmp_path: Path) -> None:

@@ -147,6 +147,8 @@ def hostile(demo: Program, tmp_path_factory: pytest.TempPathFactory) -> Program:
         f"UPDATE quantum_tasks SET failure_reason = '{SCRIPT}' || chr(27) || '[31m' WHERE status = 'FAILED'",
         f"UPDATE jobs SET job_name = '{quoted}', tags = MAP {{'it''s': '{SCRIPT}'}}",
         f"UPDATE spending_limits SET device_name = '{SCRIPT}'",
+        f"UPDATE quantum_tasks SET created_by = '{quoted}' WHERE device_type = 'QPU'",
+        "UPDATE jobs SET created_by = 'ann, o''hara'",
     )
 
 

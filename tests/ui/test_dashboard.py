@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import json
 from collections.abc import Iterator
+from decimal import Decimal
 from pathlib import Path
 from urllib.parse import parse_qs, urlsplit
 
@@ -128,6 +130,41 @@ def test_it_is_limited_by_keyboard_without_script_and_the_address_says_to_what(
     page.get_by_role("link", name="7 days").click()
     assert (shown(page)["first"], shown(page)["last"]) == (["2026-11-14"], ["2026-11-20"])
     assert shown(page)["device"] == ["Garnet"]
+
+
+def test_a_person_is_chosen_by_keyboard_where_names_are_kept(
+    without_script: Page, hostile: Program, served: Served, plain: Served
+) -> None:
+    page = without_script
+    page.goto(plain.address)
+    assert page.locator("#person").count() == 0
+    page.goto(served.address)
+    everything = page.locator("#spent dd").first.get_attribute("title")
+    page.locator("#device").focus()
+    page.keyboard.press("Tab")
+    assert page.locator("#person:focus").count() == 1
+    page.keyboard.insert_text(IMAGE)
+    page.keyboard.press("Enter")
+    page.wait_for_url("**person=**")
+    assert shown(page)["person"] == [IMAGE]
+    assert page.locator("#person").input_value() == IMAGE
+    limited = page.locator("#spent dd").first.get_attribute("title")
+    assert limited != everything
+    period = [
+        part
+        for name in ("first", "last")
+        for part in ("-p", f"{name}={page.locator(f'#{name}').input_value()}")
+    ]
+    told = hostile.ok("sql", "@spent", "-p", f"person={IMAGE}", *period, "--format", "json")
+    assert Decimal(json.loads(told)[0]["cost_usd"]) == Decimal(limited or "")
+    page.locator("#spent h3 a").click()
+    assert shown(page)["person"] == [IMAGE]
+    assert page.locator("dd").first.get_attribute("title") == limited
+    page.get_by_role("link", name="Dashboard").click()
+    page.locator(".chips .chip a").last.click()
+    assert "person" not in shown(page)
+    assert page.locator("#spent dd").first.get_attribute("title") == everything
+    assert page.locator("script, img").count() == 0
 
 
 def test_a_heading_sorts_and_what_is_cut_opens_with_a_click(without_script: Page, plain: Served) -> None:
