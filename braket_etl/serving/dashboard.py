@@ -7,6 +7,7 @@ copy to a process that keeps it open.
 from __future__ import annotations
 
 import calendar
+import re
 import threading
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
@@ -45,6 +46,8 @@ _MOST_KNOWN = 500
 #: What is chosen on the page, as it stands in its address.
 _CHOSEN = ("account", "region", "device", "person", "tag")
 _DATES = ("first", "last", "since")
+#: How an error names what was given on a command line.
+_OPTION = re.compile(r"--(from|to|account|region|device|person|tag)\b")
 
 Pairs = list[tuple[str, str]]
 
@@ -167,7 +170,7 @@ def _told(make: Callable[[Request], Response], home: str) -> Callable[[Request],
         try:
             return make(request)
         except SettingsError as error:
-            return _message(400, "This cannot be shown", str(error).replace("--", ""), home=home)
+            return _message(400, "This cannot be shown", _OPTION.sub(r"\1", str(error)), home=home)
         except QueryError as error:
             return _message(404, "Not here", str(error), home=home)
         except WarehouseError as error:

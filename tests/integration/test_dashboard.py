@@ -250,6 +250,7 @@ def test_a_person_whom_no_record_names_is_refused_with_those_that_there_are(
         return problem[1]
 
     assert "did you mean ann@example.org?" in told(with_names, "ann@example.com")
+    assert told(with_names, "a--b").startswith("person a--b: ")
     assert f"there is {ANN}, " in told(with_names, "<script>zz") or f", {ANN}" in told(
         with_names, "<script>zz"
     )
