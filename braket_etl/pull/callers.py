@@ -337,8 +337,8 @@ class _Desk:
 
 
 def _warning(problems: Sequence[tuple[Trail, AwsProblem]]) -> str:
-    """One line about what kept targets from being asked, with what to do."""
-    (trail, problem), *others = problems
+    """One line about what kept targets from being asked, with what to do; the same whichever answered first."""
+    (trail, problem), *others = sorted(problems, key=lambda each: each[0].key)
     where = f"{trail.target.label}{f' and {len(others)} more' if others else ''}"
     if isinstance(problem, AccessDenied):
         return (
