@@ -38,6 +38,7 @@ PARTS = {
     "pulling": "pulling: request rates, memory, the same days again",
     "history": "ten million tasks in daily use",
     "starting": "what a user waits for first",
+    "pages": "pages of the dashboard",
     "paper": "past this machine, on paper",
 }
 PAGE = Path(__file__).parents[1] / "docs" / "performance.md"

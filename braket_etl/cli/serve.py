@@ -27,6 +27,7 @@ def run_dashboard(port: int) -> int:
     """Serve the dashboard until Ctrl-C or SIGTERM, which are its proper end."""
     import uvicorn
 
+    from braket_etl.report import charts
     from braket_etl.runtime import Runtime
     from braket_etl.serving.dashboard import application
     from braket_etl.serving.guard import path_of
@@ -37,6 +38,7 @@ def run_dashboard(port: int) -> int:
     with _bound(port) as listening:
         listening.listen()  # whoever reads the address may connect at once
         port = listening.getsockname()[1]
+        charts.load()
         say(f"the dashboard of {runtime.warehouse.place}; keep the address to yourself; Ctrl-C ends it")
         print(f"http://127.0.0.1:{port}{path_of(token)}?token={token}", flush=True)
         config = uvicorn.Config(

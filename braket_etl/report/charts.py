@@ -293,6 +293,12 @@ def coalesce(*values: Any) -> Any:
     return next((value for value in values if value is not None), None)
 
 
+def load() -> None:
+    """Load what draws, and its fonts, so that the first page need not wait for it."""
+    with _figure(72) as (_, _, drawing):
+        drawing()
+
+
 @contextmanager
 def _figure(height: float, rows: int = 1) -> Iterator[tuple[Figure, Sequence[Any], Callable[[], str]]]:
     """A figure of that height in points, its axes from top to bottom, and what makes the SVG of it."""
