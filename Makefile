@@ -20,7 +20,7 @@ NEWEST = $(or $(firstword $(foreach version,$(PYTHONS),$(call python,$(version))
 unexport PYTHONDONTWRITEBYTECODE
 
 .DEFAULT_GOAL := help
-.PHONY: help setup demo unit test test-thorough coverage faults newest-set-up test-newest test-newest-parts test-lowest test-pythons test-readers test-cluster test-sdk test-bi test-container test-focus bench bills lint types audit api-news docs check ui lock clean
+.PHONY: help setup demo unit test test-thorough coverage faults newest-set-up test-newest test-newest-parts test-lowest test-pythons test-readers test-cluster test-sdk test-bi test-container test-focus bench bills lint types audit api-news docs check check-change check-release ui lock clean
 
 help: ## List the targets
 	@awk -F ':.*## ' '/^[a-z0-9-]+:.*## / {printf "  make %-14s %s\n", $$1, $$2}' $(MAKEFILE_LIST)
@@ -170,7 +170,11 @@ api-news: $(SET_UP) ## Tell what Braket's API has in the newest botocore that ou
 docs: $(SET_UP) ## Write what is generated: pages of docs/, and what the statements of sql/ read
 	@$(BIN)/python docs/build.py
 
-check: lint types audit api-news test test-thorough test-cluster test-newest-parts test-readers test-lowest test-pythons test-sdk test-bi test-container test-focus ## Everything that CI checks
+check-change: lint types audit api-news test test-newest-parts test-readers test-lowest test-sdk test-bi test-focus ## What must pass before a change lands
+
+check-release: test-thorough test-cluster test-pythons test-container ## What must pass besides before a release; CI runs it where its machine is fast enough
+
+check: check-change check-release ## Everything
 
 ui: $(SET_UP) ## Open the Dagster UI on the demo's warehouse
 	@$(BIN)/braket-etl --home .braket_etl-demo ui

@@ -10,7 +10,7 @@ pytest.register_assert_rewrite(*(f"{__name__}.{module}" for module in _modules))
 
 
 def cases(named: Mapping[str, Any], once: Collection[str]) -> list[Any]:
-    """Parameters of a test, by name: `make test` runs those of `once`, one of each sort; `make check` all."""
+    """Parameters of a test, by name: `make test` runs those of `once`, one of each sort; `make test-thorough` the others."""
     assert named.keys() >= {*once}
     return [
         pytest.param(case, id=name, marks=() if name in once else pytest.mark.thorough)
