@@ -8,7 +8,8 @@ from __future__ import annotations
 import re
 import shutil
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from concurrent.futures import Future, ThreadPoolExecutor
+from dataclasses import dataclass, replace
 from datetime import UTC, date, datetime, timedelta
 from functools import cache
 from pathlib import Path
@@ -30,7 +31,7 @@ from braket_etl.warehouse.connection import Connection, Warehouse, replaced_atom
 from braket_etl.warehouse.coverage import REMEDY, missing
 from braket_etl.warehouse.errors import WarehouseError
 from braket_etl.warehouse.parsed import kept
-from braket_etl.warehouse.queries import EVERYBODY, Query, Value, answer, named_query
+from braket_etl.warehouse.queries import EVERYBODY, Answer, Query, Value, answer, named_query
 from braket_etl.warehouse.results import Contents
 
 #: As far back as a report goes that names no first day; Braket itself remembers as much.
@@ -118,12 +119,12 @@ class Asked:
 
     query: Query
     sql: str
-    beyond: Sequence[str]
     headings: Sequence[Heading]
     rows: Sequence[Sequence[Cell]]
     chart: Markup | None
-    made_of: str
     own: str = ""
+    beyond: Sequence[str] = ()
+    made_of: str = ""
 
 
 def write_report(
@@ -331,13 +332,25 @@ def _articles(
             connection.execute(
                 f"CREATE OR REPLACE TEMP TABLE {model} AS FROM main.{model} WHERE {shared.condition(filters)}"
             )
-    for query in wanted:
-        own = f"q/{query.name}?{live.address}" if live else ""
-        sorting = Sorting(f"{own}&", own=own) if live else None
-        asked = asked_of(
-            connection, query, filters.values_for(query), filters.beyond(query), made_of[query.name], sorting
-        )
-        known[made_of[query.name]] = article(asked, is_live=live is not None)
+    with ThreadPoolExecutor(1, "charts") as artist:  # draws while the next question is asked
+        found = list[tuple[Query, Answer, Future[Markup | None]]]()
+        for query in wanted:
+            answered = answer(connection, query, filters.values_for(query))
+            found.append((query, answered, artist.submit(_drawn, query, answered)))
+        for query, answered, chart in found:
+            own = f"q/{query.name}?{live.address}" if live else ""
+            asked = replace(
+                _asked(
+                    query,
+                    filters.values_for(query),
+                    answered,
+                    chart.result(),
+                    Sorting(f"{own}&", own=own) if live else None,
+                ),
+                beyond=filters.beyond(query),
+                made_of=made_of[query.name],
+            )
+            known[asked.made_of] = article(asked, is_live=live is not None)
     return {query.name: known[made_of[query.name]] for query in questions()}
 
 
@@ -345,30 +358,34 @@ def asked_of(
     connection: Connection,
     query: Query,
     values: Mapping[str, Value],
-    beyond: Sequence[str] = (),
-    made_of: str = "",
     sorting: Sorting | None = None,
     at_most: int | None = None,
 ) -> Asked:
     """A question with its answer, of which no more than so many rows are shown."""
     found = answer(connection, query, values, at_most)
+    return _asked(query, values, found, _drawn(query, found), sorting)
+
+
+def _drawn(query: Query, found: Answer) -> Markup | None:
+    """The chart of an answer, where the question has one and there is something to draw."""
     svg = charts.chart_of(query.page.chart)(found.records()) if query.page.chart else None
+    return Markup(charts.for_page(svg, query.name)) if svg else None  # noqa: S704 - matplotlib escapes its text
+
+
+def _asked(
+    query: Query,
+    values: Mapping[str, Value],
+    found: Answer,
+    chart: Markup | None,
+    sorting: Sorting | None,
+) -> Asked:
     rows = [[cell(name, value) for name, value in zip(found.columns, row, strict=True)] for row in found.rows]
-    return Asked(
-        query,
-        query.with_values(values),
-        beyond,
-        [
-            (sorting.heading if sorting else _plain_heading)(
-                name, _is_numeric(name, [row[n] for row in rows])
-            )
-            for n, name in enumerate(found.columns)
-        ],
-        rows,
-        Markup(charts.for_page(svg, query.name)) if svg else None,  # noqa: S704 - matplotlib escapes its text
-        made_of,
-        sorting.own if sorting else "",
-    )
+    headings = [
+        (sorting.heading if sorting else _plain_heading)(name, _is_numeric(name, [row[n] for row in rows]))
+        for n, name in enumerate(found.columns)
+    ]
+    sql, own = query.with_values(values), sorting.own if sorting else ""
+    return Asked(query, sql, headings, rows, chart, own=own)
 
 
 def _plain_heading(column: str, is_number: bool) -> Heading:
