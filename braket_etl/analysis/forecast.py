@@ -376,7 +376,9 @@ def coverage(lower: Floats, upper: Floats, level: float) -> float:
 
 
 def distribution(estimate: Estimate, value: float) -> float:
-    """The estimated distribution function at a value, its mass spread evenly over each finite stretch."""
+    """The estimated distribution function at a value, its mass spread evenly over each finite stretch; 1 at infinity."""
+    if value == np.inf:
+        return 1.0
     inside = np.where(
         estimate.right <= value,
         1.0,

@@ -11,6 +11,7 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from braket_etl.analysis.forecast import distribution
 from braket_etl.analysis.npmle import estimated, quantile_interval
 
 REFERENCE = json.loads(Path(__file__).with_name("latency_reference.json").read_text())
@@ -41,6 +42,12 @@ def test_the_distribution_is_the_one_that_other_software_finds(software):
     assert estimate.right.tolist() == other["right"]
     assert np.abs(estimate.mass - np.array(other["mass"])).max() < 1e-5
     assert estimate.log_likelihood == pytest.approx(other["log_likelihood"], abs=1e-6)
+
+
+def test_every_wait_ends_in_the_end_and_those_that_go_on_hide_what_lies_beyond():
+    estimate = estimated(np.array([1.0, 2.0, 3.0, 3.0]), np.array([1.0, 2.0, np.inf, np.inf]))
+    with np.errstate(all="raise"):
+        assert [distribution(estimate, wait) for wait in (0.5, 1.0, 2.5, np.inf)] == [0.0, 0.25, 0.5, 1.0]
 
 
 def test_exact_waits_give_the_empirical_distribution():
