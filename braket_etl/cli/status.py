@@ -56,7 +56,8 @@ def run_status(*, as_json: bool, may_fail: bool = False) -> int:
     if not as_json:
         if held is not None:
             warn(f"what is shown is not all that is stored. {refusal(warehouse, held)}")
-        _show(found, warehouse.place)
+        say(f"what is published as {warehouse.place}")
+        _show(found)
     started = schedules(runtime.settings)
     wrong = [*(["publishing is held back"] if held else []), *_wrong(found, started)]
     if as_json:
@@ -100,12 +101,12 @@ def _schedule_rows(started: Schedules, now: datetime) -> Iterator[Sequence[str |
         yield each.name, "on" if each.is_on else "off", at, Text(each.last_tick, style)
 
 
-def _show(found: Standing, place: str) -> None:
+def _show(found: Standing) -> None:
     if found.missing:
         lines = [Text(printable(line), "bold red") for line in found.missing]
         show_columns([(Text("missing", "bold"),), *((line,) for line in lines), (f"→ {REMEDY}",)])
     show_columns(list(_table_rows(found.tables, found.at)), "" if found.missing else None, numbers=(1, 2, 3))
-    show_columns(list(_state_rows(found, place)), "")
+    show_columns(list(_state_rows(found)), "")
     show_columns(list(_spent_rows(found.spent)), "spent, at list price", numbers=(1, 2, 3, 4, 5))
     if found.budgets:
         show_columns(list(_budget_rows(found.budgets)), "budgets", numbers=(2, 3, 4, 5))
@@ -121,8 +122,7 @@ def _table_rows(tables: Sequence[Stored], now: datetime) -> Iterator[Sequence[st
             yield each.table, f"{each.rows:,}", _count(each.open), _count(each.rejected), newest
 
 
-def _state_rows(found: Standing, place: str) -> Iterator[Sequence[str | Text]]:
-    yield "warehouse", printable(place)
+def _state_rows(found: Standing) -> Iterator[Sequence[str | Text]]:
     if found.searched:
         oldest = found.searched[0]
         which = f"{oldest.account}/{oldest.region} {ago(oldest.at, found.at)}"
