@@ -63,7 +63,14 @@ def heed() -> None:
     for number in SIGNALS:
         if signal.getsignal(number) is not signal.SIG_IGN:  # in the background of a shell script, say
             signal.signal(number, _raise)
+    sys.unraisablehook = _not_the_request
     threading.Thread(target=_watch, args=(reader,), name="signals", daemon=True).start()
+
+
+def _not_the_request(swallowed: sys.UnraisableHookArgs) -> None:
+    """Show what a finalizer swallowed, but for the request to stop: that is sent again, and is no fault."""
+    if not (isinstance(swallowed.exc_value, KeyboardInterrupt) and requested()):
+        sys.__unraisablehook__(swallowed)
 
 
 def request(told: str) -> None:

@@ -42,6 +42,27 @@ NOWHERE = {
 }
 
 # A query that never ends, in the middle of which a signal comes.
+_SWALLOWED = """
+import os, signal, time
+from braket_etl import stopping
+
+class Told:
+    def __del__(self):
+        os.kill(os.getpid(), signal.SIGTERM)
+        time.sleep(1)
+
+class Wrong:
+    def __del__(self):
+        raise ValueError("of its own")
+
+stopping.heed()
+try:
+    Wrong()
+    Told()
+    time.sleep(30)
+except KeyboardInterrupt:
+    stopping.leave(f"error: {stopping.told()}")
+"""
 _IN_A_QUERY = """
 import os, signal, sys, threading
 from pathlib import Path
@@ -232,6 +253,16 @@ def test_before_any_verb_it_says_that_it_was_interrupted(program: Program) -> No
     assert process.returncode == 143, said
     assert b"error: interrupted by SIGTERM" in said
     assert b"Traceback" not in said
+
+
+def test_a_request_that_a_finalizer_swallows_is_sent_again_and_shown_to_nobody() -> None:
+    done = subprocess.run(
+        [sys.executable, "-c", _SWALLOWED], capture_output=True, text=True, timeout=60, check=False
+    )
+    assert done.returncode == 143
+    assert done.stderr.count("ValueError: of its own") == 1  # what else is swallowed is shown as ever
+    assert "KeyboardInterrupt" not in done.stderr
+    assert done.stderr.endswith("error: interrupted by SIGTERM\n")
 
 
 def test_the_progress_bar_says_for_whom_it_waits(program: Program) -> None:
