@@ -8,18 +8,16 @@ from __future__ import annotations
 import os
 import socket
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator, Mapping
 from contextlib import suppress
-from pathlib import Path
 
 from bench.line import Line
 from bench.long_history import cached_home, emulator
 from bench.merging import copied_home, sizes
+from bench.program import PROGRAM, without_settings
 
-PROGRAM = Path(sys.executable).with_name("braket-etl")
 #: What is asked → how.
 USES = {
     "status": ["status"],
@@ -45,7 +43,7 @@ def lines(quick: bool) -> Iterator[Line]:
         with warehouse.reading() as connection:
             arn = connection.execute("SELECT min(quantum_task_arn) FROM quantum_tasks").fetchall()[0][0]
         environment = {
-            **{name: value for name, value in os.environ.items() if not name.startswith("BRAKET_ETL_")},
+            **without_settings(),
             **served.env(),
             "BRAKET_ETL_HOME": str(home),
             "DAGSTER_HOME": str(home / "dagster"),

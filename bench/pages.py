@@ -10,7 +10,6 @@ from __future__ import annotations
 
 import os
 import subprocess
-import sys
 import time
 import urllib.request
 from collections.abc import Iterator
@@ -22,8 +21,8 @@ from urllib.parse import parse_qs, urlsplit
 
 from bench.line import Line
 from bench.long_history import cached_home, warehouse_of
+from bench.program import PROGRAM, without_settings
 
-PROGRAM = Path(sys.executable).with_name("braket-etl")
 TASKS = 200_000
 LIMIT = 2.0
 """Seconds that a page may take."""
@@ -59,10 +58,9 @@ def lines(quick: bool) -> Iterator[Line]:
 @contextmanager
 def _served(home: Path) -> Iterator[tuple[str, str]]:
     """The address of a dashboard's pages, and the token that opens them."""
-    environment = {name: value for name, value in os.environ.items() if not name.startswith("BRAKET_ETL_")}
     with subprocess.Popen(
         [str(PROGRAM), "--home", str(home), "dashboard", "--port", "0"],
-        env=environment | {"BRAKET_ETL_CONFIG": os.devnull},
+        env=without_settings() | {"BRAKET_ETL_CONFIG": os.devnull},
         stdout=subprocess.PIPE,
         stderr=subprocess.DEVNULL,
         text=True,

@@ -11,14 +11,13 @@ import sys
 import tempfile
 import time
 from collections.abc import Iterator, Mapping
-from pathlib import Path
 from statistics import median
 
 from bench.line import Line
 from bench.long_history import scratch
 from bench.merging import copied_home, sizes
+from bench.program import PROGRAM, without_settings
 
-PROGRAM = Path(sys.executable).with_name("braket-etl")
 DEMO_TASKS = 2_000
 
 
@@ -60,7 +59,7 @@ _OPEN = "import duckdb; duckdb.connect({!r}, read_only=True).execute('select 1')
 
 def _seconds(command: list[str], rounds: int, environment: Mapping[str, str] | None = None) -> float:
     """The median seconds of a program, after one run that warms up where there are several."""
-    ours = {name: value for name, value in os.environ.items() if not name.startswith("BRAKET_ETL_")}
+    ours = without_settings()
     taken = []
     for _ in range(rounds + (rounds > 1)):
         began = time.perf_counter()
