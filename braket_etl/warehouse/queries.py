@@ -71,10 +71,12 @@ CHAPTERS = (
     "How long it waits",
     "What is not known",
 )
-_TAG, _PERSON, _BUDGET = "tag", "person", "budget"
+_TAG, _PERSON = "tag", "person"
 #: The question that lists what there is to choose from by kind, those of its kinds that limit others, and how many values
 #: an error names.
 _CHOICES, _CHOSEN, _MOST_NAMED = "choices", ("account", "region", "device", _PERSON), 20
+#: The questions that list what tasks and jobs have; others list things by their names.
+_OF_RECORDS = frozenset({_CHOICES, "tag_keys"})
 #: What makes it list all people, of whom it leaves out some where there are many.
 EVERYBODY = {"people": 1 << 40}
 _FIELDS = "title|question|read|chapter|also|limits|only|columns|report|chart|form|with|empty"
@@ -238,7 +240,7 @@ def _there_is_none(param: Parameter, value: str, known: Sequence[str]) -> str:
     more = len(known) - _MOST_NAMED
     there = ", ".join(known[:_MOST_NAMED]) + (f" and {more} more" if more > 0 else "")
     meant = did_you_mean(value, known)
-    none = f"no {param.name} is called" if param.name == _BUDGET else "no task or job has"
+    none = "no task or job has" if param.of in _OF_RECORDS else f"no {param.name} is called"
     return f"{none} {value}{f', {meant}' if meant else ''}; there is {there or 'none yet'}"
 
 

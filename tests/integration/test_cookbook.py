@@ -158,9 +158,8 @@ def test_its_parameters_are_those_it_reads_with_the_defaults_it_tells(query: Que
     # what has no default is true of all, or no limit, until it is set
     optional = re.findall(r"\(getvariable\('(\w+)'\) IS NULL OR [^\n]*getvariable\('\1'\)::\w+", query.sql)
     unlimited = re.findall(r"LIMIT getvariable\('(\w+)'\)::BIGINT", query.sql)
-    told = re.findall(
-        r"error\([^\n]* \|\| getvariable\('(\w+)'\)::VARCHAR", query.sql
-    )  # NULL, and no error, until it is set
+    # NULL, and no error, until it is set
+    told = re.findall(r"error\([^\n]* \|\| getvariable\('(\w+)'\)::VARCHAR", query.sql)
     assert query.sql.count("getvariable(") == len(used) + 2 * len(optional) + len(unlimited) + len(told)
     assert set(told) <= set(optional)
     expected = {*used, *((name, "") for name in (*optional, *unlimited))}

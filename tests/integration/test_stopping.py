@@ -41,7 +41,7 @@ NOWHERE = {
     "BRAKET_ETL_REGIONS": "us-east-1",
 }
 
-# A query that never ends, in the middle of which a signal comes.
+# Finalizers: one in which a signal comes, and one with a fault of its own.
 _SWALLOWED = """
 import os, signal, time
 from braket_etl import stopping
@@ -63,6 +63,8 @@ try:
 except KeyboardInterrupt:
     stopping.leave(f"error: {stopping.told()}")
 """
+
+# A query that never ends, in the middle of which a signal comes.
 _IN_A_QUERY = """
 import os, signal, sys, threading
 from pathlib import Path
