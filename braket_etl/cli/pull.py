@@ -77,6 +77,9 @@ def _quiet_sync(runtime: Runtime, *, as_json: bool) -> int:
     ):
         found = looked(instance, runtime, run_id, known)
         close_quiet_run(instance, runtime, run_id, found)
+    if not as_json:
+        since = f"{known.since:%H:%M} UTC"
+        say(f"nothing is new: statistics, checks and report are as the sync of {since} left them")
     steps = {step: outcome.summary() for step, outcome in found.steps.items()}
     return _told(runtime, [steps], [], {"run_id": run_id, "steps": steps} if as_json else None)
 

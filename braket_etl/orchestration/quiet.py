@@ -3,7 +3,8 @@
 What a sync fetches, it first asks whether there is any of it. Only after a sync that left everything in order on the same
 UTC day, of the same program and settings, and only while nobody else wrote: all else raises News, and a whole run follows.
 So everything that depends on the date (which days are over, the price list, what is due on another day) is computed at
-least once a day, and whenever a day comes to stand otherwise or a reservation or limit begins or ends.
+least once a day, and whenever a day comes to stand otherwise or a reservation or limit begins or ends. While a record is
+open, how long it waits and what it costs grow by themselves: then it is computed at least once an hour.
 
 Dagster is told of the tables as they were found: each is materialized again with the data version that it had, and its
 checks say what they said.
@@ -13,8 +14,9 @@ from __future__ import annotations
 
 import hashlib
 from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
-from datetime import UTC, date, datetime
+from datetime import UTC, date, datetime, timedelta
 from typing import Any, TypeVar, cast
 from uuid import uuid4
 
@@ -36,7 +38,7 @@ from braket_etl.orchestration.instance import process_tags
 from braket_etl.orchestration.resources import CALLER_LOOKUPS, KIND_TAG, OPEN_RECORDS, PUBLISHED
 from braket_etl.pull.callers import look_up_callers
 from braket_etl.pull.feed import read_feed
-from braket_etl.pull.outcome import News, Outcome
+from braket_etl.pull.outcome import News, Outcome, refuse_news
 from braket_etl.pull.plan import DAY, days_between
 from braket_etl.pull.reference import pull_devices, pull_spending_limits
 from braket_etl.pull.refresh import refresh
@@ -44,18 +46,9 @@ from braket_etl.pull.resources import RESOURCES
 from braket_etl.pull.results import read_results
 from braket_etl.runtime import Runtime
 from braket_etl.settings import Settings
-from braket_etl.tables import (
-    DEVICE_OBSERVATIONS,
-    DEVICES,
-    JOB_EVENTS,
-    JOB_OBSERVATIONS,
-    MAIN,
-    PRICES,
-    SPENDING_LIMITS,
-    TASK_OBSERVATIONS,
-)
+from braket_etl.tables import JOB_EVENTS, MAIN, PRICES
 from braket_etl.warehouse import runs, unchanged
-from braket_etl.warehouse.connection import Connection
+from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.coverage import states_since
 from braket_etl.warehouse.door import STEP, let_run_through
 from braket_etl.warehouse.publish import publish
@@ -66,18 +59,19 @@ from braket_etl.warehouse.unchanged import DisturbedError, Unchanged, Watched
 _PATIENCE = 10.0
 #: What a tick of a schedule may take; Dagster gives it up after 60 seconds.
 _TICK_SECONDS = 30.0
+#: So long what a whole sync computed is taken to be true of what is open; with an hourly schedule that is each hour.
+_OPEN_IS_TRUE = timedelta(minutes=50)
 _SYNC = "sync"
+_IS_OPEN = (
+    "SELECT EXISTS (FROM quantum_tasks WHERE NOT is_terminal AND expired_at IS NULL) "
+    "OR EXISTS (FROM jobs WHERE NOT is_terminal AND expired_at IS NULL)"
+)
 #: Whether anything runs up a cost: a job on its instances, a task on a simulator.
 _RUNS = (
     "SELECT EXISTS (FROM jobs WHERE NOT is_terminal AND started_at IS NOT NULL) "
     "OR EXISTS (FROM quantum_tasks WHERE status IN ('RUNNING', 'CANCELLING'))"
 )
 T = TypeVar("T")
-#: Tables whose rows each look dates anew, which is nothing new; whether devices and limits changed, `_seen` tells.
-_SEEN_AGAIN = frozenset(
-    table.name
-    for table in (DEVICES, DEVICE_OBSERVATIONS, JOB_OBSERVATIONS, SPENDING_LIMITS, TASK_OBSERVATIONS)
-)
 _QUIET = "Braket has nothing new, and nothing else is due: what the last whole sync computed is passed over."
 _DONE = f'Finished execution of run for "{_SYNC}".'
 #: The tables that a run is expected to look at, whatever it finds: those with a freshness policy.
@@ -142,6 +136,7 @@ def quiet_tick(instance: dg.DagsterInstance, runtime: Runtime) -> str:
 
     def look(run_id: str) -> Looked:
         found = looked(instance, runtime, run_id, in_order(runtime))
+        _publish_what_runs(runtime, found.warehouse)
         with found.warehouse.locked("noting that nothing is new"):
             found.warehouse.check_undisturbed()
             unchanged.note(found.warehouse, found.known)
@@ -160,18 +155,35 @@ def quiet_poll(runtime: Runtime) -> str:
     """
 
     def poll(run_id: str) -> Outcome:
-        puller = replace(runtime.puller(run_id), patience=_PATIENCE)
+        known: Unchanged | None = None
+        warehouse: Warehouse = runtime.warehouse
+        with suppress(News):
+            known = in_order(runtime)
+            warehouse = Watched.of(warehouse, known)
+        puller = replace(runtime.puller(run_id), warehouse=warehouse, patience=_PATIENCE)
         outcome = refresh(puller, runtime.targets(), only_open=True)
         outcome += pull_devices(puller, runtime.targets(), only_in_use=True)
         _refuse_news(outcome, ())
-        with runtime.warehouse.writing("publishing what runs") as connection:
-            if connection.execute(_RUNS).fetchall()[0][0]:
-                results = Results(connection, STEP)
-                publish(runtime.warehouse, connection, group=runtime.settings.group, results=results)
+        _publish_what_runs(runtime, warehouse)
+        if known is not None and isinstance(warehouse, Watched):
+            with warehouse.locked("noting that nothing is new"):
+                warehouse.check_undisturbed()
+                unchanged.note(warehouse, known)
         return outcome
 
     outcome = _within(runtime, poll)
     return f"{outcome.fetched:,} open records were polled: none has changed"
+
+
+def _publish_what_runs(runtime: Runtime, warehouse: Warehouse) -> None:
+    """Let readers see what was seen last, where something runs: it has cost more by now."""
+    with warehouse.writing("publishing what runs") as connection:
+        if _tells(connection, _RUNS):
+            publish(warehouse, connection, group=runtime.settings.group, results=Results(connection, STEP))
+
+
+def _tells(connection: Connection, question: str) -> bool:
+    return bool(connection.execute(question).fetchall()[0][0])
 
 
 def _within(runtime: Runtime, work: Callable[[str], T]) -> T:
@@ -248,6 +260,10 @@ def _asked(
     """What each step of a sync that only looks finds; the likeliest news are asked for first."""
     settings, targets = runtime.settings, runtime.targets()
     puller = replace(runtime.puller(run_id), warehouse=warehouse, only_looks=True, patience=_PATIENCE)
+    if datetime.now(UTC) - known.since >= _OPEN_IS_TRUE:
+        with warehouse.writing("looking what is open") as connection:
+            if _tells(connection, _IS_OPEN):
+                raise News(f"something is open, and what is told of it is of {known.since:%H:%M} UTC")
 
     def quiet(step: str, outcome: Outcome) -> tuple[str, Outcome]:
         _refuse_news(outcome, known.told)
@@ -296,11 +312,7 @@ def _refuse_news(outcome: Outcome, told: Collection[str]) -> None:
     for warning in outcome.warnings:
         if unchanged.numberless(warning) not in told:
             raise News(warning)
-    for table, counts in outcome.counts.items():
-        if counts.new or (counts.changed and table not in _SEEN_AGAIN):
-            raise News(f"{counts.new + counts.changed:,} rows of {table} are new")
-    if outcome.rejected or outcome.expired or outcome.drift:
-        raise News("there are answers that cannot become rows, or that are new to this version")
+    refuse_news(outcome)
 
 
 def _repeated(

@@ -5,7 +5,7 @@ Turning bodies into Arrow happens before the writer lock is taken, so that the l
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, field, replace
 from datetime import UTC, datetime
 from typing import Any, TypeAlias
@@ -69,12 +69,27 @@ class _Event:
 
 
 def merge(
-    warehouse: Warehouse, batch: Batch, run_id: str, purpose: str, redactor: Redactor = NOTHING_REDACTED
+    warehouse: Warehouse,
+    batch: Batch,
+    run_id: str,
+    purpose: str,
+    redactor: Redactor = NOTHING_REDACTED,
+    accept: Callable[[Merged], None] | None = None,
 ) -> Merged:
-    """Store the batch in one transaction; raises WarehouseError and leaves the warehouse as it was."""
+    """Store the batch in one transaction; raises WarehouseError and leaves the warehouse as it was.
+
+    So it does where `accept` raises, which is told what would be stored.
+    """
     batch = _redacted(batch, redactor)
     prepared = _prepared(batch)
-    return warehouse.in_turn(purpose, lambda connection: _stored(connection, prepared, batch, run_id))
+
+    def stored(connection: Connection) -> Merged:
+        merged = _stored(connection, prepared, batch, run_id)
+        if accept is not None:
+            accept(merged)
+        return merged
+
+    return warehouse.in_turn(purpose, stored)
 
 
 def _stored(connection: Connection, prepared: _Prepared, batch: Batch, run_id: str) -> Merged:

@@ -10,7 +10,20 @@ from typing import Any
 from braket_etl.aws.errors import AwsProblem
 from braket_etl.aws.throttle import OperationReport
 from braket_etl.pull.merge import Merged
+from braket_etl.tables import (
+    DEVICE_OBSERVATIONS,
+    DEVICES,
+    JOB_OBSERVATIONS,
+    SPENDING_LIMITS,
+    TASK_OBSERVATIONS,
+)
 from braket_etl.warehouse.upsert import Counts
+
+#: Tables whose rows each look dates anew, which is nothing new.
+_SEEN_AGAIN = frozenset(
+    table.name
+    for table in (DEVICES, DEVICE_OBSERVATIONS, JOB_OBSERVATIONS, SPENDING_LIMITS, TASK_OBSERVATIONS)
+)
 
 
 class News(Exception):  # noqa: N818 - no error: see below
@@ -128,6 +141,15 @@ class Outcome:
                 for name, r in sorted(self.calls.items())
             },
         }
+
+
+def refuse_news(found: Merged | Outcome) -> None:
+    """Raise News where what came is more than what was seen before, seen again."""
+    for table, counts in found.counts.items():
+        if counts.new or (counts.changed and table not in _SEEN_AGAIN):
+            raise News(f"{counts.new + counts.changed:,} rows of {table} are new")
+    if found.rejected or found.expired or found.drift:
+        raise News("there are answers that cannot become rows, or that are new to this version")
 
 
 def _times(count: int) -> str:

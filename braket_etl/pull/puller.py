@@ -32,7 +32,7 @@ from braket_etl.facts import REMEMBERED
 from braket_etl.pull import plan
 from braket_etl.pull.clock import TOLERANCE, Clock
 from braket_etl.pull.merge import Batch, dated, merge, store_drift
-from braket_etl.pull.outcome import News, Outcome, Problem
+from braket_etl.pull.outcome import News, Outcome, Problem, refuse_news
 from braket_etl.pull.owners import account_ids_by_day, owners
 from braket_etl.pull.resources import BY_GET, Resource
 from braket_etl.tables.arns import account_id_of
@@ -56,6 +56,8 @@ _AHEAD = 200
 _PROBE_PAGES = 10
 _SLICE_RECORDS = 1_000
 _MOST_TARGETS = 32
+#: So many open records of a table are asked for by a run that only looks.
+_MOST_LOOKED_AT = 100
 _SEARCH_TRIES = 3
 _STALE_PAGES = 30
 _M_ARENA_MAX = -8  # malloc.h of glibc
@@ -146,7 +148,8 @@ class Puller:
     clock: Clock = field(default_factory=Clock)
     """Which dates are believed; the steps of a run share it."""
     only_looks: bool = False
-    """Raise News where a record would have to be fetched, or a day searched that is neither today nor yesterday."""
+    """Raise News where a record would have to be fetched that is not known to be open, where many are open, or where a
+    day would have to be searched that is neither today nor yesterday."""
 
     def pull_days(
         self,
@@ -241,8 +244,7 @@ class Puller:
                             f"open {resource.table.name} of account {account_id} are not refreshed: "
                             "no configured account reaches it"
                         ] += 1
-                if self.only_looks and by_target:
-                    n = sum(map(len, by_target.values()))
+                if self.only_looks and (n := sum(map(len, by_target.values()))) > _MOST_LOOKED_AT:
                     raise News(f"{n:,} {resource.table.name} can still change")
                 work += [_Work(target, resource, records=found) for target, found in by_target.items()]
         return outcome + self._run(work)
@@ -384,6 +386,7 @@ class _Desk:
                 self.puller.run_id,
                 "merging records",
                 self.puller.redactor,
+                refuse_news if self.puller.only_looks else None,
             )
             self.batch = Batch()  # only now: what an interruption rolled back is merged again at the end
             self.outcome.note(merged)
@@ -441,6 +444,8 @@ class _Desk:
             if self.only_due:
                 early = listings.rejects_not_due(connection, listing.resource.get.name, now)
                 wanted = [(arn, created_at) for arn, created_at in wanted if arn not in early]
+        if self.puller.only_looks:
+            wanted = [each for each in wanted if each[0] not in self.puller.polled]
         if self.puller.only_looks and wanted:
             raise News(f"{len(wanted):,} {table.name} of {listing.target.label} are new or changed")
         self.puller.progress.expect(len(wanted))

@@ -186,6 +186,63 @@ def test_open_records_are_polled_by_the_tick_until_one_has_changed(
         assert isinstance(tick(program, "observe_open_records"), dg.RunRequest)
 
 
+@pytest.fixture
+def with_open(program: Program, monkeypatch: pytest.MonkeyPatch) -> Iterator[tuple[Program, Emulator]]:
+    """A home after a whole sync of an account with open records; the account's clock shows a second later since."""
+    now = datetime.now(UTC).replace(microsecond=0)
+    with running(tasks=60, jobs=3, days=1, seed=5, quotas=False, now=now, frozen=True) as emulator:
+        program.env = {**emulator.env(), **SINCE}
+        program.ok("sync")
+        for name, value in program.environment().items():
+            monkeypatch.setenv(name, value)
+        assert program.one("SELECT count(*) FROM quantum_tasks WHERE NOT is_terminal") > 0
+        emulator.set_clock(now=now + timedelta(seconds=1), rate=0)
+        yield program, emulator
+
+
+def test_open_records_that_have_not_changed_are_polled_by_a_sync_that_passes_over_the_rest(
+    with_open: tuple[Program, Emulator],
+) -> None:
+    program, emulator = with_open
+    open_tasks = "FROM quantum_tasks WHERE NOT is_terminal"
+    seen = f"SELECT n_polls FROM task_observations SEMI JOIN ({open_tasks}) USING (quantum_task_arn) ORDER BY ALL"
+    before = program.rows(seen)
+    emulator.reset_stats()
+    told = program.run("sync").stderr
+    assert "nothing is new: statistics, checks and report are as the sync of" in told
+    assert emulator.stats()["calls"]["GetQuantumTask"] == program.one(f"SELECT count(*) {open_tasks}")
+    assert sum(n for (n,) in program.rows(seen)) == sum(n for (n,) in before) + len(before)
+    with instance_of(program) as instance:
+        assert steps_of(instance, instance.get_runs()[0].run_id) == 0
+    assert "none has changed" in str(tick(program, "observe_open_records"))
+    assert "nothing new" in str(tick(program, "hourly_sync"))
+
+
+def test_what_is_open_is_computed_again_after_an_hour(with_open: tuple[Program, Emulator]) -> None:
+    program, _ = with_open
+    look(program)
+    program.ok("sync")
+    change_note(program, since=(datetime.now(UTC) - timedelta(hours=1)).isoformat())
+    if datetime.now(UTC).hour:  # else the hour before was another day, which makes a sync whole anyway
+        with pytest.raises(News, match="something is open"):
+            look(program)
+
+
+def test_an_open_record_that_changed_is_told_by_the_whole_sync_that_follows(
+    with_open: tuple[Program, Emulator],
+) -> None:
+    program, emulator = with_open
+    were = program.rows("SELECT quantum_task_arn, status FROM quantum_tasks WHERE NOT is_terminal")
+    emulator.set_clock(now=datetime.now(UTC) + timedelta(hours=20), rate=0)
+    told = json.loads(program.ok("sync", "--json"))
+    are = dict(program.rows("SELECT quantum_task_arn, status FROM quantum_tasks"))
+    moved = sum(are[arn] != status for arn, status in were)
+    counted = [step["rows"].get("quantum_tasks", {}).get("changed", 0) for step in told["steps"].values()]
+    assert sum(counted) >= moved > 0
+    with instance_of(program) as instance:
+        assert steps_of(instance, told["run_id"]) > 0
+
+
 def test_what_a_running_job_has_cost_is_published_by_each_poll(
     tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
