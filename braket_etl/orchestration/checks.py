@@ -133,7 +133,7 @@ def _asked(
 ) -> Iterator[dg.AssetCheckResult]:
     for check in checks:
         if _key_of(check) in selected:
-            yield _result_of(*last_or_new(results, check, known))
+            yield _result_of(*last_or_new(results, check, known), results.contents.has_many)
     results.save(results.connection)
 
 
@@ -141,10 +141,14 @@ def _key_of(check: Check) -> dg.AssetCheckKey:
     return dg.AssetCheckKey(dg.AssetKey(check.table), check.name)
 
 
-def _result_of(finding: CheckResult, found_at: datetime | None) -> dg.AssetCheckResult:
-    """The finding for Dagster; `found_at` where it was found by an earlier run and nothing has changed since."""
+def _result_of(finding: CheckResult, found_at: datetime | None, has_many: bool) -> dg.AssetCheckResult:
+    """The finding for Dagster; `found_at` where it was found by an earlier run and nothing has changed since.
+
+    Where many records are stored, a daily check only says when it was asked.
+    """
     check = finding.check
-    unchanged = {} if found_at is None else {"unchanged_since": dg.MetadataValue.timestamp(found_at)}
+    since = "asked_at" if check.is_daily and has_many else "unchanged_since"
+    unchanged = {} if found_at is None else {since: dg.MetadataValue.timestamp(found_at)}
     return dg.AssetCheckResult(
         asset_key=check.table,
         check_name=check.name,

@@ -9,9 +9,10 @@ goes on with the field before it, and an empty comment line ends the fields:
     -- do: the next sync asks for it again.
 
 `of` names the tables or models that it is a check of. It is an error where what is shown would be wrong, else a warning.
-`blocks: publishing` holds back what is made of the data, `reads: keys` says that it looks at nothing but keys, and `parts`
-names the check whose findings, of all its tables, are this one's. The first column of the query, `found`, says what is wrong
-in words, the second, `records`, how many records it concerns.
+`blocks: publishing` holds back what is made of the data, `reads: keys` says that it looks at nothing but keys, `when:
+daily` that it holds all history against itself, which of many records is done once a UTC day, and `parts` names the check
+whose findings, of all its tables, are this one's. The first column of the query, `found`, says what is wrong in words, the
+second, `records`, how many records it concerns.
 
 A check of several tables has one query, in which `{table}`, `{name}`, `{key}`, `{arn}`, `{operation}` stand for what
 the table's declaration says, `{started_at}` for its column or NULL, and `{is_known}` for the drift that it has learned.
@@ -40,7 +41,7 @@ from braket_etl.warehouse.results import Results
 
 #: The asset that stands for what is stored in all tables of records.
 _RECORDS = "open_records"
-_FIELDS = frozenset({"of", "severity", "blocks", "reads", "parts", "means", "do"})
+_FIELDS = frozenset({"of", "severity", "blocks", "reads", "when", "parts", "means", "do"})
 
 
 @dataclass(frozen=True, slots=True)
@@ -57,6 +58,8 @@ class Check:
     """Whether nothing may be made of the data, or published, when it fails."""
     is_of_keys: bool = False
     """Whether it looks at nothing but the keys of its tables."""
+    is_daily: bool = False
+    """Whether it is asked once a UTC day where many records are stored (see `Contents.made_of`)."""
     parts: tuple[Check, ...] = ()
     """The checks that find what this one does, where it asks nothing itself."""
 
@@ -147,7 +150,9 @@ def finds_nothing(results: Results, check: Check, known: Rows) -> bool:
 def _kept_as(results: Results, check: Check) -> tuple[str, str]:
     """The name of a check's result, and what it is made of."""
     reads = tables_read(check)
-    made_of = results.contents.made_of(" ".join(check.queries), reads, only_keys=check.is_of_keys)
+    made_of = results.contents.made_of(
+        " ".join(check.queries), reads, only_keys=check.is_of_keys, daily=check.is_daily
+    )
     return f"{check.table}.{check.name}", made_of
 
 
@@ -213,6 +218,7 @@ def checks_from(path: Path) -> Iterator[Check]:
             is_error=said.get("severity") == "error",
             is_blocking=said.get("blocks") == "publishing",
             is_of_keys=said.get("reads") == "keys",
+            is_daily=said.get("when") == "daily",
             parts=parts,
         )
 

@@ -12,13 +12,27 @@ import json
 from collections.abc import Iterable
 from dataclasses import dataclass, field
 from datetime import UTC, datetime
-from functools import cache
+from functools import cache, cached_property
 from typing import Any
 
 import pyarrow as pa
 
 from braket_etl import __version__
-from braket_etl.tables import ALL, DEVICE_OBSERVATIONS, DEVICES, RESERVATIONS, SPENDING_LIMITS
+from braket_etl.tables import (
+    ALL,
+    DEVICE_OBSERVATIONS,
+    DEVICES,
+    JOB_EVENTS,
+    JOB_OBSERVATIONS,
+    JOBS,
+    QUANTUM_TASKS,
+    RECORD_CALLERS,
+    RESERVATIONS,
+    SPENDING_LIMITS,
+    STATE_CHANGE_EVENTS,
+    TASK_OBSERVATIONS,
+    TASK_RESULTS,
+)
 from braket_etl.tables.bookkeeping import WANTED
 from braket_etl.tables.declaration import Column, Table
 from braket_etl.values import instant
@@ -46,6 +60,22 @@ _LOOKED_AT = {
     RESERVATIONS.name: (RESERVATIONS.qualified_name, "*, start_at > now()"),
     WANTED.name: (WANTED.qualified_name, "*, date_trunc('hour', now())"),
 }
+#: What grows with each record. Where so many tasks are stored, what is asked of all history is asked once a UTC day.
+_OF_RECORDS = frozenset(
+    table.name
+    for table in (
+        QUANTUM_TASKS,
+        JOBS,
+        JOB_EVENTS,
+        TASK_OBSERVATIONS,
+        JOB_OBSERVATIONS,
+        TASK_RESULTS,
+        DEVICE_OBSERVATIONS,
+        STATE_CHANGE_EVENTS,
+        RECORD_CALLERS,
+    )
+)
+MANY_TASKS = 500_000
 
 
 @dataclass(frozen=True, slots=True)
@@ -64,16 +94,28 @@ class Contents:
     _seen: dict[str, str] = field(init=False, default_factory=dict)
     _keys: dict[str, str] = field(init=False, default_factory=dict)
 
-    def made_of(self, question: str, reads: Iterable[str], *, only_keys: bool = False) -> str:
+    def made_of(
+        self, question: str, reads: Iterable[str], *, only_keys: bool = False, daily: bool = False
+    ) -> str:
         """What changes when the question does, or what any of the tables behind those tables and models holds.
 
-        With `only_keys` what their keys are: of a million tasks in half the time, and a new status is nothing new.
+        With `only_keys` what their keys are: of a million tasks in half the time, and a new status is nothing new. With
+        `daily`, where `has_many`, records are taken to be those of the day (UTC).
         """
         digest = hashlib.sha256(f"{__version__} {declared_fingerprint()} {question}".encode())
         for name in sorted(tables_behind(frozenset(reads))):
-            held = self.keys_of(name) if only_keys else self.of(name)
+            if daily and self.has_many and name in _OF_RECORDS:
+                held = f"{datetime.now(UTC):%Y-%m-%d}"
+            else:
+                held = self.keys_of(name) if only_keys else self.of(name)
             digest.update(f" {name} {held}".encode())
         return digest.hexdigest()
+
+    @cached_property
+    def has_many(self) -> bool:
+        """Whether so much is stored that not all of it is looked at each time."""
+        count = f"SELECT count(*) FROM {QUANTUM_TASKS.qualified_name}"
+        return bool(self.connection.execute(count).fetchall()[0][0] >= MANY_TASKS)
 
     def of(self, table: str) -> str:
         """What changes when the rows of a table do; looked at once until `forget`."""

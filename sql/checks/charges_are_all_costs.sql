@@ -1,5 +1,6 @@
 -- of: charges
 -- severity: error
+-- when: daily
 -- means: Charges sum up, to the last digit, to the costs of all tasks, of the instances and volumes of all jobs, and of
 --   all reservations; so do the amounts committed, and what runs has cost so far.
 -- do: do not believe sums of charges, and open an issue with what was found.

@@ -1,5 +1,6 @@
 -- of: task_latency
 -- severity: error
+-- when: daily
 -- means: Each task has one row, whose bounds are in order: no wait is negative or exceeds the turnaround.
 -- do: do not believe the waits of these tasks, and open an issue with one of them.
 SELECT

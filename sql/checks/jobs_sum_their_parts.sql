@@ -1,5 +1,6 @@
 -- of: job_costs
 -- severity: error
+-- when: daily
 -- means: The cost of a job is that of its instances, volumes and tasks, to the last digit.
 -- do: do not believe the cost of these jobs, and open an issue with one of them.
 WITH tasks AS (

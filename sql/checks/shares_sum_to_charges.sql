@@ -1,5 +1,6 @@
 -- of: allocated_charges
 -- severity: error
+-- when: daily
 -- means: For each owner key the shares of all owners sum up to the charges to the last digit; so does what runs and what
 --   is committed.
 -- do: do not believe statements and budgets, and open an issue with what was found.

@@ -1,5 +1,6 @@
 -- of: job_stages
 -- severity: error
+-- when: daily
 -- means: The stages of a job follow each other without a gap, and last together as long as the job took.
 -- do: do not believe the stages of these jobs, and open an issue with one of them.
 WITH summed AS (

@@ -1,5 +1,6 @@
 -- of: charge_sums
 -- severity: error
+-- when: daily
 -- means: The sums of charges, which a file keeps by day of creation, are those of the charges, to the last digit, and of as
 --   many of them. Days, tags and shares are held against these sums.
 -- do: open an issue with what was found; until then believe task_costs and job_costs, and no sum of costs.

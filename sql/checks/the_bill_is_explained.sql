@@ -1,4 +1,5 @@
 -- of: cost_reconciliation
+-- when: daily
 -- means: Days on which the bill and the estimate differ for no reason that is known.
 -- do: `braket-etl billing close 2026-09` lists those of a month and says what to do about each.
 SELECT

@@ -22,7 +22,7 @@ from braket_etl.tables import ALL
 from braket_etl.warehouse.checks import Check, checks, last_or_new, model_checks, record_checks
 from braket_etl.warehouse.connection import Connection, configured
 from braket_etl.warehouse.models import models
-from braket_etl.warehouse.results import Contents, Results
+from braket_etl.warehouse.results import MANY_TASKS, Contents, Results
 
 _A_TASK = "quantum_task_arn = (SELECT min(quantum_task_arn) FROM quantum_tasks)"
 
@@ -93,6 +93,31 @@ def test_a_result_is_kept_with_the_file_until_something_changes(connection: Conn
     connection.execute(f"DELETE FROM quantum_tasks WHERE {_A_TASK}")
     assert asked() is None
     assert asked() is not None
+
+
+def test_of_many_records_all_history_is_asked_once_a_day(connection: Connection) -> None:
+    daily = next(check for check in checks() if check.name == "jobs_sum_their_parts")
+    hourly = next(check for check in checks() if check.name == "every_task_has_a_price")
+    assert daily.is_daily
+    assert not hourly.is_daily
+
+    def asked_again(change: str) -> list[bool]:
+        connection.execute(change)
+        results = Results(connection, "testing")
+        found = [last_or_new(results, check, {})[1] is None for check in (daily, hourly)]
+        results.save(connection)
+        return found
+
+    changed = f"UPDATE quantum_tasks SET row_hash = row_hash + 1 WHERE {_A_TASK}"
+    assert asked_again(changed) == [True, True]
+    assert asked_again(changed) == [True, True]
+    connection.execute(
+        "INSERT INTO quantum_tasks SELECT t.* REPLACE (concat(quantum_task_arn, n) AS quantum_task_arn) "
+        f"FROM quantum_tasks AS t, range({MANY_TASKS} // (SELECT count(*) FROM quantum_tasks)) AS copies (n)"
+    )
+    assert asked_again(changed) == [True, True]
+    assert asked_again(changed) == [False, True]
+    assert asked_again("UPDATE prices SET price_usd = price_usd * 2 WHERE rowid = 0") == [True, True]
 
 
 def test_a_check_that_failed_is_told_again_in_the_same_words(connection: Connection) -> None:

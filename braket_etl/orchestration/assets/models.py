@@ -99,7 +99,7 @@ def build_models(
     """Look at the views, make those that are gone, compute statistics; one that fails is red and stops nothing.
 
     What arrived must be published, whatever is wrong with one model. What is made of tables that have not changed since
-    the last sync is told as it was then.
+    the last sync is told as it was then; where many records are stored, views are counted once a UTC day.
     """
     selected = {key.path[-1] for key in context.selected_asset_keys}
     built: list[_Built] = []
@@ -149,6 +149,8 @@ class _Built:
     shown: list[dict[str, Any]] = field(default_factory=list)
     last_made: datetime | None = None
     """When it was made, where nothing behind it has changed since."""
+    is_of_many: bool = False
+    """Whether it is a view of so many records that they may have changed since that day's first count."""
     error: Exception | None = None
 
     @property
@@ -171,13 +173,19 @@ def _last(results: Results, name: str, there: frozenset[str]) -> _Built | None:
     if kept is None:
         return None
     is_there = name in there if name in _MODELS else results.contents.of(name) == kept.value["content"]
-    return _Built(name, made_of, kept.value, last_made=kept.made_at) if is_there else None
+    if not is_there:
+        return None
+    is_of_many = name in _MODELS and results.contents.has_many
+    return _Built(name, made_of, kept.value, last_made=kept.made_at, is_of_many=is_of_many)
 
 
 def _made_of(results: Results, name: str) -> str:
-    """What changes when the model or statistic would: of the depths of queues, only where it is made of them."""
+    """What changes when the model or statistic would: of the depths of queues, only where it is made of them.
+
+    Of a view, its number of rows, for which all of it is computed.
+    """
     question = f"{name} {depths(results.connection)}" if name in _OF_DEPTHS else name
-    return results.contents.made_of(question, _reads(name))
+    return results.contents.made_of(question, _reads(name), daily=name in _MODELS)
 
 
 def _made(context: dg.AssetExecutionContext, results: Results, name: str, there: frozenset[str]) -> _Built:
@@ -228,7 +236,8 @@ def _result(built: _Built) -> dg.MaterializeResult:
     if "types" in described:
         shown |= metadata.model_schema(_MODELS[built.name], described["types"])
     if built.last_made:
-        shown["unchanged_since"] = dg.MetadataValue.timestamp(built.last_made)
+        since = "counted_at" if built.is_of_many else "unchanged_since"
+        shown[since] = dg.MetadataValue.timestamp(built.last_made)
     check = dg.AssetCheckResult(
         asset_key=built.name,
         check_name="computes",
