@@ -34,6 +34,9 @@ MIN_TASKS, MIN_EFFECTIVE = 20, 10
 BATCHES_ABOVE, MIN_ABOVE = 5, 3
 #: A quantile counts as known where what the data leave open, and what run times do, is within this part of it.
 OPEN_SHARE, RUN_SHARE = 0.25, 0.35
+#: Where run times hide the median, by that part of a quantile times the root of the share of tasks above it; by a quarter of
+#: that where they are more than the second of the median.
+TAIL_SHARE, HIDDEN_SHARE = 0.28, 0.45
 #: From this part on what is left of turnarounds may not depend on run times, by more than so many standard errors.
 SOME_RUN_SHARE, RUN_Z = 0.05, 2.5
 #: The newest tasks of a device, and of a device in a week, that enter; more would be slower and hardly sharper.
@@ -41,6 +44,7 @@ MAX_TASKS = {"device": 5_000, "device_week": 2_000}
 #: How far from its maximum the log-likelihood may stay: far less than what moves an estimate by its error.
 TOLERANCE = 1e-4
 
+_MEDIAN = QUANTILES.index(0.5)
 #: The first Monday of 1970, and a week, in seconds.
 _MONDAY, _WEEK = 4 * 86_400.0, 7 * 86_400.0
 #: A wait is not taken to be shorter where one is divided by, in seconds.
@@ -180,13 +184,15 @@ def _estimates(told: Intervals, cancelled: Floats) -> list[dict[str, Any]]:
 def _allowed(moved: Floats, quantiles: Sequence[float]) -> list[float]:
     """By which part of itself each quantile may be moved by run times.
 
-    Those that hide the median have a tail that may hide more: then the quantile below counts too, since one that is
-    told only in samples where it is large is told too large.
+    Where they hide the median, those above it must be long beside runs that are as much rarer: runs of any distribution
+    with a variance grow with 1 / sqrt(1 - p) at most. The median decides which it is, and not the quantile itself: one that
+    was told where it happens to be large would be told too large.
     """
-    parts = (moved.sum(axis=1) / np.maximum(quantiles, _INSTANT)).tolist()
-    if parts[QUANTILES.index(0.5)] <= RUN_SHARE:
-        return [RUN_SHARE] * len(parts)
-    return [RUN_SHARE / (4 if below <= RUN_SHARE / 2 else 16) for below in (parts[0], *parts[:-1])]
+    part = float(moved[_MEDIAN].sum()) / max(quantiles[_MEDIAN], _INSTANT)
+    if part <= RUN_SHARE:
+        return [RUN_SHARE] * len(QUANTILES)
+    tail = TAIL_SHARE if part <= HIDDEN_SHARE else TAIL_SHARE / 4
+    return [min(RUN_SHARE, tail * float(np.sqrt(1 - p))) for p in QUANTILES]
 
 
 _SHARES = ("event", "polls", "turnaround")
@@ -264,11 +270,17 @@ def _quantile_row(
 
 
 def moved_by_runs(told: Intervals) -> Floats:
-    """By how many seconds the longest likely runs move each quantile down, and the shortest up."""
-    if not np.any(told.source == "t"):
+    """By how many seconds the longest likely runs move each quantile down, and the shortest up.
+
+    That of the tasks which turnarounds tell of, times their share: what the others say stays as it is. To estimate anew with
+    other runs would take the gaps between what few tasks say for the doubt.
+    """
+    by_run = told.source == "t"
+    if not by_run.any():
         return np.zeros((len(QUANTILES), 2))
-    shortest, usual, longest = np.quantile([told.shortest, told.lower, told.longest], QUANTILES, axis=1).T
-    return np.column_stack([usual - shortest, longest - usual])
+    ends = [each[by_run] for each in (told.shortest, told.lower, told.longest)]
+    shortest, usual, longest = np.quantile(ends, QUANTILES, axis=1).T
+    return float(by_run.mean()) * np.column_stack([usual - shortest, longest - usual])
 
 
 def depends_on_run(told: Intervals, wait: float, effective: float) -> bool:

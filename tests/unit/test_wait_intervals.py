@@ -56,6 +56,38 @@ def test_runs_that_do_not_grow_with_shots_are_not_taken_for_waits(seed: int) -> 
     assert rows(waits, FORTE)[0.5]["status"] == "not_informative"
 
 
+@pytest.mark.parametrize(
+    ("name", "p", "seed"),
+    [
+        *(("1 min, IonQ, runs of any shots, never", 0.95, seed) for seed in (117, 226, 261)),
+        *(("10 s, IQM, each minute", 0.9, seed) for seed in (23, 164)),
+    ],
+)
+def test_a_quantile_is_not_told_for_being_large_by_chance(name: str, p: float, seed: int) -> None:
+    waits, truth, device = drawn(name, seed)
+    row = rows(waits, device)[p]
+    assert (row["status"], row.get("wait_seconds")) == ("not_informative", None)
+    assert row["ci_lower_seconds"] < np.quantile(truth, p) < row["ci_upper_seconds"]
+
+
+def test_run_times_that_hide_the_median_hide_no_quantile_that_is_far_longer() -> None:
+    """One task in five waits for hours while the device is closed, whatever the others run."""
+    waits, *_ = drawn("10 s, IQM, never")
+    slow = np.arange(len(waits)) % 5 == 0
+    slept = replace(waits, turnaround=waits.turnaround + np.where(slow, 20 * waits.turnaround + HOUR, 0))
+    found = rows(replace(slept, at_most=slept.turnaround), GARNET)
+    assert (found[0.5]["status"], found[0.9]["status"]) == ("not_informative", "ok")
+    assert found[0.9]["wait_seconds"] == pytest.approx(np.quantile(slept.turnaround, 0.9), rel=0.01)
+
+
+def test_the_tail_of_a_slow_queue_on_a_device_that_nobody_knows_is_told() -> None:
+    told = [
+        rows(*drawn("1 h, a device that nobody knows, never", seed)[::2])[0.9]["status"]
+        for seed in range(100)
+    ]
+    assert told.count("ok") >= 82
+
+
 def test_of_a_device_of_which_nothing_is_known_unwatched_tasks_tell_little() -> None:
     waits, truth, _ = drawn("1 h, IQM, never")
     found = rows(waits, "arn:aws:braket:::device/qpu/someone/New")
