@@ -254,22 +254,20 @@ def _convex_minorant_step(mass: Floats, first: Ints, last: Ints, counts: Floats)
 
 
 def _monotone(values: Floats, weights: Floats) -> Floats:
-    """The non-decreasing sequence nearest to the values in weighted squares (pool adjacent violators)."""
-    level: list[float] = []
-    heft: list[float] = []
-    length: list[int] = []
-    for value, weight in zip(values.tolist(), weights.tolist(), strict=True):
-        run = 1
-        while level and level[-1] >= value:
-            joint = heft[-1] + weight
-            value = (level.pop() * heft[-1] + value * weight) / joint
-            heft.pop()
-            weight = joint
-            run += length.pop()
-        level.append(value)
-        heft.append(weight)
-        length.append(run)
-    return np.repeat(np.array(level), np.array(length))
+    """The non-decreasing sequence nearest to the values in weighted squares (pool adjacent violators).
+
+    All stretches that do not increase are pooled at once, and what comes of them again: in which order violators are pooled
+    does not matter.
+    """
+    begins = np.arange(len(values))
+    level, heft = values, weights
+    while True:
+        kept = np.flatnonzero(np.concatenate([[True], level[1:] > level[:-1]]))
+        if len(kept) == len(level):
+            return np.repeat(level, np.diff(begins, append=len(values)))
+        total = np.add.reduceat(level * heft, kept)
+        begins, heft = begins[kept], np.add.reduceat(heft, kept)
+        level = total / heft
 
 
 def quantile_interval(estimate: Estimate, p: float, z: float) -> tuple[float, float]:
