@@ -37,6 +37,7 @@ PARTS = {
     "keeping": "publishing, and the size of the file",
     "pulling": "pulling: request rates, memory, the same days again",
     "history": "ten million tasks in daily use",
+    "growth": "how daily use grows with the tasks stored",
     "starting": "what a user waits for first",
     "pages": "pages of the dashboard",
     "paper": "past this machine, on paper",
