@@ -9,7 +9,6 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from decimal import Decimal
-from functools import cache
 from pathlib import Path
 from tempfile import TemporaryDirectory
 from typing import Any
@@ -23,11 +22,10 @@ from braket_etl.pull.results import result_row
 from braket_etl.tables import JOB_OBSERVATIONS, JOBS, QUANTUM_TASKS, TASK_OBSERVATIONS, TASK_RESULTS
 from braket_etl.tables.normalize import normalize
 from braket_etl.tables.observations import with_position
-from braket_etl.warehouse.connection import STORAGE_VERSION, Warehouse, configured
-from braket_etl.warehouse.file import FileWarehouse
-from braket_etl.warehouse.migrate import migrate
+from braket_etl.warehouse.connection import configured
 from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import extend_observations, replace_rows, upsert
+from tests.warehouses import empty_file
 
 ACCOUNT = "123456789012"
 START = datetime(2026, 9, 1, 12, tzinfo=UTC)
@@ -77,33 +75,14 @@ class Result:
     successful_shots: int | None = None
 
 
-@cache
-def _empty() -> bytes:
-    """The file of an empty warehouse with all models: made once, since every test needs one."""
-    with TemporaryDirectory() as folder:
-        file = Path(folder) / "empty.duckdb"
-        with duckdb.connect(
-            str(file), config={"storage_compatibility_version": STORAGE_VERSION}
-        ) as connection:
-            migrate(configured(connection))
-        return file.read_bytes()
-
-
-def place(folder: Path) -> Warehouse:
-    """An empty warehouse under a folder, with a published place beside it."""
-    made = FileWarehouse(folder / "writer", folder / "warehouse.duckdb")
-    made.folder.mkdir()
-    made.file.write_bytes(_empty())
-    return made
-
-
 @contextmanager
 def warehouse() -> Iterator[duckdb.DuckDBPyConnection]:
     """An empty warehouse with all models."""
     with TemporaryDirectory() as folder:
         file = Path(folder) / "warehouse.duckdb"
-        file.write_bytes(_empty())
-        with duckdb.connect(str(file)) as connection:
+        file.write_bytes(empty_file())
+        # the rows of a case are few: a second thread would cost more of the processor than it saves
+        with duckdb.connect(str(file), config={"threads": 1}) as connection:
             yield configured(connection)
 
 

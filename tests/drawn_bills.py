@@ -26,8 +26,8 @@ from braket_etl.costs.bill_delivery import local_delivery
 from braket_etl.costs.billing import import_bill
 from braket_etl.costs.close import ClosedBill, closed
 from braket_etl.warehouse.connection import Warehouse
-from tests import cost_cases
 from tests.cost_cases import ACCOUNT, FORTE, GARNET, SV1, Result, job, load, price, store, store_results, task
+from tests.warehouses import empty_warehouse
 
 PAYER, STRANGER = "999999999999", "444455556666"
 FORMATS = ("cur2", "cur1", "focus 1.0", "focus 1.2")
@@ -577,7 +577,7 @@ def write_bill(
 
 def closed_bill(made: Drawn, folder: Path) -> ClosedBill:
     """Store the work and the bills of a month, and close it."""
-    place: Warehouse = cost_cases.place(folder)
+    place: Warehouse = empty_warehouse(folder)
     with place.writing("test") as connection:
         load(connection, [sku.listed() for sku in SKUS], "2025-01-01")
         store(connection, *made.bodies)

@@ -27,7 +27,7 @@ def paid_by_time(tmp_path_factory: pytest.TempPathFactory) -> Path:
         for folder in ("braket_etl", "sql", "docs", "dagster_home"):
             shutil.copytree(ROOT / folder, copy / folder, ignore=shutil.ignore_patterns("__pycache__"))
         (copy / "tests").mkdir()
-        for file in ("pyproject.toml", "tests/__init__.py", "tests/cost_cases.py"):
+        for file in ("pyproject.toml", "tests/__init__.py", "tests/cost_cases.py", "tests/warehouses.py"):
             shutil.copyfile(ROOT / file, copy / file)
         rules = copy / "sql" / "models" / "price_rules.sql"
         text = rules.read_text()

@@ -28,7 +28,7 @@ from braket_etl.pull import puller as pulling
 from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.plan import days_between
 from braket_etl.pull.resources import TASKS
-from braket_etl.warehouse.file import FileWarehouse
+from tests.warehouses import empty_warehouse
 
 NOW = datetime(2026, 11, 20, 12, 0, 0, tzinfo=UTC)
 DAY = timedelta(days=1)
@@ -94,7 +94,7 @@ def fewest(arns: dict[str, set[str]], *, more_than: int) -> tuple[str, set[str]]
 
 def pulled(sessions: Sessions, region: str, folder: Path) -> Outcome:
     """What a pull of all tasks of a Region did."""
-    warehouse = FileWarehouse(folder / "writer", folder / "warehouse.duckdb")
+    warehouse = empty_warehouse(folder)
     days = days_between(EVERYTHING.start.date(), NOW.date())
     puller = pulling.Puller(warehouse, sessions, None, "run")
     return puller.pull_days([in_region(region)], [TASKS], days, only_due=False)
@@ -433,7 +433,7 @@ def test_searches_that_are_throttled_for_ever_are_one_named_problem(
     braket: Emulator, sessions: Sessions, tmp_path: Path
 ) -> None:
     braket.set_faults([{"kind": "throttle", "operations": ["SearchQuantumTasks"]}])
-    warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    warehouse = empty_warehouse(tmp_path)
     puller = pulling.Puller(warehouse, sessions, None, "run", patience=1.0)
     today = NOW.date()
     apart = [today - timedelta(days=3), today]  # two windows

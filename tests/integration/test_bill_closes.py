@@ -33,6 +33,7 @@ from tests.cost_cases import (
     usd,
 )
 from tests.drawn_bills import DISCOUNTS, judge
+from tests.warehouses import empty_warehouse
 
 pytestmark = pytest.mark.warehouse
 
@@ -52,7 +53,7 @@ FIVE_DAYS = job(
 
 @pytest.fixture
 def place(tmp_path: Path) -> Warehouse:
-    made = cost_cases.place(tmp_path)
+    made = empty_warehouse(tmp_path)
     with made.writing("test") as connection:
         load(connection, [*TASK_PRICES, *instance_and_volume()])
     return made

@@ -24,6 +24,7 @@ from tests import cost_cases
 from tests.bill_cases import MONTH, PAYER, cur2, focus, manifest, text_of, written
 from tests.http_server import answered_by
 from tests.integration.buckets import Buckets, serving
+from tests.warehouses import empty_warehouse
 
 pytestmark = pytest.mark.warehouse
 
@@ -34,7 +35,7 @@ OTHER = "444455556666"
 
 @pytest.fixture
 def place(tmp_path: Path) -> Warehouse:
-    return cost_cases.place(tmp_path)
+    return empty_warehouse(tmp_path)
 
 
 @pytest.fixture

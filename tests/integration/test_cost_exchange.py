@@ -35,7 +35,6 @@ from braket_etl.runtime import Runtime
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.models import models
 from braket_etl.warehouse.publish import publish
-from tests import cost_cases
 from tests.cost_cases import (
     ACCOUNT,
     FORTE,
@@ -55,6 +54,7 @@ from tests.cost_cases import (
     warehouse,
 )
 from tests.http_server import answered_by
+from tests.warehouses import empty_warehouse
 
 pytestmark = pytest.mark.warehouse
 
@@ -66,7 +66,7 @@ PRICES = [
 
 @pytest.fixture
 def place(tmp_path: Path) -> Warehouse:
-    return cost_cases.place(tmp_path)
+    return empty_warehouse(tmp_path)
 
 
 @pytest.fixture

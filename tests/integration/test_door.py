@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import subprocess
 from collections.abc import Iterator
+from dataclasses import replace
 from datetime import timedelta
 from pathlib import Path
 from typing import Any
@@ -23,7 +24,6 @@ from braket_etl.warehouse.checks import run_check
 from braket_etl.warehouse.connection import Connection, Warehouse, configured
 from braket_etl.warehouse.door import held_back, let_through
 from braket_etl.warehouse.errors import HeldBackError
-from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.publish import publish
 from braket_etl.warehouse.repair import Merged, merge_doubles, split_events
 from braket_etl.warehouse.statements import transaction
@@ -31,13 +31,14 @@ from braket_etl.warehouse.upsert import append_events, upsert
 from tests.conftest import NOW, Program
 from tests.integration.test_upsert import AT, JOB_ARN, Response, arn, later, load, many, poll
 from tests.unit.test_tables import job_body
+from tests.warehouses import empty_warehouse
 
 DOUBLED = "INSERT INTO quantum_tasks FROM quantum_tasks LIMIT 1"
 
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    return FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb", lock_timeout=0.3)
+    return replace(empty_warehouse(tmp_path), lock_timeout=0.3)
 
 
 @pytest.fixture

@@ -18,10 +18,10 @@ from braket_etl.pull.merge import store_rejects
 from braket_etl.pull.naming import Naming
 from braket_etl.tables import JOBS, QUANTUM_TASKS
 from braket_etl.tables.normalize import Reject, normalize
-from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import upsert
 from tests.integration.buckets import empty_moto
+from tests.warehouses import empty_warehouse
 
 NOW = datetime(2026, 11, 20, 12, tzinfo=UTC)
 REGION = "us-west-1"
@@ -100,7 +100,7 @@ class Read:
     """A warehouse, and a feed that is read into it."""
 
     def __init__(self, folder):
-        self.warehouse = FileWarehouse(folder / "writer", folder / "warehouse.duckdb")
+        self.warehouse = empty_warehouse(folder)
         self.sessions = Sessions()
 
     def feed(self, source, **options):

@@ -20,9 +20,9 @@ from braket_etl.pull.recover import Source, recover
 from braket_etl.runtime import Runtime
 from braket_etl.settings import Settings, load_settings
 from braket_etl.starter.files import config_file_text
-from braket_etl.warehouse.file import FileWarehouse
 from tests.conftest import Program
 from tests.integration.buckets import Buckets, serving, simulator_result, task_arn
+from tests.warehouses import empty_warehouse
 
 
 def test_the_settings_file_sets_nothing_and_names_everything(
@@ -120,7 +120,7 @@ def test_the_policy_allows_recover_what_it_asks_for(
     asked: set[str] = set()
     client = s3_and_sqs.client
     client.meta.events.register("before-call", lambda model, **_: asked.add(_action(model.name)))
-    warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    warehouse = empty_warehouse(tmp_path)
     assert recover(warehouse, Source.of("s3://amazon-braket-lab"), client=client).tally.taken == 1
     program.ok("init", "--folder", str(tmp_path / "files"), "--list-buckets")
     policy = json.loads((tmp_path / "files" / "iam-policy.json").read_text())

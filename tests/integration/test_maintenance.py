@@ -20,8 +20,8 @@ from braket_etl.orchestration.maintenance import forget_old_runs, remove_leftove
 from braket_etl.runtime import Runtime
 from braket_etl.settings import load_settings
 from braket_etl.warehouse.connection import Warehouse
-from braket_etl.warehouse.file import FileWarehouse
 from tests.conftest import Program
+from tests.warehouses import empty_warehouse
 
 #: The texts are unlike each other, so that compression does not leave a file too small to compact.
 _TEXT = "array_to_string(list_transform(range(40), lambda j: md5((i * 40 + j)::VARCHAR)), '')"
@@ -31,7 +31,7 @@ _ROWS = f"SELECT 'run ' || i, 'sync', now(), 'success', {_TEXT} FROM range({{}})
 @pytest.fixture
 def bloated(tmp_path: Path) -> Warehouse:
     """A warehouse most of whose file is free."""
-    warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    warehouse = empty_warehouse(tmp_path)
     with warehouse.writing("filling") as connection:
         into = "INSERT INTO etl.runs (run_id, kind, started_at, outcome, summary)"
         connection.execute(f"{into} {_ROWS.format(20_000)}")

@@ -23,10 +23,10 @@ from braket_etl.settings import SettingsError
 from braket_etl.tables import QUANTUM_TASKS
 from braket_etl.tables.normalize import normalize
 from braket_etl.warehouse.checks import checks, run_check
-from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.queries import named_query
 from braket_etl.warehouse.upsert import upsert
 from tests.conftest import NOW, Program
+from tests.warehouses import empty_warehouse
 
 QUIET = {"loggers": {"console": {"config": {"log_level": "CRITICAL"}}}}
 
@@ -226,9 +226,7 @@ def test_a_reservation_is_the_same_in_another_case(tmp_path: Path) -> None:
         "reservation_arn,device_arn,start_at,end_at,agreed_usd\n"
         f"{written},arn:aws:braket:us-east-1::device/qpu/quera/Aquila,2026-10-01T10:00,2026-10-01T12:00,5000\n"
     )
-    warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
-    with warehouse.writing("laying out"):
-        pass
+    warehouse = empty_warehouse(tmp_path)
     import_reservations(warehouse, kept)
     bodies = [
         {

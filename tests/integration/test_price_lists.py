@@ -20,9 +20,9 @@ from braket_etl.costs.errors import PriceListError
 from braket_etl.costs.load import refresh_prices
 from braket_etl.costs.source import linked_source
 from braket_etl.warehouse.connection import Warehouse
-from tests import cost_cases
 from tests.cost_cases import offer, qpu
 from tests.http_server import answered_by
+from tests.warehouses import empty_warehouse
 
 pytestmark = pytest.mark.warehouse
 
@@ -33,7 +33,7 @@ app.add_typer(verbs.prices, name="prices")
 
 @pytest.fixture
 def place(tmp_path: Path) -> Warehouse:
-    return cost_cases.place(tmp_path)
+    return empty_warehouse(tmp_path)
 
 
 def of_region(region: str, published: str = "2026-09-11T00:00:00Z") -> bytes:

@@ -17,8 +17,8 @@ from braket_etl.pull.recover import Source, recover
 from braket_etl.settings import Settings
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.queries import queries
-from tests import cost_cases
 from tests.cost_cases import SV1, job, load, one, price, qpu, store, task, usd, warehouse
+from tests.warehouses import empty_warehouse
 
 pytestmark = pytest.mark.warehouse
 
@@ -84,7 +84,7 @@ def place(tmp_path: Path) -> Warehouse:
         file = tmp_path / "bucket" / str(n) / "results.json"
         file.parent.mkdir(parents=True)
         file.write_text(json.dumps(result_file(n, device, region, day, milliseconds)))
-    made = cost_cases.place(tmp_path)
+    made = empty_warehouse(tmp_path)
     assert recover(made, Source.of(str(tmp_path / "bucket"))).tally.taken == len(OLD_TASKS)
     install_seed(made)
     return made

@@ -14,9 +14,9 @@ import pytest
 
 from braket_etl.warehouse.connection import Warehouse
 from braket_etl.warehouse.errors import DamagedError, NoSpaceError, NotPublishedError, WarehouseError
-from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.publish import publish
 from tests.integration.test_upsert import load, many
+from tests.warehouses import empty_warehouse
 
 pytestmark = pytest.mark.warehouse
 
@@ -30,7 +30,7 @@ os.kill(os.getpid(), signal.SIGKILL)
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    return FileWarehouse(tmp_path / "writer", tmp_path / "copy" / "warehouse.duckdb")
+    return empty_warehouse(tmp_path, tmp_path / "copy" / "warehouse.duckdb")
 
 
 def fill_and_publish(warehouse: Warehouse, first: int, last: int) -> None:

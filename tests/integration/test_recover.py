@@ -22,7 +22,6 @@ from braket_etl.aws.fetch import Fetched
 from braket_etl.pull.merge import Batch, merge
 from braket_etl.pull.recover import Source, Tally, recover
 from braket_etl.warehouse.connection import Warehouse
-from braket_etl.warehouse.file import FileWarehouse
 from tests.conftest import Program
 from tests.http_server import answered_by
 from tests.integration.buckets import (
@@ -41,6 +40,7 @@ from tests.integration.buckets import (
     task_metadata,
 )
 from tests.processes import bound_by_modes
+from tests.warehouses import empty_warehouse
 
 REFUSAL = "<Error><Code>AccessDenied</Code><Message>no</Message></Error>"
 BUCKET = "amazon-braket-us-west-2-123456789012"
@@ -65,7 +65,7 @@ def s3() -> Iterator[Buckets]:
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    return FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    return empty_warehouse(tmp_path)
 
 
 def put(folder: Path, where: str, content: Any) -> Path:
@@ -229,7 +229,7 @@ def test_a_copied_folder_keeps_its_paths_and_takes_the_bucket_that_it_is_told(
     assert (done.tally.read, done.tally.taken, done.tally.already_known) == (3, 2, 1)
     assert stored(warehouse, places) == [("", "tasks/1"), ("", "")]
 
-    other = FileWarehouse(tmp_path / "other", tmp_path / "other.duckdb")
+    other = empty_warehouse(tmp_path / "other")
     recover(other, Source.of(str(folder), "s3://lab/all/of it/"))
     assert stored(other, places) == [("lab", "all/of it/tasks/1"), ("lab", "all/of it")]
 

@@ -13,10 +13,10 @@ import pytest
 from braket_emulator import Emulator, running
 from braket_etl.aws.fetch import Fetched, Rejected
 from braket_etl.pull.merge import Batch, merge
-from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.listing import rejects_not_due
 from braket_etl.warehouse.publish import publish
 from tests.conftest import NOW, Program, as_json
+from tests.warehouses import empty_warehouse
 
 HOSTILE = {"status": "\x1b]0;owned\x07\x1b[31m\u202e", "shots": "a lot", "deep": {"lone": "\ud800"}}
 
@@ -43,7 +43,7 @@ def world() -> Iterator[World]:
 def rejecting(program: Program, world: World) -> Program:
     """A home with three rejects: two of tasks that Braket has, one of a job that it does not know."""
     program.env = world.emulator.env()
-    warehouse = FileWarehouse(program.home / "writer", program.published)
+    warehouse = empty_warehouse(program.home)
     seen = datetime(2026, 11, 19, 10, tzinfo=UTC)
     first, second = world.tasks[:2]
     rejected = [
@@ -148,7 +148,7 @@ def test_bad_usage_is_exit_2_and_nothing_published_exit_1(
 @pytest.mark.warehouse
 def test_a_reject_waits_the_longer_the_more_often_it_came(tmp_path: Path) -> None:
     """Those that came once beside those that came often: DuckDB computes the pause of both."""
-    warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    warehouse = empty_warehouse(tmp_path)
     with warehouse.writing("a test") as connection:
         for attempts in range(13):
             connection.execute(

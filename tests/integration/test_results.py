@@ -24,7 +24,6 @@ from braket_etl.pull.outcome import Outcome
 from braket_etl.pull.results import PROGRAM_SET, read_results
 from braket_etl.runtime import Runtime
 from braket_etl.warehouse.connection import Warehouse
-from braket_etl.warehouse.file import FileWarehouse
 from tests.conftest import NOW, Program
 from tests.http_server import answered_by
 from tests.integration.buckets import (
@@ -40,6 +39,7 @@ from tests.integration.buckets import (
     split_program_set,
     task_arn,
 )
+from tests.warehouses import empty_warehouse
 
 LAB = Account("lab")
 TODAY = datetime(2026, 11, 20, 9, tzinfo=UTC)
@@ -53,7 +53,7 @@ def s3() -> Iterator[Buckets]:
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    return FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    return empty_warehouse(tmp_path)
 
 
 def store(

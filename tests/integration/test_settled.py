@@ -21,7 +21,6 @@ from tests.cost_cases import (
     instance_and_volume,
     job,
     load,
-    place,
     price,
     qpu,
     reserved,
@@ -31,6 +30,7 @@ from tests.cost_cases import (
     task,
     warehouse,
 )
+from tests.warehouses import empty_warehouse
 
 pytestmark = pytest.mark.warehouse
 
@@ -180,7 +180,7 @@ def test_only_days_on_which_something_changed_are_summed_again(priced: duckdb.Du
 
 
 def test_readers_see_kept_sums_and_a_writer_computed_ones(tmp_path: Any) -> None:
-    made = place(tmp_path)
+    made = empty_warehouse(tmp_path)
     with made.writing("storing") as connection:
         load(connection, PRICES)
         store(connection, task(1), task(2))

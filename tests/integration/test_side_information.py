@@ -12,9 +12,9 @@ import pytest
 from braket_etl.aws.sessions import Sessions, Target, ambient_account
 from braket_etl.pull.puller import Puller
 from braket_etl.pull.resources import TASKS
-from braket_etl.warehouse.file import FileWarehouse
 from tests.faults.hostile import Account
 from tests.faults.hostile_answers import served_region
+from tests.warehouses import empty_warehouse
 
 #: What stands in queueInfo, the raw text that is kept of it, and position and whether it is capped.
 FORMS: list[tuple[Any, str | None, int | None, bool | None]] = [
@@ -48,7 +48,7 @@ def pulled(tmp_path: Path) -> duckdb.DuckDBPyConnection:
     bodies.append(body(91, shots="a lot"))  # what it costs cannot be known
     account = Account({each["quantumTaskArn"]: each for each in bodies}, bodies)
     target = Target(ambient_account(), "us-east-1")
-    warehouse = FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb")
+    warehouse = empty_warehouse(tmp_path)
     with served_region() as region:
         region.account = account
         outcome = Puller(warehouse, Sessions([target.account]), None, "run").pull_days(

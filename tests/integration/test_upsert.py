@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
+from dataclasses import replace
 from datetime import UTC, datetime, timedelta
 from pathlib import Path
 from typing import Any
@@ -18,17 +19,17 @@ from braket_etl.tables.observations import with_position
 from braket_etl.warehouse import future, listing, unsettled
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.errors import DamagedError, LockHeldError, NewerWarehouseError
-from braket_etl.warehouse.file import FileWarehouse
 from braket_etl.warehouse.statements import transaction
 from braket_etl.warehouse.upsert import Counts, append_events, extend_observations, moved_records, upsert
 from tests.unit.test_tables import AT, JOB_ARN, Response, task_body
+from tests.warehouses import empty_warehouse
 
 pytestmark = pytest.mark.warehouse
 
 
 @pytest.fixture
 def warehouse(tmp_path: Path) -> Warehouse:
-    return FileWarehouse(tmp_path / "writer", tmp_path / "warehouse.duckdb", lock_timeout=0.3)
+    return replace(empty_warehouse(tmp_path), lock_timeout=0.3)
 
 
 @pytest.fixture
