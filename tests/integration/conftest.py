@@ -51,6 +51,7 @@ def demo_home(tmp_path_factory: pytest.TempPathFactory) -> Path:
 @pytest.fixture(scope="module")
 def demo(demo_home: Path) -> Iterator[duckdb.DuckDBPyConnection]:
     with duckdb.connect(str(demo_home / "warehouse.duckdb"), read_only=True) as connection:
+        connection.execute("SET threads = 1")
         yield connection
 
 

@@ -62,8 +62,9 @@ def asked(home: Program) -> Iterator[duckdb.DuckDBPyConnection]:
 
 
 def rows_of(connection: duckdb.DuckDBPyConnection, sql: str) -> list[Row]:
-    relation = connection.sql(sql)
-    return [dict(zip(relation.columns, row, strict=True)) for row in relation.fetchall()]
+    found = connection.execute(sql)
+    names = [column for column, *_ in found.description or ()]
+    return [dict(zip(names, row, strict=True)) for row in found.fetchall()]
 
 
 @pytest.fixture(scope="module")
