@@ -301,6 +301,7 @@ app.add_typer(verbs.prices, name="prices")
 @pytest.fixture
 def home(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     monkeypatch.setenv("BRAKET_ETL_HOME", str(tmp_path / "home"))
+    empty_warehouse(tmp_path / "home")
     (tmp_path / "index.csv").write_bytes(cost_cases.offer(TASK_PRICES))
     assert CliRunner().invoke(app, ["prices", "import", str(tmp_path / "index.csv")]).exit_code == 0
     return tmp_path
