@@ -36,6 +36,7 @@ from braket_etl.warehouse.connection import (
     replaced_atomically,
     row_counts,
 )
+from braket_etl.warehouse.copying import HEADERS, Soundness, copied
 from braket_etl.warehouse.door import unfit
 from braket_etl.warehouse.errors import (
     DamagedError,
@@ -50,10 +51,8 @@ from braket_etl.warehouse.outcomes import Compaction, HeldBack, Restored
 from braket_etl.warehouse.restore import laid, name_of
 from braket_etl.warehouse.settled import settle, unsettle
 from braket_etl.warehouse.statements import Connection, stoppable
-from braket_etl.warehouse.storage import damaged, explained, read_through, synced
+from braket_etl.warehouse.storage import damaged, explained, file_counted, file_read_through, synced
 
-#: The main header of a DuckDB file and its two database headers, of which each checkpoint writes one.
-_HEADERS = 3 * 4096
 #: Below so many bytes, some ten thousand tasks, a second thread costs more of the processor than it saves of the clock.
 _SMALL = 8 << 20
 
@@ -120,6 +119,9 @@ class FileWarehouse(Warehouse):
         """
         with self.locked(purpose):
             self._about_to_open()
+            self.soundness.put_away()
+            if _log_of(self.file).exists():  # of a writer that was killed
+                self.soundness.forget()
             try:
                 connection = self._open()
                 try:
@@ -136,7 +138,13 @@ class FileWarehouse(Warehouse):
                 if told := explained(error, self.file, self.published):
                     raise told from None
                 raise
+            self.soundness.lay_back()
             self._closed()
+
+    @property
+    def soundness(self) -> Soundness:
+        """Whether every value of the writer's file is known to be readable."""
+        return Soundness(self.folder)
 
     def _about_to_open(self) -> None:
         """Called under the lock before the file is opened to write; nothing else has it open then."""
@@ -208,8 +216,9 @@ class FileWarehouse(Warehouse):
     def show(self, connection: Connection, group: str | None) -> dict[str, int]:
         """Copy the writer's file to the published place; the rows in each table of the copy.
 
-        Every value of the copy is read before it is shown. Raises NoSpaceError, and DamagedError where the copy does not
-        hold what the writer does; the old copy stays then.
+        Each time the copy is held against the file byte by byte, and every block against its checksum. Every value is read
+        too before it is shown, where `soundness` does not know of it, or where a checksum does not hold. Raises
+        NoSpaceError, and DamagedError where the copy does not hold what the writer does; the old copy stays then.
         """
         self.check()
         settle(connection)
@@ -222,14 +231,19 @@ class FileWarehouse(Warehouse):
         try:
             # Closing any handle of the file in this process drops DuckDB's own lock on it. Ours still holds, and
             # after the checkpoint the file is whole.
-            size = self.file.stat().st_size
-            shutil.copyfile(self.file, draft)
+            try:
+                are_sound = copied(self.file, draft)
+            except ValueError as error:
+                raise DamagedError(
+                    f"the copy to be published is not what was copied: {error}; the old one stays"
+                ) from None
             unsettle(connection)
             connection.execute("CHECKPOINT")
-            synced(draft)
-            if draft.stat().st_size != size:
-                raise DamagedError("the copy to be published was cut short; the old one stays")
-            counts = _counted(draft, row_counts(connection), self.file, self.published)
+            is_known = are_sound and self.soundness.is_known
+            counts = row_counts(connection)
+            self._check_copy(draft, counts, values=not is_known)
+            if not is_known:
+                self.soundness.note()
             # An analyst who opened the copy read-write and was killed left a log, which DuckDB would replay onto
             # the new file: wrong numbers without an error.
             _log_of(target).unlink(missing_ok=True)
@@ -245,10 +259,25 @@ class FileWarehouse(Warehouse):
             draft.unlink(missing_ok=True)
         return counts
 
+    def _check_copy(self, copy: Path, expected: dict[str, int], *, values: bool) -> None:
+        """Raise DamagedError where DuckDB does not find so many rows in each table, or cannot read one of the values."""
+        try:
+            found = file_read_through(copy) if values else file_counted(copy)
+        except duckdb.Error as error:
+            raise damaged(
+                self.file, f"its copy cannot be read, {first_line(error)}", self.published
+            ) from None
+        counts = {table.name: found.get(name_of(table), 0) for table in MAIN}
+        if counts != expected:
+            raise DamagedError(f"the copy to be published holds {counts}, not {expected}; the old one stays")
+
     def differences(self, connection: Connection) -> Mapping[str, tuple[int, int]]:
         """Rows in the writer's file and in the copy, opened where analysts open it, by table where they differ."""
         with self.reading() as copy:
-            return differences_of_copy(connection, copy)
+            found = differences_of_copy(connection, copy)
+        if found:
+            self.soundness.forget()
+        return found
 
     def compact(self, *, bloat: float = BLOAT, least_bytes: int = LEAST_BYTES) -> Compaction:
         """Write the file anew where at least that share of it, and that many bytes, are free.
@@ -289,6 +318,7 @@ class FileWarehouse(Warehouse):
                 draft.replace(self.file)
                 self.note_rows({table.name: rows[table.name] for table in kept_tables()})
                 self._held_back_file.unlink(missing_ok=True)
+                self.soundness.forget()
                 synced(self.folder)
             except OSError as error:
                 raise explained(error, self.file, source) or error from None
@@ -316,9 +346,9 @@ class FileWarehouse(Warehouse):
             was_there = is_warehouse(self.published) or self.lost_rows({})
             return "it is missing" if was_there else None
         try:
-            with duckdb.connect(str(self.file), read_only=True) as connection:
-                found = read_through(connection)
+            found = file_read_through(self.file)
         except duckdb.Error as error:
+            self.soundness.forget()
             if "Could not set lock" in str(error):
                 raise LockHeldError(f"{self.file} is open in another program: close it there") from None
             told = explained(error, self.file, self.published)
@@ -371,7 +401,7 @@ class FileWarehouse(Warehouse):
             try:
                 with file.open("rb") as opened:
                     found = os.fstat(opened.fileno())
-                    digest.update(f"{found.st_size} {found.st_mtime_ns} ".encode() + opened.read(_HEADERS))
+                    digest.update(f"{found.st_size} {found.st_mtime_ns} ".encode() + opened.read(HEADERS))
             except OSError:
                 return None
         return digest.hexdigest()
@@ -439,18 +469,6 @@ def _moved_aside(warehouse: FileWarehouse) -> Path | None:
         else:
             path.replace(aside / path.name)
     return aside
-
-
-def _counted(copy: Path, expected: dict[str, int], file: Path, published: Path) -> dict[str, int]:
-    try:
-        with duckdb.connect(str(copy), read_only=True) as connection:
-            found = read_through(configured(connection))
-    except duckdb.Error as error:
-        raise damaged(file, f"its copy cannot be read, {first_line(error)}", published) from None
-    counts = {table.name: found.get(f"{table.schema}.{table.name}", 0) for table in MAIN}
-    if counts != expected:
-        raise DamagedError(f"the copy to be published holds {counts}, not {expected}; the old one stays")
-    return counts
 
 
 def _check_space(file: Path, folder: Path) -> None:

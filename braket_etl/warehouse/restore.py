@@ -16,7 +16,7 @@ from braket_etl.warehouse.door import unfit
 from braket_etl.warehouse.errors import DamagedError, NotEmptyError, NotPublishedError
 from braket_etl.warehouse.outcomes import HeldBack
 from braket_etl.warehouse.statements import Connection, affected, transaction
-from braket_etl.warehouse.storage import read_through, synced
+from braket_etl.warehouse.storage import file_read_through, synced
 
 
 def laid(source: Path, draft: Path) -> tuple[dict[str, int], datetime | None, HeldBack | None]:
@@ -30,8 +30,9 @@ def laid(source: Path, draft: Path) -> tuple[dict[str, int], datetime | None, He
     draft.chmod(0o600)
     synced(draft)
     try:
+        found = file_read_through(draft)
         with duckdb.connect(str(draft), read_only=True) as connection:
-            found = read_through(configured(connection))
+            configured(connection)
             as_of = connection.execute("SELECT max(started_at) FROM etl.runs").fetchall()[0][0]
             doubled = unfit(connection)
     except duckdb.Error as error:
@@ -83,5 +84,5 @@ def _not_whole(source: Path, error: Exception) -> DamagedError:
 
 
 def name_of(table: Table) -> str:
-    """The name with its schema, as `read_through` calls it."""
+    """The name with its schema, as `file_read_through` calls it."""
     return f"{table.schema}.{table.name}"
