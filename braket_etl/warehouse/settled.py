@@ -9,9 +9,10 @@ keeps nothing.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
+from typing import TypeVar
 
 from braket_etl import __version__
 from braket_etl.tables import JOBS, QUANTUM_TASKS, RESERVATIONS, TASK_RESULTS
@@ -24,6 +25,7 @@ from braket_etl.warehouse.statements import Connection, is_lake, transaction
 
 _SUMS = "etl.kept_charge_sums"
 _DAYS = "etl.kept_charge_days"
+_RESULTS = "etl.kept_charge_results"
 #: The model.
 CHARGE_SUMS = "charge_sums"
 #: The property that holds what all days are made of; beside it stands the one of a view that reads what is kept.
@@ -45,6 +47,9 @@ _IGNORED = frozenset({"fetched_at", "first_seen_at", "expired_at"})
 _FEW_DAYS = 100
 #: What the view of that model is where it reads what is kept.
 KEPT_SUMS = f"SELECT * FROM {_SUMS}"
+#: Changes with what is kept beside the sums.
+_LAYOUT = 2
+T = TypeVar("T")
 
 
 def settle(connection: Connection) -> int:
@@ -55,24 +60,36 @@ def settle(connection: Connection) -> int:
     if is_lake(connection):
         return 0
     model = _model()
-    all_of_it, found = _made_of_all(connection), _made_of_days(connection)
+    all_of_it, found, results = (
+        _made_of_all(connection),
+        _made_of_days(connection),
+        _made_of_results(connection),
+    )
     with transaction(connection):
         if all_of_it != _property(connection, _MADE_OF):
             connection.execute(f"CREATE OR REPLACE TABLE {_SUMS} AS SELECT * FROM ({model.sql}) LIMIT 0")
             connection.execute(f"CREATE OR REPLACE TABLE {_DAYS} (began_date DATE, made_of VARCHAR)")
+            connection.execute(
+                f"CREATE OR REPLACE TABLE {_RESULTS} (told_day BIGINT, made_of VARCHAR, days DATE[])"
+            )
             for table, meaning in (
                 (_SUMS, "What charge_sums reads"),
-                (_DAYS, "What the sums of a day are made of"),
+                (_DAYS, "What the sums of a day are made of, without results"),
+                (
+                    _RESULTS,
+                    "What the results of a day are, as their files tell it, and of tasks of which days",
+                ),
             ):
                 connection.execute(f"COMMENT ON TABLE {table} IS '{meaning}'")
             _set_property(connection, _MADE_OF, all_of_it)
         kept = dict(connection.execute(f"SELECT began_date, made_of FROM {_DAYS}").fetchall())
-        changed = sorted(day for day in kept | found if found.get(day) != kept.get(day))
+        changed = sorted({*_differing(kept, found), *_days_of_changed_results(connection, results)})
         if changed:
-            connection.execute(f"DELETE FROM {_SUMS} WHERE began_date IN $days", {"days": changed})
-            connection.execute(f"DELETE FROM {_DAYS} WHERE began_date IN $days", {"days": changed})
-            sums = _sums_of(model, changed if kept and len(changed) <= _FEW_DAYS else ())
-            connection.execute(f"INSERT INTO {_SUMS} {sums} ORDER BY charge_date")
+            few = changed if kept and len(changed) <= _FEW_DAYS else []
+            for table, days in ((_SUMS, few), (_DAYS, changed)):
+                which = "WHERE began_date IN $days" if days else ""
+                connection.execute(f"DELETE FROM {table} {which}", {"days": days} if days else {})
+            connection.execute(f"INSERT INTO {_SUMS} {_sums_of(model, few)} ORDER BY charge_date")
             connection.executemany(
                 f"INSERT INTO {_DAYS} VALUES (?, ?)", [(day, found[day]) for day in changed if day in found]
             )
@@ -108,7 +125,7 @@ def _model() -> Model:
 
 def _made_of_all(connection: Connection) -> str:
     """What changes when the sums of any day may: the program, prices, discounts, whatever is no record of a day."""
-    digest = hashlib.sha256(f"{__version__} {declared_fingerprint()}".encode())
+    digest = hashlib.sha256(f"{_LAYOUT} {__version__} {declared_fingerprint()}".encode())
     for name in sorted(_not_by_day()):
         digest.update(f" {name} {fingerprint_of(connection, f'SELECT * FROM {name}')}".encode())
     return digest.hexdigest()
@@ -133,21 +150,15 @@ def _is_by_record(model: Model) -> bool:
 
 
 def _made_of_days(connection: Connection) -> dict[date, str]:
-    """By day of creation, what changes when a record of that day does, or an open one was seen again.
-
-    Results are found by a hash of their ARN, in half the memory; two of the same would change the sum alike each time.
-    """
-    tasks, results = _content(QUANTUM_TASKS, "t"), _content(TASK_RESULTS, "r")
+    """By day of creation, what changes when a record of that day does, or an open one was seen again."""
     return dict(
         connection.execute(
             f"""
             SELECT began_date, string_agg(made_of, ' ' ORDER BY made_of)
             FROM (
                 SELECT t.created_date AS began_date,
-                    concat_ws(' ', 'tasks', count(*), sum(hash({tasks}, r.content, {_SEEN}))) AS made_of
+                    concat_ws(' ', 'tasks', count(*), sum(hash({_content(QUANTUM_TASKS, "t")}, {_SEEN}))) AS made_of
                 FROM quantum_tasks AS t
-                LEFT JOIN (SELECT hash(quantum_task_arn) AS arn, hash({results}) AS content FROM task_results AS r) AS r
-                    ON r.arn = hash(t.quantum_task_arn)
                 LEFT JOIN ({_seen("task_observations", "quantum_task_arn")}) AS o ON o.arn = t.quantum_task_arn
                 GROUP BY began_date
                 UNION ALL
@@ -165,6 +176,59 @@ def _made_of_days(connection: Connection) -> dict[date, str]:
             """
         ).fetchall()
     )
+
+
+# The file of a result tells when its task was created, which need not be the day that the task has. Looking the tasks of all
+# results up would take five times as long as all the rest, so it is done for those of a day in which something changed.
+
+#: The day that a result's file tells, since 1970; of one that could not be read, the day on which it was asked for.
+_TOLD_DAY = "epoch_us(coalesce(r.created_at, r.fetched_at)) // 86_400_000_000"
+
+
+def _made_of_results(connection: Connection) -> dict[int, str]:
+    """By the day that their files tell, what changes when a result does."""
+    return dict(
+        connection.execute(
+            f"""
+            SELECT {_TOLD_DAY} AS told_day,
+                concat_ws(' ', count(*), sum(hash(r.quantum_task_arn, {_content(TASK_RESULTS, "r")})))
+            FROM task_results AS r
+            GROUP BY told_day
+            """
+        ).fetchall()
+    )
+
+
+def _days_of_changed_results(connection: Connection, found: Mapping[int, str]) -> set[date]:
+    """The days of creation of the tasks whose results have changed or gone, which are kept as they are now."""
+    kept = dict(connection.execute(f"SELECT told_day, made_of FROM {_RESULTS}").fetchall())
+    changed = _differing(kept, found)
+    if not changed:
+        return set()
+    gone = connection.execute(
+        f"SELECT DISTINCT unnest(days) FROM {_RESULTS} WHERE told_day IN $changed", {"changed": changed}
+    ).fetchall()
+    connection.execute(f"DELETE FROM {_RESULTS} WHERE told_day IN $changed", {"changed": changed})
+    days = dict(
+        connection.execute(
+            f"""
+            SELECT {_TOLD_DAY} AS told_day, list(DISTINCT t.created_date)
+            FROM task_results AS r JOIN quantum_tasks AS t USING (quantum_task_arn)
+            WHERE told_day IN $changed
+            GROUP BY told_day
+            """,
+            {"changed": changed},
+        ).fetchall()
+    )
+    connection.executemany(
+        f"INSERT INTO {_RESULTS} VALUES (?, ?, ?)",
+        [(told, found[told], days.get(told, [])) for told in changed if told in found],
+    )
+    return {day for (day,) in gone} | {day for each in days.values() for day in each}
+
+
+def _differing(one: Mapping[T, str], other: Mapping[T, str]) -> list[T]:
+    return [key for key in {**one, **other} if one.get(key) != other.get(key)]
 
 
 #: When an open record was asked for last, and what was seen of it.

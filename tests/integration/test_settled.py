@@ -111,6 +111,14 @@ class World:
             found = Result(arn, self.draws.randrange(90_000), self.draws.randrange(2000))
             store_results(self.connection, found)
 
+    def a_result_that_tells_another_day(self) -> None:
+        self.connection.execute(
+            "UPDATE task_results SET created_at = coalesce(created_at, fetched_at) - INTERVAL 1 DAY WHERE random() < 0.5"
+        )
+
+    def a_result_that_goes(self) -> None:
+        self.connection.execute("DELETE FROM task_results WHERE random() < 0.3")
+
     def a_price_list(self) -> None:
         self.asked += 1
         fee, day = f"0.{self.draws.randrange(10, 99)}", START + timedelta(days=20 + self.asked)
@@ -197,3 +205,17 @@ def test_readers_see_kept_sums_and_a_writer_computed_ones(tmp_path: Any) -> None
 def view(connection: duckdb.DuckDBPyConnection) -> str:
     found = connection.execute("SELECT sql FROM duckdb_views() WHERE view_name = 'charge_sums'").fetchall()
     return str(found[0][0])
+
+
+def test_many_days_that_change_at_once_leave_the_others_as_they_are(
+    priced: duckdb.DuckDBPyConnection,
+) -> None:
+    def on_day(n: int, tags: dict[str, str] | None = None) -> dict[str, Any]:
+        return task(n, GARNET, createdAt=(START - timedelta(days=n)).isoformat(), tags=tags)
+
+    store(priced, *(on_day(n) for n in range(120)))
+    assert settle(priced) == 120
+    unsettle(priced)
+    store(priced, *(on_day(n, {"a": "b"}) for n in range(110)), fetched_at=START + timedelta(days=40))
+    assert settle(priced) == 110
+    assert differences(priced) == []
