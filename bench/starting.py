@@ -18,7 +18,7 @@ from bench.long_history import scratch
 from bench.merging import copied_home, sizes
 from bench.program import PROGRAM, without_settings
 
-DEMO_TASKS = 2_000
+DEMO_TASKS = 3_000
 
 
 def lines(quick: bool) -> Iterator[Line]:

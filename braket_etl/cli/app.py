@@ -69,9 +69,9 @@ def common(
 @app.command()
 @verb
 def demo(
-    tasks: Annotated[int, typer.Option(min=1, help="Tasks in the synthetic account.")] = 2_000,
+    tasks: Annotated[int, typer.Option(min=1, help="Tasks in the synthetic account.")] = 3_000,
     jobs: Annotated[int, typer.Option(min=0, help="Hybrid jobs in it.")] = 60,
-    days: Annotated[int, typer.Option(min=1, max=90, help="Days of history in it.")] = 30,
+    days: Annotated[int, typer.Option(min=1, max=90, help="Days of history in it.")] = 60,
     seed: Annotated[int, typer.Option(help="Another seed, another account.")] = 7,
 ) -> int:
     """Run the whole pipeline on a synthetic account, over HTTP, and show what it answers."""

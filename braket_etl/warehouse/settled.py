@@ -12,7 +12,9 @@ import hashlib
 from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import replace
 from datetime import date, timedelta
-from typing import TypeVar
+from typing import Any, TypeVar
+
+import pyarrow as pa
 
 from braket_etl import __version__
 from braket_etl.tables import JOBS, QUANTUM_TASKS, RESERVATIONS, TASK_RESULTS
@@ -90,9 +92,8 @@ def settle(connection: Connection) -> int:
                 which = "WHERE began_date IN $days" if days else ""
                 connection.execute(f"DELETE FROM {table} {which}", {"days": days} if days else {})
             connection.execute(f"INSERT INTO {_SUMS} {_sums_of(model, few)} ORDER BY charge_date")
-            connection.executemany(
-                f"INSERT INTO {_DAYS} VALUES (?, ?)", [(day, found[day]) for day in changed if day in found]
-            )
+            there = [day for day in changed if day in found]
+            _add(connection, _DAYS, {"began_date": there, "made_of": [found[day] for day in there]})
         if _property(connection, _IS_READ) is None:
             create_view(connection, replace(model, sql=KEPT_SUMS))
             _set_property(connection, _IS_READ, "kept")
@@ -220,11 +221,24 @@ def _days_of_changed_results(connection: Connection, found: Mapping[int, str]) -
             {"changed": changed},
         ).fetchall()
     )
-    connection.executemany(
-        f"INSERT INTO {_RESULTS} VALUES (?, ?, ?)",
-        [(told, found[told], days.get(told, [])) for told in changed if told in found],
+    there = [told for told in changed if told in found]
+    _add(
+        connection,
+        _RESULTS,
+        {
+            "told_day": there,
+            "made_of": [found[told] for told in there],
+            "days": pa.array([days.get(told, []) for told in there], pa.list_(pa.date32())),
+        },
     )
     return {day for (day,) in gone} | {day for each in days.values() for day in each}
+
+
+def _add(connection: Connection, table: str, columns: Mapping[str, Any]) -> None:
+    """Rows as Arrow: for each value that is bound DuckDB 1.5 looks for pandas, which takes longer than all else."""
+    connection.register("kept_rows", pa.table(dict(columns)))
+    connection.execute(f"INSERT INTO {table} BY NAME SELECT * FROM kept_rows")
+    connection.unregister("kept_rows")
 
 
 def _differing(one: Mapping[T, str], other: Mapping[T, str]) -> list[T]:
