@@ -7,12 +7,11 @@ caller opens.
 
 from __future__ import annotations
 
-from collections.abc import Collection, Mapping, Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from datetime import UTC, datetime, timedelta
 from typing import Any
 
-import numpy as np
 import pyarrow as pa
 
 from braket_etl.tables import JOB_EVENTS, QUANTUM_TASKS, RECORD_CALLERS
@@ -340,23 +339,14 @@ def _later(instant: datetime) -> datetime:
     return instant + _PRECISION if _LAST - instant > _PRECISION else _LAST
 
 
-def hash_expression(table: Table, texts: Collection[str] = ()) -> str:
-    """The SQL that hashes a row's content: equal for equal content in every DuckDB version.
-
-    Columns of `texts` hold what is hashed of them already.
-    """
-    parts = ", ".join(
-        f"coalesce({_hashable(column, is_text=column.name in texts)}, chr(30))"
-        for column in table.columns
-        if column.content
-    )
+def hash_expression(table: Table) -> str:
+    """The SQL that hashes a row's content: equal for equal content in every DuckDB version."""
+    parts = ", ".join(f"coalesce({_hashable(column)}, chr(30))" for column in table.columns if column.content)
     return f"(md5_number_lower(concat_ws(chr(31), {parts})) & 9223372036854775807)::BIGINT"
 
 
-def _hashable(column: Column, *, is_text: bool = False) -> str:
+def _hashable(column: Column) -> str:
     name = f'"{column.name}"'
-    if is_text:
-        return name
     if pa.types.is_map(column.type):  # the order of its keys means nothing
         return f"to_json(list_sort(map_entries({name})))::VARCHAR"
     if pa.types.is_nested(column.type):
@@ -364,32 +354,6 @@ def _hashable(column: Column, *, is_text: bool = False) -> str:
     if pa.types.is_timestamp(column.type):
         return f"epoch_us({name})::VARCHAR"
     return f"{name}::VARCHAR"
-
-
-def _texts_of_maps(connection: Connection, column: Column, maps: pa.MapArray) -> pa.DictionaryArray:
-    """What is hashed of each map, made once of those that are alike: few are told apart, and each is dear."""
-    codes = np.empty((len(maps.keys), 2), np.int32)
-    for n, entries in enumerate((maps.keys, maps.items)):
-        codes[:, n] = entries.dictionary_encode(null_encoding="encode").indices
-    written, ends = codes.tobytes(), (maps.offsets.to_numpy() * codes.strides[0]).tolist()
-    places: dict[bytes, int] = {}
-    first: list[int] = []
-    found: list[int | None] = []
-    for place, is_there in enumerate(maps.is_valid().to_pylist()):
-        like = written[ends[place] : ends[place + 1]]
-        if not is_there:
-            found.append(None)
-            continue
-        if like not in places:
-            places[like] = len(first)
-            first.append(place)
-        found.append(places[like])
-    connection.register("maps", pa.table({column.name: maps.take(pa.array(first, pa.int64()))}))
-    texts = connection.execute(f"SELECT {_hashable(column)} AS text FROM maps").to_arrow_table()["text"]
-    connection.unregister("maps")
-    return pa.DictionaryArray.from_arrays(
-        pa.array(found, pa.int32()), texts.combine_chunks().cast(pa.string())
-    )
 
 
 def _stage(connection: Connection, table: Table, rows: pa.Table) -> None:
@@ -407,18 +371,13 @@ def _weigh(connection: Connection, table: Table, rows: pa.Table) -> None:
     The wide columns are read once, for the hash, and written once, by `_insert_changed`.
     """
     placed = rows.append_column("place", pa.array(range(rows.num_rows), pa.int64()))
-    maps = [column for column in table.columns if column.content and pa.types.is_map(column.type)]
-    for column in maps:
-        texts = _texts_of_maps(connection, column, placed[column.name].combine_chunks())
-        placed = placed.set_column(placed.schema.get_field_index(column.name), column.name, texts)
     connection.register(
         "arrow_rows", pa.Table.from_batches(placed.combine_chunks().to_batches(_HASHED_AT_ONCE))
     )
     connection.execute(
         # hashed inside, so that the sort carries the hash and not what it is made of
         f"""CREATE OR REPLACE TEMP TABLE incoming AS FROM (
-            SELECT {_joined(table.key)}, {table.immutable}, place,
-                   {hash_expression(table, {column.name for column in maps})} AS row_hash,
+            SELECT {_joined(table.key)}, {table.immutable}, place, {hash_expression(table)} AS row_hash,
                    fetched_at, first_seen_at, is_terminal, origin, account_id, region, ended_at
             FROM arrow_rows)
         QUALIFY {_newest(table)}"""

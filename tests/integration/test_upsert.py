@@ -20,14 +20,7 @@ from braket_etl.warehouse import future, listing, unsettled
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.errors import DamagedError, LockHeldError, NewerWarehouseError
 from braket_etl.warehouse.statements import transaction
-from braket_etl.warehouse.upsert import (
-    Counts,
-    append_events,
-    extend_observations,
-    hash_expression,
-    moved_records,
-    upsert,
-)
+from braket_etl.warehouse.upsert import Counts, append_events, extend_observations, moved_records, upsert
 from tests.unit.test_tables import AT, JOB_ARN, Response, task_body
 from tests.warehouses import empty_warehouse
 
@@ -482,10 +475,3 @@ def test_every_table_view_and_column_has_a_comment(connection: Connection) -> No
         "AND table_name NOT IN ('properties', 'migrations')",
     ):
         assert connection.execute(f"{query} AND database_name = current_database()").fetchall() == []
-
-
-def test_the_hash_of_a_row_is_that_of_its_stored_columns(connection: Connection) -> None:
-    tags = [None, {}, {"b": "1", "a": "2"}, {"a": "2", "b": "1"}, {"a": "1", "b": "2"}, {"a": ""}, {"": "a"}]
-    load(connection, *(task_body(quantumTaskArn=arn(n), tags=each) for n, each in enumerate(tags * 3)))
-    found = connection.execute(f"SELECT row_hash, {hash_expression(QUANTUM_TASKS)} FROM quantum_tasks")
-    assert all(kept == computed for kept, computed in found.fetchall())
