@@ -257,7 +257,7 @@ def _made_with(settings: Settings) -> str:
 def _asked(
     runtime: Runtime, warehouse: Watched, run_id: str, known: Unchanged
 ) -> Iterator[tuple[str, Outcome]]:
-    """What each step of a sync that only looks finds; the likeliest news are asked for first."""
+    """What each step of a sync that only looks finds."""
     settings, targets = runtime.settings, runtime.targets()
     puller = replace(runtime.puller(run_id), warehouse=warehouse, only_looks=True, patience=_PATIENCE)
     if datetime.now(UTC) - known.since >= _OPEN_IS_TRUE:
@@ -269,7 +269,6 @@ def _asked(
         _refuse_news(outcome, known.told)
         return step, outcome
 
-    yield quiet("open_records", refresh(puller, targets, only_open=False))
     if settings.price_list != "off" and not is_fresh(warehouse):
         raise News("the price list is to be read")
     yield "prices", Outcome()
@@ -297,6 +296,8 @@ def _asked(
     with warehouse.writing("looking at days") as connection:
         if _seen(connection, known.since.date()) != known.seen:
             raise News("a day, a device, a spending limit or a reservation stands otherwise than it did")
+    # last, so that what any of the others finds costs no request twice
+    yield quiet("open_records", refresh(puller, targets, only_open=False))
 
 
 def _seen(connection: Connection, today: date) -> str:

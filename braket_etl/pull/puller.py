@@ -444,8 +444,9 @@ class _Desk:
             if self.only_due:
                 early = listings.rejects_not_due(connection, listing.resource.get.name, now)
                 wanted = [(arn, created_at) for arn, created_at in wanted if arn not in early]
-        if self.puller.only_looks:
-            wanted = [each for each in wanted if each[0] not in self.puller.polled]
+            if self.puller.only_looks:  # what is known to be open is polled in the end
+                polled = {arn for _, _, arn, _ in unsettled.open_records(connection, table)}
+                wanted = [(arn, created_at) for arn, created_at in wanted if arn not in polled]
         if self.puller.only_looks and wanted:
             raise News(f"{len(wanted):,} {table.name} of {listing.target.label} are new or changed")
         self.puller.progress.expect(len(wanted))
