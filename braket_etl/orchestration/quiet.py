@@ -47,7 +47,7 @@ from braket_etl.pull.results import read_results
 from braket_etl.runtime import Runtime
 from braket_etl.settings import Settings
 from braket_etl.tables import JOB_EVENTS, MAIN, PRICES
-from braket_etl.warehouse import runs, unchanged
+from braket_etl.warehouse import runs, unchanged, unsettled
 from braket_etl.warehouse.connection import Connection, Warehouse
 from braket_etl.warehouse.coverage import states_since
 from braket_etl.warehouse.door import STEP, let_run_through
@@ -62,10 +62,6 @@ _TICK_SECONDS = 30.0
 #: So long what a whole sync computed is taken to be true of what is open; with an hourly schedule that is each hour.
 _OPEN_IS_TRUE = timedelta(minutes=50)
 _SYNC = "sync"
-_IS_OPEN = (
-    "SELECT EXISTS (FROM quantum_tasks WHERE NOT is_terminal AND expired_at IS NULL) "
-    "OR EXISTS (FROM jobs WHERE NOT is_terminal AND expired_at IS NULL)"
-)
 #: Whether anything runs up a cost: a job on its instances, a task on a simulator.
 _RUNS = (
     "SELECT EXISTS (FROM jobs WHERE NOT is_terminal AND started_at IS NOT NULL) "
@@ -137,9 +133,7 @@ def quiet_tick(instance: dg.DagsterInstance, runtime: Runtime) -> str:
     def look(run_id: str) -> Looked:
         found = looked(instance, runtime, run_id, in_order(runtime))
         _publish_what_runs(runtime, found.warehouse)
-        with found.warehouse.locked("noting that nothing is new"):
-            found.warehouse.check_undisturbed()
-            unchanged.note(found.warehouse, found.known)
+        _note_again(found.warehouse, found.known)
         return found
 
     found = _within(runtime, look)
@@ -156,19 +150,17 @@ def quiet_poll(runtime: Runtime) -> str:
 
     def poll(run_id: str) -> Outcome:
         known: Unchanged | None = None
-        warehouse: Warehouse = runtime.warehouse
         with suppress(News):
             known = in_order(runtime)
-            warehouse = Watched.of(warehouse, known)
+        watched = Watched.of(runtime.warehouse, known) if known else None
+        warehouse = watched or runtime.warehouse
         puller = replace(runtime.puller(run_id), warehouse=warehouse, patience=_PATIENCE)
         outcome = refresh(puller, runtime.targets(), only_open=True)
         outcome += pull_devices(puller, runtime.targets(), only_in_use=True)
         _refuse_news(outcome, ())
         _publish_what_runs(runtime, warehouse)
-        if known is not None and isinstance(warehouse, Watched):
-            with warehouse.locked("noting that nothing is new"):
-                warehouse.check_undisturbed()
-                unchanged.note(warehouse, known)
+        if watched and known:
+            _note_again(watched, known)
         return outcome
 
     outcome = _within(runtime, poll)
@@ -178,12 +170,15 @@ def quiet_poll(runtime: Runtime) -> str:
 def _publish_what_runs(runtime: Runtime, warehouse: Warehouse) -> None:
     """Let readers see what was seen last, where something runs: it has cost more by now."""
     with warehouse.writing("publishing what runs") as connection:
-        if _tells(connection, _RUNS):
+        if connection.execute(_RUNS).fetchall()[0][0]:
             publish(warehouse, connection, group=runtime.settings.group, results=Results(connection, STEP))
 
 
-def _tells(connection: Connection, question: str) -> bool:
-    return bool(connection.execute(question).fetchall()[0][0])
+def _note_again(warehouse: Watched, known: Unchanged) -> None:
+    """Note that what the last whole sync left still holds; raises DisturbedError where somebody else wrote."""
+    with warehouse.locked("noting that nothing is new"):
+        warehouse.check_undisturbed()
+        unchanged.note(warehouse, known)
 
 
 def _within(runtime: Runtime, work: Callable[[str], T]) -> T:
@@ -262,7 +257,7 @@ def _asked(
     puller = replace(runtime.puller(run_id), warehouse=warehouse, only_looks=True, patience=_PATIENCE)
     if datetime.now(UTC) - known.since >= _OPEN_IS_TRUE:
         with warehouse.writing("looking what is open") as connection:
-            if _tells(connection, _IS_OPEN):
+            if any(unsettled.open_records(connection, resource.table) for resource in RESOURCES):
                 raise News(f"something is open, and what is told of it is of {known.since:%H:%M} UTC")
 
     def quiet(step: str, outcome: Outcome) -> tuple[str, Outcome]:

@@ -60,7 +60,7 @@ _LOOKED_AT = {
     RESERVATIONS.name: (RESERVATIONS.qualified_name, "*, start_at > now()"),
     WANTED.name: (WANTED.qualified_name, "*, date_trunc('hour', now())"),
 }
-#: What grows with each record. Where so many tasks are stored, what is asked of all history is asked once a UTC day.
+#: What grows with each record and poll.
 _OF_RECORDS = frozenset(
     table.name
     for table in (
@@ -75,6 +75,7 @@ _OF_RECORDS = frozenset(
         RECORD_CALLERS,
     )
 )
+#: From so many tasks on, what is asked of all history is asked once a UTC day.
 MANY_TASKS = 500_000
 
 
