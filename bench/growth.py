@@ -12,12 +12,11 @@ from __future__ import annotations
 
 import json
 import math
-import os
-import resource
 import shutil
 import subprocess
 import sys
 import tempfile
+import time
 from collections.abc import Iterator, Mapping, Sequence
 from contextlib import ExitStack
 from datetime import UTC, datetime
@@ -27,7 +26,7 @@ from statistics import median
 from bench.incremental import measured
 from bench.line import Line, figure, table_row
 from bench.long_history import cached_home, emulator, scratch, warehouse_of
-from bench.program import PROGRAM, without_settings
+from bench.program import PROGRAM, pulling_from
 from braket_emulator import Emulator
 from braket_etl.warehouse.publish import publish
 
@@ -98,12 +97,7 @@ def _measured(counts: Sequence[int], rounds: int) -> dict[str, dict[str, float]]
             folder = stack.enter_context(tempfile.TemporaryDirectory(dir=scratch()))
             home = Path(shutil.copytree(source, Path(folder) / "home"))
             served = stack.enter_context(emulator(source))
-            env = {
-                **without_settings(),
-                **served.env(),
-                "BRAKET_ETL_CONFIG": os.devnull,
-                "BRAKET_ETL_PRICE_LIST": f"{served.price_list_url}/index.csv",
-            }
+            env = pulling_from(served)
             measured([str(PROGRAM), "--quiet", "sync"], home, env)
             homes[n] = home, served, env
         for _ in range(rounds):
@@ -129,14 +123,9 @@ def _publish(home: Path) -> None:
     warehouse = warehouse_of(home)
     with warehouse.writing("publishing") as connection:
         connection.execute("UPDATE quantum_tasks SET fetched_at = fetched_at WHERE rowid = 0")
-        began = _cpu()
+        began = time.process_time()
         publish(warehouse, connection)
-        print(_cpu() - began)
-
-
-def _cpu() -> float:
-    used = resource.getrusage(resource.RUSAGE_SELF)
-    return used.ru_utime + used.ru_stime
+        print(time.process_time() - began)
 
 
 def _draw(found: Mapping[str, Mapping[int, float]]) -> None:

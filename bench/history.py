@@ -5,7 +5,6 @@ python -m bench history [--quick]
 
 from __future__ import annotations
 
-import os
 import socket
 import subprocess
 import time
@@ -16,7 +15,7 @@ from contextlib import suppress
 from bench.line import Line
 from bench.long_history import cached_home, emulator
 from bench.merging import copied_home, sizes
-from bench.program import PROGRAM, without_settings
+from bench.program import PROGRAM, pulling_from
 
 #: What is asked → how.
 USES = {
@@ -43,12 +42,9 @@ def lines(quick: bool) -> Iterator[Line]:
         with warehouse.reading() as connection:
             arn = connection.execute("SELECT min(quantum_task_arn) FROM quantum_tasks").fetchall()[0][0]
         environment = {
-            **without_settings(),
-            **served.env(),
+            **pulling_from(served),
             "BRAKET_ETL_HOME": str(home),
             "DAGSTER_HOME": str(home / "dagster"),
-            "BRAKET_ETL_CONFIG": os.devnull,
-            "BRAKET_ETL_PRICE_LIST": f"{served.price_list_url}/index.csv",
         }
         for use, arguments in USES.items():
             command = [str(PROGRAM), *(a.format(home=home, arn=arn) if "{" in a else a for a in arguments)]
